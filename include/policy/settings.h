@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The host's own settings, /etc/cofferdam/cofferdam.yaml. Every key is optional.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "policy/model.h"
+#include "util/diag.h"
+
+enum unknown_endpoints { UNKNOWN_DENY, UNKNOWN_INTERNET };
+enum protect_table { PROTECT_AUTO, PROTECT_OFF };
+
+struct settings {
+    char *docker; /* the Engine's socket: a path, or unix:// and a path; NULL: DOCKER_HOST, else the usual one
+                   */
+    char *policies; /* directory */
+    char *state;    /* directory */
+    char *control;  /* socket path */
+    bool managed_all;
+    char **managed; /* network names, when not managed_all */
+    size_t n_managed;
+    char **unmanaged; /* network names */
+    size_t n_unmanaged;
+    enum policy_mode default_mode;
+    enum unknown_endpoints unknown_endpoints;
+    enum protect_table protect_table;
+    bool trust_image_labels;
+    struct {
+        unsigned group; /* NFLOG group */
+        unsigned rate;  /* records per second */
+    } log;
+};
+
+#define SETTINGS_FILE "/etc/cofferdam/cofferdam.yaml"
+
+struct settings *settings_new(void); /* the defaults */
+struct settings *settings_free(struct settings *settings);
+DEFINE_CLEANUP(struct settings *, settings_free);
+
+/* As policy_parse(), for the one document of the settings file; what is absent keeps the value it has. An
+ * empty file or one of comments alone is fine here. */
+int settings_parse(struct settings *settings, const char *file, const char *bytes, size_t len,
+                   struct diags *diags);
