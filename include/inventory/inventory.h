@@ -1,0 +1,133 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The inventory: the containers, networks and endpoints as now known. A plain value, filled from the Engine's
+ * API and from the kernel's links, read by everybody else.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <uthash.h>
+
+#include "policy/model.h"
+#include "util/addr.h"
+
+struct label {
+    char *key, *value;
+    bool from_image; /* merely repeats the image's own label: not trusted, see `image_labels` in the settings
+                      */
+};
+
+enum network_mode {
+    NETMODE_BRIDGE, /* networks of its own, perhaps none yet */
+    NETMODE_NONE,
+    NETMODE_HOST,
+    NETMODE_CONTAINER, /* shares the network of another container */
+};
+
+/* One container on one network. */
+struct endpoint {
+    char *network_id;
+    char *network_name;
+    char *id; /* the Engine's EndpointID; NULL while the endpoint is not live (the container does not run) */
+    struct mac mac;
+    bool has_mac;
+    struct ip ip[IP_FAMILIES];
+    bool has_ip[IP_FAMILIES];
+    char port[IFNAMSIZ]; /* the bridge port (host side of the veth pair); "" when not known (yet) */
+    unsigned port_index; /* its ifindex; 0 when not known */
+};
+
+struct container {
+    char *id;
+    char *name;  /* without the leading slash */
+    char *image; /* the reference given at creation */
+    char *image_id;
+    bool running;
+    bool labels_known;    /* the image's labels were compared; until then no label counts */
+    struct label *labels; /* sorted by key */
+    size_t n_labels;
+    enum network_mode mode;
+    char *mode_target; /* NETMODE_CONTAINER: name or ID as the Engine gives it */
+    bool dns_known;    /* the Engine was asked for --dns; until then the peer `dns` grants nothing */
+    struct ip *dns;    /* from --dns */
+    size_t n_dns;
+    struct endpoint *endpoints;
+    size_t n_endpoints;
+    UT_hash_handle hh; /* by id */
+};
+
+struct network {
+    char *id;
+    char *name;
+    char *driver;
+    char *scope;
+    char *bridge; /* interface name; NULL unless driver is "bridge" */
+    bool internal;
+    bool ipv6;
+    bool managed;
+    char *unmanaged_reason; /* when not managed: why, for people */
+    struct cidr *subnets;
+    size_t n_subnets;
+    UT_hash_handle hh; /* by id */
+};
+
+struct inventory {
+    struct container *containers; /* uthash by id */
+    struct network *networks;     /* uthash by id */
+    struct ip *name_servers;      /* the host's, as its containers get them */
+    size_t n_name_servers;
+    struct ip *host_addresses; /* the host's own, for `explain` */
+    size_t n_host_addresses;
+};
+
+struct inventory *inventory_new(void);
+struct inventory *inventory_free(struct inventory *inventory);
+DEFINE_CLEANUP(struct inventory *, inventory_free);
+struct container *container_new(void);
+struct container *container_free(struct container *container);
+DEFINE_CLEANUP(struct container *, container_free);
+struct network *network_new(void);
+struct network *network_free(struct network *network);
+DEFINE_CLEANUP(struct network *, network_free);
+
+/* Takes ownership; replaces and frees one of the same ID. */
+void inventory_put_container(struct inventory *inventory, struct container *container);
+void inventory_put_network(struct inventory *inventory, struct network *network);
+void inventory_drop_container(struct inventory *inventory, const char *id);
+void inventory_drop_network(struct inventory *inventory, const char *id);
+
+struct container *inventory_container(const struct inventory *inventory, const char *id);
+struct network *inventory_network(const struct inventory *inventory, const char *id);
+
+/*
+ * Finds a container as `docker` names it: name, ID or unique ID prefix. 0; -ENOENT; -ENOTUNIQ when an ID
+ * prefix fits several.
+ */
+int inventory_find(const struct inventory *inventory, const char *word, const struct container **ret);
+
+void endpoint_clear(struct endpoint *endpoint);
+struct endpoint endpoint_copy(const struct endpoint *endpoint);
+
+/* By key, as container_label() needs them. */
+void labels_sort(struct label *labels, size_t n);
+
+/* The value of a label that counts, or NULL. A label that merely repeats the image's does not count. */
+const char *container_label(const struct container *container, const char *key);
+
+/* Who has this address: fills what is found, returns false when no endpoint of a running container has it. */
+bool inventory_owner(const struct inventory *inventory, struct ip ip, const struct container **ret_container,
+                     const struct endpoint **ret_endpoint);
+
+/*
+ * Decides from the settings' `networks` whether a network is managed and sets managed and unmanaged_reason.
+ * Only local networks of driver "bridge" can be; docker_gwbridge (Swarm's) is not.
+ */
+struct settings;
+void network_decide_managed(struct network *network, const struct settings *settings);
+
+/* Why Cofferdam cannot enforce anything for this container ("uses the host's network", ...), or NULL when it
+ * can. The caller frees the text. */
+char *container_unenforced_reason(const struct inventory *inventory, const struct container *container);

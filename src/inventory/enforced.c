@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is enforced and what cannot be: managed networks, and containers that have none. */
+#include <string.h>
+
+#include "inventory/inventory.h"
+#include "policy/settings.h"
+
+/* "container:" chains are one long; this is only against a ring in bad data. */
+#define FOLLOW_MAX 8
+
+static bool listed(const char *name, char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        if (strcmp(names[i], name) == 0)
+            return true;
+    return false;
+}
+
+static char *unmanaged_reason(const struct network *network, const struct settings *settings)
+{
+    const char *driver = network->driver ? network->driver : "";
+    const char *name = network->name ? network->name : "";
+
+    if (strcmp(driver, "bridge") != 0)
+        return xasprintf("its driver is %s, not bridge", driver[0] ? driver : "unknown");
+    if (network->scope && strcmp(network->scope, "local") != 0)
+        return xasprintf("its scope is %s, not local", network->scope);
+    if (strcmp(name, "docker_gwbridge") == 0)
+        return xstrdup("it is Swarm's own, and the Engine does not say whose its addresses are");
+    if (!network->bridge)
+        return xstrdup("the Engine does not say which bridge is its");
+    if (listed(name, settings->unmanaged, settings->n_unmanaged))
+        return xstrdup("the settings list it under networks: unmanaged");
+    if (!settings->managed_all && !listed(name, settings->managed, settings->n_managed))
+        return xstrdup("the settings do not list it under networks: managed");
+    return NULL;
+}
+
+void network_decide_managed(struct network *network, const struct settings *settings)
+{
+    free(network->unmanaged_reason);
+    network->unmanaged_reason = unmanaged_reason(network, settings);
+    network->managed = !network->unmanaged_reason;
+}
+
+/* By ID; a container that never ran may name its networks without one. */
+static const struct network *endpoint_network(const struct inventory *inventory,
+                                              const struct endpoint *endpoint)
+{
+    if (endpoint->network_id && endpoint->network_id[0])
+        return inventory_network(inventory, endpoint->network_id);
+    for (const struct network *n = inventory->networks; n; n = n->hh.next)
+        if (n->name && endpoint->network_name && strcmp(n->name, endpoint->network_name) == 0)
+            return n;
+    return NULL;
+}
+
+static const char *endpoint_network_name(const struct endpoint *endpoint)
+{
+    if (endpoint->network_name && endpoint->network_name[0])
+        return endpoint->network_name;
+    return endpoint->network_id ? endpoint->network_id : "?";
+}
+
+static char *endpoint_reason(const struct inventory *inventory, const struct endpoint *endpoint)
+{
+    const struct network *network = endpoint_network(inventory, endpoint);
+    const char *name = endpoint_network_name(endpoint);
+
+    if (!network)
+        return xasprintf("is on network %s, which is not known", name);
+    if (network->managed)
+        return NULL;
+    return xasprintf("is on network %s, which is not managed: %s", name,
+                     network->unmanaged_reason ? network->unmanaged_reason : "not decided yet");
+}
+
+static char *networks_reason(const struct inventory *inventory, const struct container *container)
+{
+    for (size_t i = 0; i < container->n_endpoints; i++) {
+        char *reason = endpoint_reason(inventory, &container->endpoints[i]);
+
+        if (reason)
+            return reason;
+    }
+    return NULL;
+}
+
+static char *follow_reason(const struct inventory *inventory, const struct container *container,
+                           unsigned depth);
+
+static char *shared_reason(const struct inventory *inventory, const struct container *container,
+                           unsigned depth)
+{
+    const char *word = container->mode_target ? container->mode_target : "";
+    const struct container *target;
+    _cleanup_free_ char *reason = NULL;
+
+    if (inventory_find(inventory, word, &target) < 0)
+        return xasprintf("shares the network of container %s, which is not known", word);
+    if (depth >= FOLLOW_MAX)
+        return xstrdup("shares its network in a ring of containers");
+    reason = follow_reason(inventory, target, depth + 1);
+    if (!reason)
+        return NULL;
+    return xasprintf("shares the network of container %s, which %s", target->name ? target->name : target->id,
+                     reason);
+}
+
+static char *follow_reason(const struct inventory *inventory, const struct container *container,
+                           unsigned depth)
+{
+    switch (container->mode) {
+    case NETMODE_NONE:
+        return NULL;
+    case NETMODE_HOST:
+        return xstrdup("uses the host's network");
+    case NETMODE_CONTAINER:
+        return shared_reason(inventory, container, depth);
+    case NETMODE_BRIDGE:
+        return networks_reason(inventory, container);
+    }
+    return NULL;
+}
+
+char *container_unenforced_reason(const struct inventory *inventory, const struct container *container)
+{
+    return follow_reason(inventory, container, 0);
+}

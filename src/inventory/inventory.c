@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "inventory/inventory.h"
+
+#include <errno.h>
+#include <string.h>
+
+struct inventory *inventory_new(void)
+{
+    return xnew(struct inventory);
+}
+
+struct inventory *inventory_free(struct inventory *inventory)
+{
+    struct container *container, *next_container;
+    struct network *network, *next_network;
+
+    if (!inventory)
+        return NULL;
+    HASH_ITER (hh, inventory->containers, container, next_container) {
+        HASH_DEL(inventory->containers, container);
+        container_free(container);
+    }
+    HASH_ITER (hh, inventory->networks, network, next_network) {
+        HASH_DEL(inventory->networks, network);
+        network_free(network);
+    }
+    free(inventory->name_servers);
+    free(inventory->host_addresses);
+    free(inventory);
+    return NULL;
+}
+
+struct container *container_new(void)
+{
+    return xnew(struct container);
+}
+
+struct container *container_free(struct container *container)
+{
+    if (!container)
+        return NULL;
+    for (size_t i = 0; i < container->n_labels; i++) {
+        free(container->labels[i].key);
+        free(container->labels[i].value);
+    }
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        endpoint_clear(&container->endpoints[i]);
+    free(container->labels);
+    free(container->endpoints);
+    free(container->dns);
+    free(container->mode_target);
+    free(container->image_id);
+    free(container->image);
+    free(container->name);
+    free(container->id);
+    free(container);
+    return NULL;
+}
+
+struct network *network_new(void)
+{
+    return xnew(struct network);
+}
+
+struct network *network_free(struct network *network)
+{
+    if (!network)
+        return NULL;
+    free(network->id);
+    free(network->name);
+    free(network->driver);
+    free(network->scope);
+    free(network->bridge);
+    free(network->unmanaged_reason);
+    free(network->subnets);
+    free(network);
+    return NULL;
+}
+
+void inventory_put_container(struct inventory *inventory, struct container *container)
+{
+    inventory_drop_container(inventory, container->id);
+    HASH_ADD_KEYPTR(hh, inventory->containers, container->id, strlen(container->id), container);
+}
+
+void inventory_put_network(struct inventory *inventory, struct network *network)
+{
+    inventory_drop_network(inventory, network->id);
+    HASH_ADD_KEYPTR(hh, inventory->networks, network->id, strlen(network->id), network);
+}
+
+void inventory_drop_container(struct inventory *inventory, const char *id)
+{
+    struct container *container = inventory_container(inventory, id);
+
+    if (!container)
+        return;
+    HASH_DEL(inventory->containers, container);
+    container_free(container);
+}
+
+void inventory_drop_network(struct inventory *inventory, const char *id)
+{
+    struct network *network = inventory_network(inventory, id);
+
+    if (!network)
+        return;
+    HASH_DEL(inventory->networks, network);
+    network_free(network);
+}
+
+struct container *inventory_container(const struct inventory *inventory, const char *id)
+{
+    struct container *container;
+
+    HASH_FIND_STR(inventory->containers, id, container);
+    return container;
+}
+
+struct network *inventory_network(const struct inventory *inventory, const char *id)
+{
+    struct network *network;
+
+    HASH_FIND_STR(inventory->networks, id, network);
+    return network;
+}
+
+static int find_by_name(const struct inventory *inventory, const char *name, const struct container **ret)
+{
+    const struct container *found = NULL;
+
+    for (const struct container *c = inventory->containers; c; c = c->hh.next) {
+        if (!c->name || strcmp(c->name, name) != 0)
+            continue;
+        /* Names are unique to the Engine; two here mean that one has been renamed since. Do not guess which.
+         */
+        if (found)
+            return -ENOTUNIQ;
+        found = c;
+    }
+    if (!found)
+        return -ENOENT;
+    *ret = found;
+    return 0;
+}
+
+static int find_by_prefix(const struct inventory *inventory, const char *prefix, const struct container **ret)
+{
+    const struct container *found = NULL;
+    size_t len = strlen(prefix);
+
+    for (const struct container *c = inventory->containers; c; c = c->hh.next) {
+        if (strncmp(c->id, prefix, len) != 0)
+            continue;
+        if (found)
+            return -ENOTUNIQ;
+        found = c;
+    }
+    if (!found)
+        return -ENOENT;
+    *ret = found;
+    return 0;
+}
+
+/* The Engine's own order: a whole ID, then a name, then the beginning of an ID. */
+int inventory_find(const struct inventory *inventory, const char *word, const struct container **ret)
+{
+    const struct container *container = inventory_container(inventory, word);
+    int r;
+
+    if (container) {
+        *ret = container;
+        return 0;
+    }
+    if (word[0] == '/')
+        word++;
+    if (word[0] == '\0')
+        return -ENOENT;
+    r = find_by_name(inventory, word, ret);
+    if (r != -ENOENT)
+        return r;
+    return find_by_prefix(inventory, word, ret);
+}
+
+void endpoint_clear(struct endpoint *endpoint)
+{
+    free(endpoint->network_id);
+    free(endpoint->network_name);
+    free(endpoint->id);
+    *endpoint = (struct endpoint){0};
+}
+
+struct endpoint endpoint_copy(const struct endpoint *endpoint)
+{
+    struct endpoint copy = *endpoint;
+
+    copy.network_id = xstrdup_null(endpoint->network_id);
+    copy.network_name = xstrdup_null(endpoint->network_name);
+    copy.id = xstrdup_null(endpoint->id);
+    return copy;
+}
+
+static int compare_labels(const void *a, const void *b)
+{
+    return strcmp(((const struct label *)a)->key, ((const struct label *)b)->key);
+}
+
+void labels_sort(struct label *labels, size_t n)
+{
+    if (n > 1)
+        qsort(labels, n, sizeof(*labels), compare_labels);
+}
+
+static int compare_key(const void *key, const void *label)
+{
+    return strcmp(key, ((const struct label *)label)->key);
+}
+
+const char *container_label(const struct container *container, const char *key)
+{
+    const struct label *label;
+
+    if (!container->labels_known || container->n_labels == 0)
+        return NULL;
+    label = bsearch(key, container->labels, container->n_labels, sizeof(*label), compare_key);
+    return label && !label->from_image ? label->value : NULL;
+}
+
+bool inventory_owner(const struct inventory *inventory, struct ip ip, const struct container **ret_container,
+                     const struct endpoint **ret_endpoint)
+{
+    for (const struct container *c = inventory->containers; c; c = c->hh.next) {
+        for (size_t i = 0; c->running && i < c->n_endpoints; i++) {
+            const struct endpoint *endpoint = &c->endpoints[i];
+
+            if (!endpoint->id || !endpoint->has_ip[ip.family] || !ip_equal(endpoint->ip[ip.family], ip))
+                continue;
+            *ret_container = c;
+            *ret_endpoint = endpoint;
+            return true;
+        }
+    }
+    return false;
+}

@@ -1,0 +1,483 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "inventory/json.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+#define FORMAT_VERSION "1.0"
+
+/* ---- writing ------------------------------------------------------------------------------------------ */
+
+/* Absent when NULL or empty. */
+static void put_text(json_t *object, const char *key, const char *text)
+{
+    if (text && text[0])
+        json_object_set_new(object, key, json_string(text));
+}
+
+static void put_list(json_t *object, const char *key, json_t *list)
+{
+    if (json_array_size(list) > 0)
+        json_object_set_new(object, key, list);
+    else
+        json_decref(list);
+}
+
+static json_t *ip_json(struct ip ip)
+{
+    char text[IP_TEXT_MAX];
+
+    return json_string(ip_format(ip, text));
+}
+
+static json_t *ips_json(const struct ip *ips, size_t n)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, ip_json(ips[i]));
+    return list;
+}
+
+static json_t *network_json(const struct network *network)
+{
+    json_t *object = json_object(), *subnets = json_array();
+    char text[CIDR_TEXT_MAX];
+
+    put_text(object, "id", network->id);
+    put_text(object, "name", network->name);
+    put_text(object, "driver", network->driver);
+    put_text(object, "scope", network->scope);
+    put_text(object, "bridge", network->bridge);
+    json_object_set_new(object, "internal", json_boolean(network->internal));
+    json_object_set_new(object, "ipv6", json_boolean(network->ipv6));
+    json_object_set_new(object, "managed", json_boolean(network->managed));
+    put_text(object, "unmanaged_reason", network->unmanaged_reason);
+    for (size_t i = 0; i < network->n_subnets; i++)
+        json_array_append_new(subnets, json_string(cidr_format(&network->subnets[i], text)));
+    put_list(object, "subnets", subnets);
+    return object;
+}
+
+static json_t *endpoint_json(const struct endpoint *endpoint)
+{
+    json_t *object = json_object();
+    char text[MAC_TEXT_MAX];
+
+    put_text(object, "network", endpoint->network_id);
+    put_text(object, "network_name", endpoint->network_name);
+    put_text(object, "id", endpoint->id);
+    if (endpoint->has_mac)
+        put_text(object, "mac", mac_format(&endpoint->mac, text));
+    if (endpoint->has_ip[IP4])
+        json_object_set_new(object, "ipv4", ip_json(endpoint->ip[IP4]));
+    if (endpoint->has_ip[IP6])
+        json_object_set_new(object, "ipv6", ip_json(endpoint->ip[IP6]));
+    put_text(object, "port", endpoint->port);
+    return object;
+}
+
+static const char *mode_name(enum network_mode mode)
+{
+    switch (mode) {
+    case NETMODE_BRIDGE:
+        return "bridge";
+    case NETMODE_NONE:
+        return "none";
+    case NETMODE_HOST:
+        return "host";
+    case NETMODE_CONTAINER:
+        return "container";
+    }
+    return "?";
+}
+
+static void put_labels(json_t *object, const struct container *container)
+{
+    json_t *labels = json_object(), *image_labels = json_array();
+
+    for (size_t i = 0; i < container->n_labels; i++) {
+        json_object_set_new(labels, container->labels[i].key, json_string(container->labels[i].value));
+        if (container->labels[i].from_image)
+            json_array_append_new(image_labels, json_string(container->labels[i].key));
+    }
+    json_object_set_new(object, "labels", labels);
+    put_list(object, "image_labels", image_labels);
+    if (!container->labels_known)
+        json_object_set_new(object, "labels_known", json_false());
+}
+
+static json_t *container_json(const struct container *container)
+{
+    json_t *object = json_object(), *endpoints = json_array();
+
+    put_text(object, "id", container->id);
+    put_text(object, "name", container->name);
+    put_text(object, "image", container->image);
+    put_text(object, "image_id", container->image_id);
+    json_object_set_new(object, "running", json_boolean(container->running));
+    put_labels(object, container);
+    put_text(object, "network_mode", mode_name(container->mode));
+    put_text(object, "network_target", container->mode_target);
+    put_list(object, "dns", ips_json(container->dns, container->n_dns));
+    if (!container->dns_known)
+        json_object_set_new(object, "dns_known", json_false());
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        json_array_append_new(endpoints, endpoint_json(&container->endpoints[i]));
+    put_list(object, "endpoints", endpoints);
+    return object;
+}
+
+static int compare_names(const char *a, const char *a_id, const char *b, const char *b_id)
+{
+    int r = strcmp(a ? a : "", b ? b : "");
+
+    return r ? r : strcmp(a_id, b_id);
+}
+
+static int compare_containers(const void *a, const void *b)
+{
+    const struct container *x = *(struct container *const *)a, *y = *(struct container *const *)b;
+
+    return compare_names(x->name, x->id, y->name, y->id);
+}
+
+static int compare_networks(const void *a, const void *b)
+{
+    const struct network *x = *(struct network *const *)a, *y = *(struct network *const *)b;
+
+    return compare_names(x->name, x->id, y->name, y->id);
+}
+
+static json_t *networks_json(const struct inventory *inventory)
+{
+    size_t n = HASH_COUNT(inventory->networks), i = 0;
+    _cleanup_free_ const struct network **sorted = xcalloc(n + 1, sizeof(*sorted));
+    json_t *list = json_array();
+
+    for (const struct network *network = inventory->networks; network; network = network->hh.next)
+        sorted[i++] = network;
+    qsort(sorted, n, sizeof(*sorted), compare_networks);
+    for (i = 0; i < n; i++)
+        json_array_append_new(list, network_json(sorted[i]));
+    return list;
+}
+
+static json_t *containers_json(const struct inventory *inventory)
+{
+    size_t n = HASH_COUNT(inventory->containers), i = 0;
+    _cleanup_free_ const struct container **sorted = xcalloc(n + 1, sizeof(*sorted));
+    json_t *list = json_array();
+
+    for (const struct container *container = inventory->containers; container; container = container->hh.next)
+        sorted[i++] = container;
+    qsort(sorted, n, sizeof(*sorted), compare_containers);
+    for (i = 0; i < n; i++)
+        json_array_append_new(list, container_json(sorted[i]));
+    return list;
+}
+
+json_t *inventory_to_json(const struct inventory *inventory)
+{
+    json_t *object = json_object();
+
+    put_text(object, "format_version", FORMAT_VERSION);
+    json_object_set_new(object, "networks", networks_json(inventory));
+    json_object_set_new(object, "containers", containers_json(inventory));
+    put_list(object, "name_servers", ips_json(inventory->name_servers, inventory->n_name_servers));
+    put_list(object, "host_addresses", ips_json(inventory->host_addresses, inventory->n_host_addresses));
+    return object;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------ */
+
+/* Where we are, for messages, and the first error found. */
+struct reader {
+    struct diags *diags;
+    const char *kind; /* "container", "network" */
+    size_t index;     /* in its list, from 0 */
+    int error;
+};
+
+static void fail(struct reader *reader, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void fail(struct reader *reader, const char *format, ...)
+{
+    _cleanup_free_ char *what = NULL;
+    va_list args;
+
+    if (reader->error)
+        return;
+    va_start(args, format);
+    what = xvasprintf(format, args);
+    va_end(args);
+    if (reader->kind)
+        diag_add(reader->diags, DIAG_ERROR, NULL, NULL, "inventory: %s %zu: %s", reader->kind,
+                 reader->index + 1, what);
+    else
+        diag_add(reader->diags, DIAG_ERROR, NULL, NULL, "inventory: %s", what);
+    reader->error = -EBADMSG;
+}
+
+/* NULL when the key is absent or null. */
+static const char *get_text(struct reader *reader, const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (!value || json_is_null(value))
+        return NULL;
+    if (!json_is_string(value))
+        fail(reader, "%s must be a text", key);
+    return json_string_value(value);
+}
+
+static char *get_text_copy(struct reader *reader, const json_t *object, const char *key)
+{
+    return xstrdup_null(get_text(reader, object, key));
+}
+
+static char *get_text_or_empty(struct reader *reader, const json_t *object, const char *key)
+{
+    const char *text = get_text(reader, object, key);
+
+    return xstrdup(text ? text : "");
+}
+
+static char *get_id(struct reader *reader, const json_t *object)
+{
+    const char *id = get_text(reader, object, "id");
+
+    if (!id || !id[0])
+        fail(reader, "id is missing");
+    return xstrdup(id ? id : "");
+}
+
+static bool get_bool(struct reader *reader, const json_t *object, const char *key, bool absent)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (!value || json_is_null(value))
+        return absent;
+    if (!json_is_boolean(value))
+        fail(reader, "%s must be true or false", key);
+    return json_is_true(value);
+}
+
+/* An empty list when the key is absent. */
+static const json_t *get_list(struct reader *reader, const json_t *object, const char *key)
+{
+    const json_t *value = json_object_get(object, key);
+
+    if (!value || json_is_null(value))
+        return NULL;
+    if (!json_is_array(value))
+        fail(reader, "%s must be a list", key);
+    return json_is_array(value) ? value : NULL;
+}
+
+static bool read_ip(struct reader *reader, const char *key, const char *text, struct ip *ret)
+{
+    if (text && ip_parse(text, ret) >= 0)
+        return true;
+    fail(reader, "%s: %s is no IP address", key, text ? text : "this");
+    return false;
+}
+
+static void read_ips(struct reader *reader, const json_t *object, const char *key, struct ip **ret,
+                     size_t *ret_n)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (get_list(reader, object, key), i, item) {
+        struct ip ip;
+
+        if (read_ip(reader, key, json_string_value(item), &ip))
+            *ARRAY_ADD(*ret, *ret_n) = ip;
+    }
+}
+
+static void read_address(struct reader *reader, const json_t *object, enum ip_family family,
+                         struct endpoint *endpoint)
+{
+    const char *key = family == IP4 ? "ipv4" : "ipv6";
+    const char *text = get_text(reader, object, key);
+    struct ip ip;
+
+    if (!text || !read_ip(reader, key, text, &ip))
+        return;
+    if (ip.family != family) {
+        fail(reader, "%s: %s is of the other family", key, text);
+        return;
+    }
+    endpoint->ip[family] = ip;
+    endpoint->has_ip[family] = true;
+}
+
+static void read_endpoint(struct reader *reader, const json_t *object, struct endpoint *endpoint)
+{
+    const char *mac, *port;
+
+    endpoint->network_id = get_text_or_empty(reader, object, "network");
+    endpoint->network_name = get_text_or_empty(reader, object, "network_name");
+    endpoint->id = get_text_copy(reader, object, "id");
+    if (!endpoint->network_id[0] && !endpoint->network_name[0])
+        fail(reader, "an endpoint has no network");
+    mac = get_text(reader, object, "mac");
+    if (mac) {
+        endpoint->has_mac = mac_parse(mac, &endpoint->mac) >= 0;
+        if (!endpoint->has_mac)
+            fail(reader, "mac: %s is no MAC address", mac);
+    }
+    read_address(reader, object, IP4, endpoint);
+    read_address(reader, object, IP6, endpoint);
+    port = get_text(reader, object, "port");
+    if (port && strlen(port) < sizeof(endpoint->port))
+        strcpy(endpoint->port, port);
+    else if (port)
+        fail(reader, "port: %s is too long for an interface's name", port);
+}
+
+static bool list_has(const json_t *list, const char *text)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (list, i, item)
+        if (json_is_string(item) && strcmp(json_string_value(item), text) == 0)
+            return true;
+    return false;
+}
+
+static void read_labels(struct reader *reader, const json_t *object, struct container *container)
+{
+    json_t *labels = json_object_get(object, "labels"), *value;
+    const json_t *image_labels = get_list(reader, object, "image_labels");
+    const char *key;
+
+    container->labels_known = get_bool(reader, object, "labels_known", true);
+    if (labels && !json_is_object(labels) && !json_is_null(labels))
+        fail(reader, "labels must be a mapping");
+    json_object_foreach (labels, key, value) {
+        struct label *label;
+
+        if (!json_is_string(value)) {
+            fail(reader, "label %s must be a text", key);
+            continue;
+        }
+        label = ARRAY_ADD(container->labels, container->n_labels);
+        label->key = xstrdup(key);
+        label->value = xstrdup(json_string_value(value));
+        label->from_image = list_has(image_labels, key);
+    }
+    labels_sort(container->labels, container->n_labels);
+}
+
+static enum network_mode read_mode(struct reader *reader, const json_t *object)
+{
+    const char *text = get_text(reader, object, "network_mode");
+
+    if (!text)
+        return NETMODE_BRIDGE;
+    for (enum network_mode mode = NETMODE_BRIDGE; mode <= NETMODE_CONTAINER; mode++)
+        if (strcmp(text, mode_name(mode)) == 0)
+            return mode;
+    fail(reader, "network_mode: %s is none of bridge, none, host, container", text);
+    return NETMODE_BRIDGE;
+}
+
+static struct container *read_container(struct reader *reader, const json_t *object)
+{
+    struct container *container = container_new();
+    const json_t *item;
+    size_t i;
+
+    container->id = get_id(reader, object);
+    container->name = get_text_copy(reader, object, "name");
+    container->image = get_text_copy(reader, object, "image");
+    container->image_id = get_text_copy(reader, object, "image_id");
+    container->running = get_bool(reader, object, "running", false);
+    container->mode = read_mode(reader, object);
+    container->mode_target = get_text_copy(reader, object, "network_target");
+    container->dns_known = get_bool(reader, object, "dns_known", true);
+    read_labels(reader, object, container);
+    read_ips(reader, object, "dns", &container->dns, &container->n_dns);
+    json_array_foreach (get_list(reader, object, "endpoints"), i, item)
+        read_endpoint(reader, item, ARRAY_ADD(container->endpoints, container->n_endpoints));
+    return container;
+}
+
+static void read_subnets(struct reader *reader, const json_t *object, struct network *network)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (get_list(reader, object, "subnets"), i, item) {
+        const char *text = json_string_value(item);
+        struct cidr cidr;
+
+        if (text && cidr_parse(text, &cidr) >= 0)
+            *ARRAY_ADD(network->subnets, network->n_subnets) = cidr;
+        else
+            fail(reader, "subnets: %s is no network in CIDR notation", text ? text : "this");
+    }
+}
+
+static struct network *read_network(struct reader *reader, const json_t *object)
+{
+    struct network *network = network_new();
+
+    network->id = get_id(reader, object);
+    network->name = get_text_copy(reader, object, "name");
+    network->driver = get_text_copy(reader, object, "driver");
+    network->scope = get_text_copy(reader, object, "scope");
+    network->bridge = get_text_copy(reader, object, "bridge");
+    network->internal = get_bool(reader, object, "internal", false);
+    network->ipv6 = get_bool(reader, object, "ipv6", false);
+    network->managed = get_bool(reader, object, "managed", false);
+    network->unmanaged_reason = get_text_copy(reader, object, "unmanaged_reason");
+    read_subnets(reader, object, network);
+    return network;
+}
+
+static void check_format(struct reader *reader, const json_t *json)
+{
+    const char *version = get_text(reader, json, "format_version");
+
+    if (!json_is_object(json))
+        fail(reader, "this is no JSON object");
+    else if (!version)
+        fail(reader, "format_version is missing: is this an inventory?");
+    else if (strncmp(version, "1.", 2) != 0)
+        fail(reader, "format_version %s is not known; this version reads 1.x", version);
+}
+
+static void read_lists(struct reader *reader, const json_t *json, struct inventory *inventory)
+{
+    const json_t *item;
+
+    reader->kind = "network";
+    json_array_foreach (get_list(reader, json, "networks"), reader->index, item)
+        inventory_put_network(inventory, read_network(reader, item));
+    reader->kind = "container";
+    json_array_foreach (get_list(reader, json, "containers"), reader->index, item)
+        inventory_put_container(inventory, read_container(reader, item));
+    reader->kind = NULL;
+}
+
+int inventory_from_json(const json_t *json, struct inventory **ret, struct diags *diags)
+{
+    _cleanup_(inventory_freep) struct inventory *inventory = inventory_new();
+    struct reader reader = {.diags = diags};
+
+    check_format(&reader, json);
+    if (reader.error)
+        return reader.error;
+    read_lists(&reader, json, inventory);
+    read_ips(&reader, json, "name_servers", &inventory->name_servers, &inventory->n_name_servers);
+    read_ips(&reader, json, "host_addresses", &inventory->host_addresses, &inventory->n_host_addresses);
+    if (reader.error)
+        return reader.error;
+    *ret = STEAL(inventory);
+    return 0;
+}
