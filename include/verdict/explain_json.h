@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * An explanation as the result document of the control protocol's verb "explain" and of `explain --json`:
+ *
+ * {"format_version": "1.0", "verdict": "allowed"|"denied", "enforced": bool, "docker_blocks": bool,
+ *  "from": {"kind": "container"|"host"|"outside", "text", "name", "id", "note"}, "to": {the same},
+ *  "port": TEXT|null, "allowed_ports": [TEXT, ...]|null,
+ *  "paths": [{"network_from", "network_to", "family": "ipv4"|"ipv6", "verdict", "docker_blocks": bool,
+ *             "egress": {"verdict", "reason", "policy", "direction", "rule", "file", "line"}|null, "ingress":
+ * ...}], "text": TEXT, "hint": TEXT|null}
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "verdict/explain.h"
+
+/* A new reference. */
+json_t *explanation_to_json(const struct explanation *explanation);

@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include <netinet/in.h>
+#include <string.h>
+
+#include "inventory/match.h"
+#include "util/mem.h"
+#include "verdict/verdict.h"
+
+#define DNS_PORT 53
+
+static bool port_in(const struct port *port, const struct traffic *traffic, uint8_t proto)
+{
+    return traffic->proto == proto && traffic->port >= port->first && traffic->port <= port->last;
+}
+
+static bool icmp_matches(const struct port *port, const struct traffic *traffic)
+{
+    if (traffic->proto != IPPROTO_ICMP && traffic->proto != IPPROTO_ICMPV6)
+        return false;
+    if (!port->icmp_name)
+        return true;
+    return traffic->port == (traffic->proto == IPPROTO_ICMP ? port->icmp4_type : port->icmp6_type);
+}
+
+bool port_matches(const struct port *port, const struct traffic *traffic)
+{
+    switch (port->kind) {
+    case PORT_TCP:
+        return port_in(port, traffic, IPPROTO_TCP);
+    case PORT_UDP:
+        return port_in(port, traffic, IPPROTO_UDP);
+    case PORT_SCTP:
+        return port_in(port, traffic, IPPROTO_SCTP);
+    case PORT_ICMP:
+        return icmp_matches(port, traffic);
+    }
+    return false;
+}
+
+static bool ports_match(const struct rule *rule, const struct traffic *traffic)
+{
+    for (size_t i = 0; i < rule->n_ports; i++) {
+        if (port_matches(&rule->ports[i], traffic))
+            return true;
+    }
+    return rule->n_ports == 0;
+}
+
+/* ---- name servers ------------------------------------------------------------------------------------- */
+
+/* What the Engine falls back to when the host's resolv.conf names loopback servers only. */
+static const char *const engine_default_servers[] = {"8.8.8.8", "8.8.4.4", "2001:4860:4860::8888",
+                                                     "2001:4860:4860::8844"};
+
+static size_t copy_servers(const struct ip *servers, size_t n, struct ip **ret)
+{
+    *ret = xcalloc(n, sizeof(**ret));
+    if (n)
+        memcpy(*ret, servers, n * sizeof(**ret));
+    return n;
+}
+
+static size_t engine_servers(struct ip **ret)
+{
+    size_t n = 0;
+
+    *ret = xcalloc(ARRAY_SIZE(engine_default_servers), sizeof(**ret));
+    for (size_t i = 0; i < ARRAY_SIZE(engine_default_servers); i++) {
+        if (ip_parse(engine_default_servers[i], &(*ret)[n]) == 0)
+            n++;
+    }
+    return n;
+}
+
+size_t container_name_servers(const struct inventory *inventory, const struct container *container,
+                              struct ip **ret)
+{
+    if (!container->dns_known)
+        return copy_servers(NULL, 0, ret);
+    if (container->n_dns)
+        return copy_servers(container->dns, container->n_dns, ret);
+    if (inventory->n_name_servers)
+        return copy_servers(inventory->name_servers, inventory->n_name_servers, ret);
+    return engine_servers(ret);
+}
+
+/* ---- peers -------------------------------------------------------------------------------------------- */
+
+static bool party_address(const struct party *party, enum ip_family family, struct ip *ret)
+{
+    if (party->kind == PARTY_ENDPOINT) {
+        if (!party->endpoint->has_ip[family])
+            return false;
+        *ret = party->endpoint->ip[family];
+        return true;
+    }
+    *ret = party->ip;
+    return party->has_ip && party->ip.family == family;
+}
+
+static bool cidr_matches(const struct peer *peer, const struct party *party, enum ip_family family)
+{
+    struct ip ip;
+
+    if (party->kind != PARTY_OUTSIDE || !party_address(party, family, &ip) || !cidr_contains(&peer->cidr, ip))
+        return false;
+    for (size_t i = 0; i < peer->n_except; i++) {
+        if (cidr_contains(&peer->except[i], ip))
+            return false;
+    }
+    return true;
+}
+
+static bool is_internet(const struct party *party, enum ip_family family)
+{
+    struct ip_ranges internet = {0};
+    struct ip ip;
+    bool found;
+
+    if (party->kind != PARTY_OUTSIDE || !party_address(party, family, &ip))
+        return false;
+    ip_ranges_add_internet(&internet, family);
+    found = ip_ranges_contain(&internet, ip.num);
+    ip_ranges_clear(&internet);
+    return found;
+}
+
+static bool is_same(const struct container *subject, const struct party *party, const char *key)
+{
+    const char *mine = container_label(subject, key), *theirs;
+
+    if (!mine || party->kind != PARTY_ENDPOINT)
+        return false;
+    theirs = container_label(party->container, key);
+    return theirs && strcmp(mine, theirs) == 0;
+}
+
+static bool is_name_server(const struct inventory *inventory, const struct container *subject,
+                           const struct party *party, const struct traffic *traffic)
+{
+    struct ip ip, *servers;
+    bool found = false;
+    size_t n;
+
+    if ((traffic->proto != IPPROTO_UDP && traffic->proto != IPPROTO_TCP) || traffic->port != DNS_PORT ||
+        !party_address(party, traffic->family, &ip))
+        return false;
+    n = container_name_servers(inventory, subject, &servers);
+    for (size_t i = 0; i < n; i++)
+        found = found || ip_equal(servers[i], ip);
+    free(servers);
+    return found;
+}
+
+static bool peer_matches(const struct evaluation *with, const struct peer *peer, const struct party *subject,
+                         const struct party *other, const struct traffic *traffic)
+{
+    switch (peer->kind) {
+    case PEER_SELECTOR:
+        return other->kind == PARTY_ENDPOINT &&
+               selector_matches(&peer->selector, other->container, other->endpoint);
+    case PEER_SAME:
+        return is_same(subject->container, other, peer->same);
+    case PEER_CIDR:
+        return cidr_matches(peer, other, traffic->family);
+    case PEER_ANY:
+        return true;
+    case PEER_INTERNET:
+        return is_internet(other, traffic->family);
+    case PEER_OUTSIDE:
+        return other->kind == PARTY_OUTSIDE;
+    case PEER_HOST:
+        return other->kind == PARTY_HOST;
+    case PEER_CONTAINERS:
+        return other->kind == PARTY_ENDPOINT;
+    case PEER_DNS:
+        return is_name_server(with->inventory, subject->container, other, traffic);
+    }
+    return false;
+}
+
+static bool rule_matches(const struct evaluation *with, const struct rule *rule, const struct party *subject,
+                         const struct party *other, const struct traffic *traffic)
+{
+    if (!ports_match(rule, traffic))
+        return false;
+    for (size_t i = 0; i < rule->n_peers; i++) {
+        if (peer_matches(with, &rule->peers[i], subject, other, traffic))
+            return true;
+    }
+    return rule->n_peers == 0;
+}
+
+/* ---- verdicts ----------------------------------------------------------------------------------------- */
+
+static struct side_verdict evaluate_side(const struct evaluation *with, enum direction direction,
+                                         const struct party *subject, const struct party *other,
+                                         const struct traffic *traffic)
+{
+    struct side_verdict side = {.verdict = VERDICT_DENY, .reason = REASON_NO_POLICY};
+
+    if (subject->kind != PARTY_ENDPOINT)
+        return (struct side_verdict){.verdict = VERDICT_ALLOW, .reason = REASON_NOT_SUBJECT};
+    for (size_t i = 0; i < with->policies->n_policies; i++) {
+        const struct policy *policy = &with->policies->policies[i];
+
+        if (policy->mode != MODE_ENFORCE ||
+            !selector_matches(&policy->select, subject->container, subject->endpoint))
+            continue;
+        if (side.reason == REASON_NO_POLICY)
+            side.reason = REASON_NO_RULE;
+        for (size_t j = 0; j < policy->n_rules[direction]; j++) {
+            const struct rule *rule = &policy->rules[direction][j];
+
+            if (!rule_matches(with, rule, subject, other, traffic))
+                continue;
+            if (rule->deny)
+                return (struct side_verdict){VERDICT_DENY, REASON_DENY_RULE, policy, rule};
+            if (side.reason != REASON_RULE)
+                side = (struct side_verdict){VERDICT_ALLOW, REASON_RULE, policy, rule};
+        }
+    }
+    if (side.reason == REASON_NO_POLICY && with->settings->default_mode == MODE_AUDIT)
+        return (struct side_verdict){.verdict = VERDICT_ALLOW, .reason = REASON_DEFAULT_AUDIT};
+    return side;
+}
+
+struct connection_verdict evaluate(const struct evaluation *with, const struct party *from,
+                                   const struct party *to, const struct traffic *traffic)
+{
+    struct connection_verdict verdict = {
+        .egress = evaluate_side(with, EGRESS, from, to, traffic),
+        .ingress = evaluate_side(with, INGRESS, to, from, traffic),
+    };
+
+    verdict.verdict = verdict.egress.verdict == VERDICT_ALLOW && verdict.ingress.verdict == VERDICT_ALLOW
+                          ? VERDICT_ALLOW
+                          : VERDICT_DENY;
+    return verdict;
+}

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "verdict/explain_json.h"
+
+/* A file's name need not be UTF-8, a JSON string must. */
+static json_t *string_or_null(const char *text)
+{
+    json_t *json = text ? json_string(text) : json_null();
+    if (json)
+        return json;
+
+    _cleanup_free_ char *ascii = xstrdup(text);
+    for (char *c = ascii; *c; c++)
+        if (*c & 0x80)
+            *c = '?';
+    return json_string(ascii);
+}
+
+static const char *verdict_name(enum verdict verdict)
+{
+    return verdict == VERDICT_ALLOW ? "allowed" : "denied";
+}
+
+static const char *party_kind_name(enum party_kind kind)
+{
+    switch (kind) {
+    case PARTY_ENDPOINT:
+        return "container";
+    case PARTY_HOST:
+        return "host";
+    case PARTY_OUTSIDE:
+        return "outside";
+    }
+    return "";
+}
+
+static json_t *party_to_json(const struct explain_party *party)
+{
+    return json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", party_kind_name(party->kind), "text",
+                     string_or_null(party->label), "name",
+                     string_or_null(party->container ? party->container->name : NULL), "id",
+                     string_or_null(party->container ? party->container->id : NULL), "note",
+                     string_or_null(party->note));
+}
+
+static json_t *side_to_json(const struct explanation *x, const struct explain_way *way,
+                            enum direction direction)
+{
+    const struct side_verdict *side = direction == EGRESS ? &way->decision.egress : &way->decision.ingress;
+
+    if (side->reason == REASON_NOT_SUBJECT)
+        return json_null();
+    _cleanup_free_ char *reason = explain_side_text(x, way, direction);
+    _cleanup_free_ char *rule = side->rule ? rule_text(side->policy, direction, side->rule) : NULL;
+    const char *file = side->rule ? side->rule->pos.file : NULL;
+    return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o}", "verdict", verdict_name(side->verdict), "reason",
+                     string_or_null(reason), "policy",
+                     string_or_null(side->policy ? side->policy->name : NULL), "direction",
+                     direction_name(direction), "rule", string_or_null(rule), "file", string_or_null(file),
+                     "line", file ? json_integer(side->rule->pos.line) : json_null());
+}
+
+static json_t *network_to_json(const struct network *network)
+{
+    return string_or_null(network ? network->name : NULL);
+}
+
+static json_t *way_to_json(const struct explanation *x, const struct explain_way *way)
+{
+    return json_pack("{s:o, s:o, s:s, s:s, s:b, s:o, s:o}", "network_from",
+                     network_to_json(way->network_from), "network_to", network_to_json(way->network_to),
+                     "family", way->family == IP4 ? "ipv4" : "ipv6", "verdict",
+                     verdict_name(way->decision.verdict), "docker_blocks", way->docker_blocks, "egress",
+                     side_to_json(x, way, EGRESS), "ingress", side_to_json(x, way, INGRESS));
+}
+
+json_t *explanation_to_json(const struct explanation *x)
+{
+    _cleanup_free_ char *text = explanation_text(x);
+    json_t *paths = json_array(), *ports = x->any_port ? json_array() : json_null();
+
+    for (size_t i = 0; i < x->n_ways; i++)
+        json_array_append_new(paths, way_to_json(x, &x->ways[i]));
+    for (size_t i = 0; x->any_port && i < x->allowed_ports.n; i++)
+        json_array_append_new(ports, json_string(x->allowed_ports.v[i]));
+    return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format_version", "1.0",
+                     "verdict", verdict_name(x->verdict), "enforced",
+                     x->state != EXPLAIN_UNENFORCED && !x->unenforced_network, "docker_blocks",
+                     x->docker_blocks && x->n_ways > 0, "from", party_to_json(&x->from), "to",
+                     party_to_json(&x->to), "port", string_or_null(x->port), "allowed_ports", ports, "paths",
+                     paths, "text", string_or_null(text), "hint", string_or_null(x->hint));
+}

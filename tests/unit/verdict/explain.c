@@ -1,0 +1,509 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <errno.h>
+#include <string.h>
+
+#include "inventory/json.h"
+#include "policy/parse.h"
+#include "verdict/explain_json.h"
+
+static const char policies[] =
+    "policy: shop-web\n"
+    "select: {compose: shop/web}\n"
+    "ingress:\n"
+    "  - {from: [outside, host], ports: [80/tcp]}\n"
+    "egress:\n"
+    "  - name: ask\n"
+    "    to: [{compose: shop/api}]\n"
+    "    ports: [8000-8010/tcp]\n"
+    "---\n"
+    "policy: shop-api\n"
+    "select: {compose: shop/api}\n"
+    "ingress:\n"
+    "  - {from: [{compose: shop/web}], ports: [8000/tcp, 8005/tcp, icmp/echo-request]}\n"
+    "egress:\n"
+    "  - {to: [internet], ports: [443/tcp]}\n"
+    "  - {to: [dns]}\n"
+    "  - name: no-metadata\n"
+    "    deny: true\n"
+    "    to: [{cidr: 169.254.169.254/32}]\n"
+    "---\n"
+    "policy: trial\n"
+    "mode: audit\n"
+    "select: {name: lone}\n"
+    "ingress: [{}]\n"
+    "---\n"
+    "policy: open-a\n"
+    "select: {labels: {open: 'yes'}}\n"
+    "ingress: [{}]\n"
+    "egress: [{}]\n"
+    "---\n"
+    "policy: open-b\n"
+    "select: {network: back, labels: {open: 'yes'}}\n"
+    "egress:\n"
+    "  - {name: not-udp, deny: true, ports: [udp]}\n";
+
+/* front has both families, back only IPv4; lan is a macvlan. */
+static const char inventory_json[] =
+    "{'format_version': '1.0', 'networks': ["
+    "  {'id': 'n1', 'name': 'front', 'driver': 'bridge', 'bridge': 'br-1', 'ipv6': true, 'managed': true},"
+    "  {'id': 'n2', 'name': 'back', 'driver': 'bridge', 'bridge': 'br-2', 'internal': true, 'managed': true},"
+    "  {'id': 'n3', 'name': 'lan', 'driver': 'macvlan', 'managed': false}],"
+    " 'containers': ["
+    "  {'id': 'aa11', 'name': 'shop-web-1', 'running': true, 'network_mode': 'bridge',"
+    "   'labels': {'com.docker.compose.project': 'shop', 'com.docker.compose.service': 'web'},"
+    "   'endpoints': [{'network': 'n1', 'network_name': 'front', 'id': 'e1', 'ipv4': '172.18.0.2',"
+    "                  'ipv6': 'fd00::2'}]},"
+    "  {'id': 'aa22', 'name': 'shop-api-1', 'running': true, 'network_mode': 'bridge',"
+    "   'labels': {'com.docker.compose.project': 'shop', 'com.docker.compose.service': 'api'},"
+    "   'endpoints': [{'network': 'n1', 'network_name': 'front', 'id': 'e2', 'ipv4': '172.18.0.3',"
+    "                  'ipv6': 'fd00::3'},"
+    "                 {'network': 'n2', 'network_name': 'back', 'id': 'e3', 'ipv4': '172.19.0.3'}]},"
+    "  {'id': 'bb33', 'name': 'lone', 'running': true, 'network_mode': 'bridge',"
+    "   'endpoints': [{'network': 'n2', 'network_name': 'back', 'id': 'e4', 'ipv4': '172.19.0.4'}]},"
+    "  {'id': 'bb44', 'name': 'open1', 'running': true, 'network_mode': 'bridge', 'labels': {'open': 'yes'},"
+    "   'endpoints': [{'network': 'n1', 'network_name': 'front', 'id': 'e5', 'ipv4': '172.18.0.5'},"
+    "                 {'network': 'n2', 'network_name': 'back', 'id': 'e6', 'ipv4': '172.19.0.5'}]},"
+    "  {'id': 'bb55', 'name': 'open2', 'running': true, 'network_mode': 'bridge', 'labels': {'open': 'yes'},"
+    "   'endpoints': [{'network': 'n1', 'network_name': 'front', 'id': 'e7', 'ipv4': '172.18.0.6'},"
+    "                 {'network': 'n2', 'network_name': 'back', 'id': 'e8', 'ipv4': '172.19.0.6'}]},"
+    "  {'id': 'cc66', 'name': 'exporter', 'running': true, 'network_mode': 'host'},"
+    "  {'id': 'cc77', 'name': 'sidecar', 'running': true, 'network_mode': 'container', 'network_target': "
+    "'aa11'},"
+    "  {'id': 'cc88', 'name': 'alone', 'running': true, 'network_mode': 'none'},"
+    "  {'id': 'cc99', 'name': 'old', 'running': false, 'network_mode': 'bridge',"
+    "   'endpoints': [{'network': 'n1', 'network_name': 'front'}]},"
+    "  {'id': 'dd11', 'name': 'lan1', 'running': true, 'network_mode': 'bridge',"
+    "   'endpoints': [{'network': 'n3', 'network_name': 'lan', 'id': 'e9', 'ipv4': '192.168.1.50'}]},"
+    "  {'id': 'dd22', 'name': 'lan2', 'running': true, 'network_mode': 'bridge',"
+    "   'endpoints': [{'network': 'n3', 'network_name': 'lan', 'id': 'ea', 'ipv4': '192.168.1.51'}]}],"
+    " 'name_servers': ['192.0.2.53'], 'host_addresses': ['192.0.2.1', '172.18.0.1']}";
+
+struct world {
+    struct policy_set *policies;
+    struct inventory *inventory;
+    struct settings *settings;
+    struct evaluation evaluation;
+};
+
+static void print_diags(struct diags *diags)
+{
+    diags_print(diags, stderr, false);
+    diags_clear(diags);
+}
+
+static int setup(void **state)
+{
+    struct world *world = xnew(struct world);
+    struct diags diags = {};
+    _cleanup_free_ char *json = xstrdup(inventory_json);
+
+    world->policies = policy_set_new();
+    world->settings = settings_new();
+    for (char *c = json; *c; c++)
+        if (*c == '\'')
+            *c = '"';
+    int r = policy_parse(world->policies, "p.yaml", policies, strlen(policies), &diags);
+    r = policy_set_finish(world->policies, &diags) ?: r;
+    json_t *document = json_loads(json, 0, NULL);
+    r = r ?: inventory_from_json(document, &world->inventory, &diags);
+    json_decref(document);
+    print_diags(&diags);
+    *state = world;
+    if (r < 0)
+        return r;
+    /* The peer dns counts once the Engine was asked for --dns. */
+    struct container *container, *next;
+    HASH_ITER (hh, world->inventory->containers, container, next) {
+        container->dns_known = true;
+        container->labels_known = true;
+    }
+    world->evaluation = (struct evaluation){world->policies, world->inventory, world->settings};
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    struct world *world = *state;
+
+    policy_set_free(world->policies);
+    inventory_free(world->inventory);
+    settings_free(world->settings);
+    free(world);
+    return 0;
+}
+
+static struct explanation *ask(void **state, const char *from, const char *to, const char *port)
+{
+    struct world *world = *state;
+    struct explanation *x = NULL;
+    struct diags diags = {};
+
+    int r = explain(&world->evaluation, from, to, port, &x, &diags);
+    print_diags(&diags);
+    assert_int_equal(r, 0);
+    return x;
+}
+
+static void assert_text(void **state, const char *from, const char *to, const char *port,
+                        const char *expected)
+{
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, from, to, port);
+    _cleanup_free_ char *text = explanation_text(x);
+
+    assert_string_equal(text, expected);
+    assert_int_equal(x->verdict == VERDICT_DENY,
+                     strstr(text, ": denied\n") && strstr(text, ": denied\n") < strchr(text, '\n'));
+}
+
+static void test_allowed(void **state)
+{
+    assert_text(state, "shop-web-1", "shop-api-1", "8000/tcp",
+                "shop-web-1 -> shop-api-1 8000/tcp: allowed\n"
+                "  network: front IPv4, IPv6\n"
+                "  egress of shop-web-1: allowed by shop-web egress ask (p.yaml:6)\n"
+                "  ingress of shop-api-1: allowed by shop-api ingress 1 (p.yaml:13)\n");
+}
+
+static void test_denied_by_one_side(void **state)
+{
+    assert_text(state, "shop-web-1", "shop-api-1", "8001/tcp",
+                "shop-web-1 -> shop-api-1 8001/tcp: denied\n"
+                "  network: front IPv4, IPv6\n"
+                "  egress of shop-web-1: allowed by shop-web egress ask (p.yaml:6)\n"
+                "  ingress of shop-api-1: denied: policy shop-api selects it, and none of its ingress rules "
+                "allows this\n"
+                "\n"
+                "To allow it, add to policy shop-api (p.yaml:10), under ingress:\n"
+                "    - from: [{compose: shop/web}]\n"
+                "      ports: [8001/tcp]\n");
+}
+
+static void test_denied_by_both_without_a_policy(void **state)
+{
+    assert_text(
+        state, "lone", "shop-api-1", "8000/tcp",
+        "lone -> shop-api-1 8000/tcp: denied\n"
+        "  network: back IPv4\n"
+        "  egress of lone: denied: no policy selects it (policy trial selects it, but is only staged: mode: "
+        "audit)\n"
+        "  ingress of shop-api-1: denied: policy shop-api selects it, and none of its ingress rules allows "
+        "this\n"
+        "\n"
+        "To allow it, add this policy:\n"
+        "    policy: lone\n"
+        "    select: {name: lone}\n"
+        "    egress:\n"
+        "      - to: [{compose: shop/api}]\n"
+        "        ports: [8000/tcp]\n"
+        "For the other side, add to policy shop-api (p.yaml:10), under ingress:\n"
+        "    - from: [{name: lone}]\n"
+        "      ports: [8000/tcp]\n");
+}
+
+static void test_deny_rule(void **state)
+{
+    assert_text(state, "shop-api-1", "169.254.169.254", "80/tcp",
+                "shop-api-1 -> 169.254.169.254 80/tcp: denied\n"
+                "  network: front IPv4; back IPv4\n"
+                "  egress of shop-api-1: denied by the deny rule shop-api egress no-metadata (p.yaml:17)\n"
+                "\n"
+                "To allow it, remove or narrow the deny rule shop-api egress no-metadata (p.yaml:17): a deny "
+                "rule beats "
+                "every allow.\n");
+}
+
+static void test_outside_and_host(void **state)
+{
+    assert_text(
+        state, "198.51.100.9", "shop-web-1", "80/tcp",
+        "198.51.100.9 -> shop-web-1 80/tcp: allowed\n"
+        "  network: front IPv4\n"
+        "  ingress of shop-web-1: allowed by shop-web ingress 1 (p.yaml:4)\n"
+        "note: Docker itself lets connections from outside in to published ports only; the port meant\n"
+        "      here is the one that the container sees\n");
+    assert_text(state, "host", "shop-web-1", "80/tcp",
+                "host -> shop-web-1 80/tcp: allowed\n"
+                "  network: front IPv4, IPv6\n"
+                "  ingress of shop-web-1: allowed by shop-web ingress 1 (p.yaml:4)\n");
+    assert_text(state, "192.0.2.1", "shop-web-1", "81/tcp",
+                "host (192.0.2.1) -> shop-web-1 81/tcp: denied\n"
+                "  network: front IPv4\n"
+                "  ingress of shop-web-1: denied: policy shop-web selects it, and none of its ingress rules "
+                "allows this\n"
+                "\n"
+                "To allow it, add to policy shop-web (p.yaml:1), under ingress:\n"
+                "    - from: [host]\n"
+                "      ports: [81/tcp]\n");
+    assert_text(
+        state, "host", "2001:db8::1", NULL,
+        "host -> 2001:db8::1: not enforced\n"
+        "  nothing is enforced here: neither end is a container on a network that Cofferdam manages\n");
+}
+
+static void test_dns_hint(void **state)
+{
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "shop-web-1", "192.0.2.53", "53/udp");
+    assert_non_null(x->hint);
+    assert_non_null(strstr(x->hint, "- to: [dns]\n      ports: [53/udp]\n"));
+    _cleanup_(explanation_freep) struct explanation *y = ask(state, "shop-web-1", "192.0.2.54", "53/udp");
+    assert_non_null(strstr(y->hint, "- to: [{cidr: '192.0.2.54/32'}]\n"));
+    _cleanup_(explanation_freep) struct explanation *z = ask(state, "shop-api-1", "192.0.2.53", "53/udp");
+    assert_int_equal(z->verdict, VERDICT_ALLOW);
+}
+
+static void test_ways_that_differ(void **state)
+{
+    assert_text(state, "open1", "open2", "53/udp",
+                "open1 -> open2 53/udp: allowed\n"
+                "  network: front IPv4: allowed\n"
+                "  egress of open1: allowed by open-a egress 1 (p.yaml:29)\n"
+                "  ingress of open2: allowed by open-a ingress 1 (p.yaml:28)\n"
+                "  network: back IPv4: denied\n"
+                "  egress of open1: denied by the deny rule open-b egress not-udp (p.yaml:34)\n"
+                "  ingress of open2: allowed by open-a ingress 1 (p.yaml:28)\n");
+}
+
+static void test_docker_blocks(void **state)
+{
+    /* Only back is internal: from front the outside can be reached. */
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "open1", "198.51.100.9", "80/tcp");
+    assert_int_equal(x->verdict, VERDICT_ALLOW);
+    assert_false(x->docker_blocks);
+
+    assert_text(
+        state, "open1", "lone", "80/tcp",
+        "open1 -> lone 80/tcp: denied\n"
+        "  network: back IPv4\n"
+        "  egress of open1: allowed by open-a egress 1 (p.yaml:29)\n"
+        "  ingress of lone: denied: no policy selects it (policy trial selects it, but is only staged: mode: "
+        "audit)\n"
+        "\n"
+        "To allow it, add this policy:\n"
+        "    policy: lone\n"
+        "    select: {name: lone}\n"
+        "    ingress:\n"
+        "      - from: [{name: open1}]\n"
+        "        ports: [80/tcp]\n");
+    /* By address one end is pinned to a network that the other is not on. */
+    assert_text(
+        state, "172.18.0.5", "172.19.0.6", "80/tcp",
+        "open1 (172.18.0.5) -> open2 (172.19.0.6) 80/tcp: allowed by the policies, but not by Docker\n"
+        "  network: front to back IPv4\n"
+        "  egress of open1: allowed by open-a egress 1 (p.yaml:29)\n"
+        "  ingress of open2: allowed by open-a ingress 1 (p.yaml:28)\n"
+        "note: Docker itself lets nothing pass between its networks, and open1 and open2 share none\n"
+        "      (docker network connect back open1 would change that)\n");
+}
+
+static void test_any_port(void **state)
+{
+    assert_text(state, "shop-web-1", "shop-api-1", NULL,
+                "shop-web-1 -> shop-api-1: allowed\n"
+                "  allowed ports: 8000/tcp, 8005/tcp; of these 8000/tcp:\n"
+                "  network: front IPv4, IPv6\n"
+                "  egress of shop-web-1: allowed by shop-web egress ask (p.yaml:6)\n"
+                "  ingress of shop-api-1: allowed by shop-api ingress 1 (p.yaml:13)\n");
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "open1", "open2", NULL);
+    _cleanup_free_ char *text = explanation_text(x);
+    assert_non_null(strstr(text, "  allowed ports: every protocol and port\n"));
+    _cleanup_(explanation_freep) struct explanation *y =
+        ask(state, "shop-web-1", "shop-api-1", "8001-8009/tcp");
+    assert_int_equal(y->allowed_ports.n, 1);
+    assert_string_equal(y->allowed_ports.v[0], "8005/tcp");
+    /* Port 53 is in no rule, but the peer dns means it. */
+    _cleanup_(explanation_freep) struct explanation *z = ask(state, "shop-api-1", "192.0.2.53", NULL);
+    assert_int_equal(z->allowed_ports.n, 2);
+    assert_string_equal(z->allowed_ports.v[0], "53/tcp");
+    assert_string_equal(z->allowed_ports.v[1], "53/udp");
+}
+
+static void test_no_port_at_all(void **state)
+{
+    assert_text(state, "shop-web-1", "open1", NULL,
+                "shop-web-1 -> open1: denied\n"
+                "  no port is allowed\n"
+                "  network: front IPv4\n"
+                "  egress of shop-web-1: denied: policy shop-web selects it, and none of its egress rules "
+                "allows this\n"
+                "  ingress of open1: allowed by open-a ingress 1 (p.yaml:28)\n"
+                "\n"
+                "To allow it, add to policy shop-web (p.yaml:1), under egress:\n"
+                "    - to: [{name: open1}]\n"
+                "      ports: [80/tcp] # for example\n");
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "shop-api-1", "shop-web-1", "udp");
+    assert_int_equal(x->allowed_ports.n, 0);
+}
+
+static void test_icmp(void **state)
+{
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "open1", "open2", "icmp/echo-request");
+    assert_int_equal(x->verdict, VERDICT_ALLOW);
+    _cleanup_(explanation_freep) struct explanation *y = ask(state, "open1", "open2", "icmp");
+    assert_int_equal(y->allowed_ports.n, 1);
+    assert_string_equal(y->allowed_ports.v[0], "icmp");
+    _cleanup_(explanation_freep) struct explanation *z =
+        ask(state, "shop-web-1", "shop-api-1", "icmp/echo-request");
+    assert_int_equal(z->verdict, VERDICT_DENY);
+}
+
+static void test_not_enforced(void **state)
+{
+    assert_text(
+        state, "exporter", "shop-web-1", "80/tcp",
+        "exporter -> shop-web-1 80/tcp: allowed\n"
+        "  network: front IPv4, IPv6\n"
+        "  ingress of shop-web-1: allowed by shop-web ingress 1 (p.yaml:4)\n"
+        "note: exporter uses the host's network: nothing is enforced for it, and to others it is the host\n");
+    assert_text(state, "lan1", "lan2", "80/tcp",
+                "lan1 -> lan2 80/tcp: not enforced\n"
+                "  nothing is enforced here: neither end is a container on a network that Cofferdam manages\n"
+                "note: both are on lan, which Cofferdam does not manage: nothing is enforced there\n");
+    /* To a managed container it is an address outside. */
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "lan1", "shop-web-1", "80/tcp");
+    assert_int_equal(x->verdict, VERDICT_ALLOW);
+    assert_int_equal(x->ways[0].from.kind, PARTY_OUTSIDE);
+}
+
+static void test_shared_and_no_network(void **state)
+{
+    assert_text(
+        state, "sidecar", "shop-api-1", "8000/tcp",
+        "sidecar -> shop-api-1 8000/tcp: allowed\n"
+        "  network: front IPv4, IPv6\n"
+        "  egress of shop-web-1: allowed by shop-web egress ask (p.yaml:6)\n"
+        "  ingress of shop-api-1: allowed by shop-api ingress 1 (p.yaml:13)\n"
+        "note: sidecar has no network of its own: it shares that of shop-web-1, whose policies count\n");
+    assert_text(
+        state, "sidecar", "shop-web-1", "1/tcp",
+        "sidecar -> shop-web-1 1/tcp: allowed\n"
+        "  what a container sends to itself never leaves it\n"
+        "note: sidecar has no network of its own: it shares that of shop-web-1, whose policies count\n");
+    assert_text(state, "alone", "shop-web-1", "80/tcp",
+                "alone -> shop-web-1 80/tcp: denied\n"
+                "  one of them has no network, or no address that is known\n"
+                "note: alone has no network\n");
+    assert_text(state, "shop-api-1", "fd00::99", "443/tcp",
+                "shop-api-1 -> fd00::99 443/tcp: denied\n"
+                "  network: front IPv6\n"
+                "  egress of shop-api-1: denied: policy shop-api selects it, and none of its egress rules "
+                "allows this\n"
+                "\n"
+                "To allow it, add to policy shop-api (p.yaml:10), under egress:\n"
+                "    - to: [{cidr: 'fd00::99/128'}]\n"
+                "      ports: [443/tcp]\n");
+    assert_text(state, "lone", "2001:db8::1", "443/tcp",
+                "lone -> 2001:db8::1 443/tcp: denied\n"
+                "  they have no family of addresses in common: one has only IPv4, the other only IPv6\n");
+}
+
+static void test_stopped(void **state)
+{
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "shop-web-1", "old", "80/tcp");
+    _cleanup_free_ char *text = explanation_text(x);
+    assert_int_equal(x->verdict, VERDICT_DENY);
+    assert_int_equal(x->n_ways, 2); /* both families, by the network */
+    assert_non_null(strstr(text, "note: old does not run; this is what will hold when it does\n"));
+}
+
+static void test_default_audit(void **state)
+{
+    struct world *world = *state;
+    world->settings->default_mode = MODE_AUDIT;
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "open1", "lone", "80/tcp");
+    world->settings->default_mode = MODE_ENFORCE;
+    _cleanup_free_ char *text = explanation_text(x);
+    assert_int_equal(x->verdict, VERDICT_ALLOW);
+    assert_non_null(
+        strstr(text, "ingress of lone: allowed: no policy selects it, and default_mode is audit"));
+}
+
+static void assert_refused(void **state, const char *from, const char *to, const char *port, int error,
+                           const char *message)
+{
+    struct world *world = *state;
+    struct explanation *x = NULL;
+    _cleanup_diags_ struct diags diags = {};
+
+    assert_int_equal(explain(&world->evaluation, from, to, port, &x, &diags), error);
+    assert_null(x);
+    assert_true(diags.n_errors > 0);
+    assert_string_equal(diags.v[0].message, message);
+}
+
+static void test_words(void **state)
+{
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "aa11", "aa2", "8000/tcp");
+    assert_string_equal(x->from.label, "shop-web-1");
+    assert_string_equal(x->to.label, "shop-api-1");
+    _cleanup_(explanation_freep) struct explanation *y = ask(state, "172.18.0.2", "127.0.0.1", "80/tcp");
+    assert_string_equal(y->from.label, "shop-web-1 (172.18.0.2)");
+    assert_string_equal(y->to.label, "host (127.0.0.1)");
+
+    assert_refused(state, "nobody", "host", NULL, -ENOENT, "no such container: nobody");
+    assert_refused(state, "", "host", NULL, -ENOENT, "no such container: ");
+    assert_refused(state, "host", "10.0.0.0/8", NULL, -ENOENT, "no such container: 10.0.0.0/8");
+    assert_refused(state, "bb", "host", NULL, -ENOTUNIQ, "several containers have an ID that begins with bb");
+    assert_refused(state, "host", "host", "99999/tcp", -EINVAL,
+                   "99999/tcp is no port: a port number is from 1 to 65535");
+}
+
+static void test_json(void **state)
+{
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "shop-web-1", "shop-api-1", "8001/tcp");
+    json_t *json = explanation_to_json(x);
+    const char *verdict, *version, *kind, *egress, *rule, *file, *ingress, *family;
+    int line;
+    json_t *policy, *text, *hint;
+
+    assert_non_null(json);
+    assert_int_equal(
+        json_unpack(json,
+                    "{s:s, s:s, s:{s:s}, s:o, s:o, s:[{s:s, s:{s:s, s:s, s:s, s:i}, s:{s:s, s:o}}, {}]}",
+                    "verdict", &verdict, "format_version", &version, "from", "kind", &kind, "text", &text,
+                    "hint", &hint, "paths", "family", &family, "egress", "verdict", &egress, "rule", &rule,
+                    "file", &file, "line", &line, "ingress", "verdict", &ingress, "policy", &policy),
+        0);
+    assert_string_equal(verdict, "denied");
+    assert_string_equal(version, "1.0");
+    assert_string_equal(kind, "container");
+    assert_string_equal(family, "ipv4");
+    assert_string_equal(egress, "allowed");
+    assert_string_equal(rule, "shop-web egress ask");
+    assert_string_equal(file, "p.yaml");
+    assert_int_equal(line, 6);
+    assert_string_equal(ingress, "denied");
+    assert_true(json_is_null(policy));
+    assert_true(json_is_string(text) && json_is_string(hint));
+    json_decref(json);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_allowed),
+        cmocka_unit_test(test_denied_by_one_side),
+        cmocka_unit_test(test_denied_by_both_without_a_policy),
+        cmocka_unit_test(test_deny_rule),
+        cmocka_unit_test(test_outside_and_host),
+        cmocka_unit_test(test_dns_hint),
+        cmocka_unit_test(test_ways_that_differ),
+        cmocka_unit_test(test_docker_blocks),
+        cmocka_unit_test(test_any_port),
+        cmocka_unit_test(test_no_port_at_all),
+        cmocka_unit_test(test_icmp),
+        cmocka_unit_test(test_not_enforced),
+        cmocka_unit_test(test_shared_and_no_network),
+        cmocka_unit_test(test_stopped),
+        cmocka_unit_test(test_default_audit),
+        cmocka_unit_test(test_words),
+        cmocka_unit_test(test_json),
+    };
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
