@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The ruleset as nft text, in the very form in which nft 1.0.6 lists it ("nft -s list ruleset"), so that the
+ * two can be compared. It loads with "nft -f".
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include "ruleset/delta.h"
+#include "ruleset/ruleset.h"
+
+void ruleset_print(const struct ruleset *ruleset, FILE *out);
+void rule_print(const struct rule_stmt *rule, FILE *out);
+/* One element as in an elements list: "veth1" . 02:42:ac:11:00:02 . 172.17.0.2 */
+void element_print(const struct set *set, const struct element *element, FILE *out);
+/* One operation, for an error message: "add element 172.17.0.2 to set live4 of table inet cofferdam". The
+ * caller frees the text. */
+char *op_text(const struct op *op);

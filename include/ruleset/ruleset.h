@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The abstract ruleset: what we want the kernel to hold, in nftables' own words, for our two tables. It knows
+ * just the expressions that Cofferdam uses. The printer turns it into nft text, the codec into netlink
+ * messages; both show the same thing, and the kernel's listing of it is the printer's text again.
+ *
+ * Set and map keys are kept as the kernel wants them: the concatenated fields in network byte order
+ * (interface names as text), each padded to a multiple of four bytes.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <uthash.h>
+
+#include "util/addr.h"
+#include "util/mem.h"
+
+#define TABLE_NAME "cofferdam"
+
+enum table_id { TABLE_INET, TABLE_BRIDGE, TABLES }; /* "inet cofferdam", "bridge cofferdam" */
+
+/* What a rule can look at. Each implies what nft adds by itself (`tcp dport` implies `meta l4proto tcp`). */
+enum field {
+    FIELD_IIFNAME,
+    FIELD_OIFNAME,
+    FIELD_ETHER_SADDR,
+    FIELD_ETHER_DADDR,
+    FIELD_ETHER_TYPE,
+    FIELD_ARP_SADDR_ETHER,
+    FIELD_ARP_SADDR_IP,
+    FIELD_IP_SADDR,
+    FIELD_IP_DADDR,
+    FIELD_IP6_SADDR,
+    FIELD_IP6_DADDR,
+    FIELD_IP6_HOPLIMIT,
+    FIELD_NFPROTO, /* NFPROTO_IPV4 (2) or NFPROTO_IPV6 (10); table inet only */
+    FIELD_L4PROTO,
+    FIELD_TCP_DPORT,
+    FIELD_UDP_SPORT,
+    FIELD_UDP_DPORT,
+    FIELD_SCTP_DPORT,
+    FIELD_ICMP_TYPE,
+    FIELD_ICMPV6_TYPE,
+    FIELDS,
+};
+
+/* The types that set keys are made of. */
+enum key_type {
+    KEY_IFNAME,
+    KEY_ETHER_ADDR,
+    KEY_IPV4_ADDR,
+    KEY_IPV6_ADDR,
+    KEY_ICMP_TYPE,
+    KEY_ICMPV6_TYPE,
+    KEY_TYPES,
+};
+
+#define KEY_FIELDS_MAX 4
+#define KEY_BYTES_MAX 64 /* NFT_DATA_VALUE_MAXLEN */
+
+size_t key_type_size(enum key_type type);      /* bytes, without padding */
+size_t key_type_padded(enum key_type type);    /* bytes, in a concatenation */
+const char *key_type_name(enum key_type type); /* as nft says it: "ifname" */
+
+enum table_verdict {
+    V_NONE, /* the rule only counts */
+    V_ACCEPT,
+    V_DROP,
+    V_RETURN,
+    V_JUMP,
+    V_GOTO,
+    V_REJECT_TCP_RESET,
+    V_REJECT_ADMIN, /* reject with icmpx admin-prohibited */
+};
+
+enum match_kind {
+    MATCH_VALUE,    /* field == or != value */
+    MATCH_RANGE,    /* field in first..last; with len prefix bits: see MATCH_PREFIX */
+    MATCH_PREFIX,   /* address field in a CIDR block */
+    MATCH_SET,      /* field or concatenation in (or not in) a named set */
+    MATCH_CT_STATE, /* ct state, any of a mask of CT_* */
+    MATCH_NOT_SYN,  /* tcp flags != syn / fin,syn,rst,ack */
+};
+
+enum {
+    CT_INVALID = 1,
+    CT_ESTABLISHED = 2,
+    CT_RELATED = 4,
+    CT_NEW = 8,
+    CT_UNTRACKED = 64
+}; /* NFT's state bits */
+
+struct match {
+    enum match_kind kind;
+    bool negate; /* MATCH_VALUE, MATCH_SET */
+    enum field fields[KEY_FIELDS_MAX];
+    size_t n_fields; /* 1 except for a concatenation before a set */
+    /* MATCH_VALUE: first. MATCH_RANGE: first and last. Numbers in host byte order; ether type likewise. */
+    uint32_t first, last;
+    struct cidr prefix; /* MATCH_PREFIX */
+    const char *set;    /* MATCH_SET: a set's name, interned in the ruleset (see ruleset_intern) */
+    unsigned ct_states; /* MATCH_CT_STATE */
+};
+
+struct rule_stmt {
+    struct match *matches;
+    size_t n_matches;
+    bool counter;
+    enum table_verdict verdict;
+    const char *target; /* V_JUMP, V_GOTO: a chain's name, interned */
+    const char *vmap;   /* instead of a verdict: a verdict map's name, interned, looked up with vmap_field */
+    enum field vmap_field;
+    char *comment; /* may be NULL; at most 127 bytes, printable ASCII without double quote or backslash */
+    char *origin;  /* for error messages: "policies/shop.yaml:12 (policy shop-db, ingress 1)"; may be NULL */
+};
+
+enum chain_hook { HOOK_NONE, HOOK_PREROUTING, HOOK_INPUT, HOOK_FORWARD, HOOK_OUTPUT };
+
+struct chain {
+    const char *name; /* interned */
+    enum chain_hook hook;
+    int priority; /* base chains only; the policy is always accept: a drop is a rule */
+    struct rule_stmt *rules;
+    size_t n_rules;
+    UT_hash_handle hh; /* by name */
+};
+
+struct element {
+    uint8_t key[KEY_BYTES_MAX];
+    uint8_t key_end[KEY_BYTES_MAX]; /* interval sets (one field): the last value, included */
+    bool catchall;                  /* "*", maps only */
+    enum table_verdict verdict;     /* maps */
+    const char *target;             /* V_JUMP, V_GOTO: interned */
+    UT_hash_handle hh;              /* by key, set->key_len bytes; the catch-all is kept apart */
+};
+
+/*
+ * A set, or a verdict map. None is given a size: the kernel makes a sized hash as large as it may become (1
+ * MiB of buckets for 65,536 elements), and one without grows as it needs to.
+ */
+struct set {
+    const char *name; /* interned */
+    bool map;         /* : verdict */
+    bool interval;    /* one field only */
+    enum key_type key[KEY_FIELDS_MAX];
+    size_t n_key;
+    size_t key_len;           /* bytes, padded */
+    struct element *elements; /* uthash */
+    struct element *catchall; /* or NULL */
+    char *origin;             /* for error messages: "selector compose: shop/web"; may be NULL */
+    UT_hash_handle hh;        /* by name */
+};
+
+struct table {
+    struct chain *chains; /* uthash by name, in order of creation */
+    struct set *sets;     /* uthash by name, in order of creation */
+};
+
+struct interned;
+
+struct ruleset {
+    struct table tables[TABLES];
+    struct interned *strings;
+};
+
+struct ruleset *ruleset_new(void);
+struct ruleset *ruleset_free(struct ruleset *ruleset);
+DEFINE_CLEANUP(struct ruleset *, ruleset_free);
+
+/* The ruleset's own copy of a name; lives as long as the ruleset. */
+const char *ruleset_intern(struct ruleset *ruleset, const char *name);
+
+struct chain *table_chain(const struct table *table, const char *name); /* or NULL */
+struct set *table_set(const struct table *table, const char *name);     /* or NULL */
+
+/* The name must be new in its table. The object belongs to the ruleset. */
+struct chain *ruleset_add_chain(struct ruleset *ruleset, enum table_id table, const char *name);
+struct set *ruleset_add_set(struct ruleset *ruleset, enum table_id table, const char *name, size_t n_key,
+                            const enum key_type *key);
+/* A set of address ranges in table inet, with its elements. */
+struct set *ruleset_add_ranges(struct ruleset *ruleset, const char *name, enum ip_family family,
+                               const struct ip_ranges *ranges);
+/* An empty rule at the end of the chain, valid until the next is added. */
+struct rule_stmt *chain_add_rule(struct chain *chain);
+/* A zeroed match at the end of the rule, valid until the next is added. */
+struct match *rule_add_match(struct rule_stmt *rule);
+
+struct element *set_find(const struct set *set, const uint8_t *key); /* or NULL */
+/* Copies *element in; false when the key is there already. */
+bool set_insert(struct set *set, const struct element *element);
+/* false when the key is not there. */
+bool set_remove(struct set *set, const uint8_t *key);
+bool element_equal(const struct set *set, const struct element *a, const struct element *b);
+size_t set_count(const struct set *set);
+
+bool rule_equal(const struct rule_stmt *a, const struct rule_stmt *b);
+bool chain_equal(const struct chain *a, const struct chain *b);
+/* Same kind and key; elements are not compared. */
+bool set_same_type(const struct set *a, const struct set *b);
+
+const char *table_family_name(enum table_id table); /* "inet", "bridge" */
+const char *hook_name(enum chain_hook hook);

@@ -1,0 +1,103 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Small words to write rules with: build_rule(chain, ...) reads like the nft text that stands beside it.
+ */
+#pragma once
+
+#include "ruleset/ruleset.h"
+
+/* Names of the fixed sets, maps and chains: what is not named after policies. */
+#define SET_BRIDGES "bridges"
+#define SET_PORTS "ports"
+#define SET_FREE_PORTS "free_ports"
+#define SET_LIVE4 "live4"
+#define SET_LIVE6 "live6"
+#define SET_BINDINGS4 "bindings4"
+#define SET_BINDINGS6 "bindings6"
+#define SET_ICMP_ERRORS "icmp_errors"
+#define SET_ICMPV6_ERRORS "icmpv6_errors"
+#define SET_NEIGHBOUR_DISCOVERY "neighbour_discovery"
+#define SET_INTERNET4 "internet/4"
+#define SET_INTERNET6 "internet/6"
+#define MAP_FROM "from"
+
+static inline struct match *on_value(struct rule_stmt *rule, enum field field, bool negate, uint32_t value)
+{
+    struct match *match = rule_add_match(rule);
+
+    match->kind = MATCH_VALUE;
+    match->negate = negate;
+    match->fields[0] = field;
+    match->n_fields = 1;
+    match->first = value;
+    return match;
+}
+
+static inline struct match *on_range(struct rule_stmt *rule, enum field field, uint32_t first, uint32_t last)
+{
+    struct match *match = on_value(rule, field, false, first);
+
+    match->kind = MATCH_RANGE;
+    match->last = last;
+    return match;
+}
+
+static inline struct match *on_prefix(struct rule_stmt *rule, enum field field, struct cidr prefix)
+{
+    struct match *match = on_value(rule, field, false, 0);
+
+    match->kind = MATCH_PREFIX;
+    match->prefix = prefix;
+    return match;
+}
+
+static inline struct match *on_set(struct rule_stmt *rule, enum field field, bool negate, const char *set)
+{
+    struct match *match = on_value(rule, field, negate, 0);
+
+    match->kind = MATCH_SET;
+    match->set = set;
+    return match;
+}
+
+static inline struct match *on_set3(struct rule_stmt *rule, enum field a, enum field b, enum field c,
+                                    const char *set)
+{
+    struct match *match = on_set(rule, a, false, set);
+
+    match->fields[1] = b;
+    match->fields[2] = c;
+    match->n_fields = 3;
+    return match;
+}
+
+static inline void on_ct(struct rule_stmt *rule, unsigned states)
+{
+    struct match *match = rule_add_match(rule);
+
+    match->kind = MATCH_CT_STATE;
+    match->ct_states = states;
+}
+
+static inline void on_not_syn(struct rule_stmt *rule)
+{
+    rule_add_match(rule)->kind = MATCH_NOT_SYN;
+}
+
+static inline void verdict(struct rule_stmt *rule, enum table_verdict how, const char *target)
+{
+    rule->verdict = how;
+    rule->target = target;
+}
+
+static inline void counted(struct rule_stmt *rule, enum table_verdict how, const char *target)
+{
+    rule->counter = true;
+    verdict(rule, how, target);
+}
+
+static inline void vmap(struct rule_stmt *rule, enum field field, const char *map)
+{
+    rule->vmap = map;
+    rule->vmap_field = field;
+}

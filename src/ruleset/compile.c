@@ -1,0 +1,752 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ruleset/compile.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "build.h"
+#include "classes.h"
+#include "inventory/match.h"
+#include "skeleton.h"
+#include "util/diag.h"
+#include "util/mem.h"
+#include "verdict/verdict.h"
+
+/* One element that an endpoint's being live puts into the ruleset. */
+struct contribution {
+    enum table_id table;
+    struct set *set;
+    struct element element;
+};
+
+struct contributions {
+    struct contribution *v;
+    size_t n;
+};
+
+/* A live endpoint, with a copy of what rules can ask about it. */
+struct member {
+    char *key; /* container ID, blank, network ID */
+    struct container *facts;
+    struct endpoint *endpoint; /* the one of facts */
+    const struct class *class;
+    struct contributions elements;
+    UT_hash_handle hh; /* by key */
+};
+
+/* Which member an address belongs to: an address has one owner, the one named last. */
+struct owner {
+    struct owner_key {
+        uint8_t bytes[16];
+        uint8_t family;
+    } address;
+    struct member *member;
+    UT_hash_handle hh; /* by address */
+};
+
+/* What a policy's rules ask about the subject itself. */
+struct dependency {
+    const char **same; /* label keys of `same:` peers, borrowed */
+    size_t n_same;
+    bool dns;
+};
+
+struct compiler {
+    const struct policy_set *policies;
+    struct dependency *dependencies; /* one for each policy */
+    struct compile_options options;
+    struct ruleset *ruleset;
+    struct class *classes;
+    struct peer_set *peer_sets;
+    struct member *members;
+    struct owner *owners;
+    struct diags problems;
+};
+
+/* ---- making and freeing ------------------------------------------------------------------------------- */
+
+static void depend_on_peers(struct dependency *dependency, const struct rule *rule)
+{
+    for (size_t i = 0; i < rule->n_peers; i++) {
+        if (rule->peers[i].kind == PEER_SAME)
+            *ARRAY_ADD(dependency->same, dependency->n_same) = rule->peers[i].same;
+        if (rule->peers[i].kind == PEER_DNS)
+            dependency->dns = true;
+    }
+}
+
+static struct dependency dependency_of(const struct policy *policy)
+{
+    struct dependency dependency = {0};
+
+    for (size_t direction = 0; direction < DIRECTIONS; direction++) {
+        for (size_t i = 0; i < policy->n_rules[direction]; i++)
+            depend_on_peers(&dependency, &policy->rules[direction][i]);
+    }
+    return dependency;
+}
+
+struct compiler *compiler_new(const struct policy_set *policies, const struct compile_options *options)
+{
+    struct compiler *compiler = xnew(struct compiler);
+
+    compiler->policies = policies;
+    compiler->options = *options;
+    compiler->ruleset = ruleset_new();
+    compiler->dependencies = xcalloc(policies->n_policies, sizeof(*compiler->dependencies));
+    for (size_t i = 0; i < policies->n_policies; i++)
+        compiler->dependencies[i] = dependency_of(&policies->policies[i]);
+    skeleton_build(compiler->ruleset, options);
+    return compiler;
+}
+
+static struct member *member_free(struct member *member)
+{
+    if (!member)
+        return NULL;
+    free(member->key);
+    container_free(member->facts);
+    free(member->elements.v);
+    free(member);
+    return NULL;
+}
+
+static void classes_free(struct class **classes)
+{
+    struct class *class, *next;
+
+    HASH_ITER (hh, *classes, class, next) {
+        HASH_DEL(*classes, class);
+        free(class->key);
+        free(class);
+    }
+}
+
+struct compiler *compiler_free(struct compiler *compiler)
+{
+    struct peer_set *peer_set, *next_set;
+    struct member *member, *next_member;
+    struct owner *owner, *next_owner;
+
+    if (!compiler)
+        return NULL;
+    HASH_ITER (hh, compiler->owners, owner, next_owner) {
+        HASH_DEL(compiler->owners, owner);
+        free(owner);
+    }
+    HASH_ITER (hh, compiler->members, member, next_member) {
+        HASH_DEL(compiler->members, member);
+        member_free(member);
+    }
+    HASH_ITER (hh, compiler->peer_sets, peer_set, next_set) {
+        HASH_DEL(compiler->peer_sets, peer_set);
+        peer_set_free(peer_set);
+    }
+    classes_free(&compiler->classes);
+    for (size_t i = 0; i < compiler->policies->n_policies; i++)
+        free(compiler->dependencies[i].same);
+    free(compiler->dependencies);
+    ruleset_free(compiler->ruleset);
+    diags_clear(&compiler->problems);
+    free(compiler);
+    return NULL;
+}
+
+const struct ruleset *compiler_ruleset(const struct compiler *compiler)
+{
+    return compiler->ruleset;
+}
+
+const struct diags *compiler_problems(const struct compiler *compiler)
+{
+    return &compiler->problems;
+}
+
+/* ---- elements ----------------------------------------------------------------------------------------- */
+
+static struct set *fixed_set(const struct compiler *compiler, enum table_id table, const char *name)
+{
+    return table_set(&compiler->ruleset->tables[table], name);
+}
+
+static void insert(const struct contribution *what, struct delta *delta)
+{
+    if (set_insert(what->set, &what->element) && delta)
+        delta_add_element(delta, PHASE_SWITCH, what->table, what->set, &what->element);
+}
+
+static void withdraw(const struct contribution *what, struct delta *delta)
+{
+    if (set_remove(what->set, what->element.key) && delta)
+        delta_delete_element(delta, what->table, what->set, &what->element);
+}
+
+static bool contribution_equal(const struct contribution *a, const struct contribution *b)
+{
+    return a->set == b->set && element_equal(a->set, &a->element, &b->element);
+}
+
+static bool contributes(const struct contributions *list, const struct contribution *what)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        if (contribution_equal(&list->v[i], what))
+            return true;
+    }
+    return false;
+}
+
+/* From what an endpoint put in before to what it puts in now; what stays the same is not touched. */
+static void replace_contributions(struct contributions *old, struct contributions *new, struct delta *delta)
+{
+    for (size_t i = 0; i < old->n; i++) {
+        if (!contributes(new, &old->v[i]))
+            withdraw(&old->v[i], delta);
+    }
+    for (size_t i = 0; i < new->n; i++) {
+        if (!contributes(old, &new->v[i]))
+            insert(&new->v[i], delta);
+    }
+    free(old->v);
+    *old = *new;
+    *new = (struct contributions){0};
+}
+
+static struct contribution *contribute(struct contributions *list, enum table_id table, struct set *set)
+{
+    struct contribution *what = ARRAY_ADD(list->v, list->n);
+
+    what->table = table;
+    what->set = set;
+    return what;
+}
+
+static void contribute_address(struct contributions *list, enum table_id table, struct set *set, struct ip ip)
+{
+    ip_to_bytes(ip, contribute(list, table, set)->element.key);
+}
+
+/* The rest of the key is zero already; a name that the kernel could not have is cut. */
+static void put_ifname(uint8_t *key, const char *name)
+{
+    memcpy(key, name, strnlen(name, IFNAMSIZ - 1));
+}
+
+static struct contribution name_element(enum table_id table, struct set *set, const char *name)
+{
+    struct contribution what = {.table = table, .set = set};
+
+    put_ifname(what.element.key, name);
+    return what;
+}
+
+/* ---- bridges and ports -------------------------------------------------------------------------------- */
+
+static struct contribution from_element(const struct compiler *compiler, const char *bridge)
+{
+    struct contribution what = name_element(TABLE_INET, fixed_set(compiler, TABLE_INET, MAP_FROM), bridge);
+
+    what.element.verdict = V_JUMP;
+    what.element.target = "from_managed";
+    return what;
+}
+
+static struct contribution bridge_element(const struct compiler *compiler, const char *bridge)
+{
+    return name_element(TABLE_INET, fixed_set(compiler, TABLE_INET, SET_BRIDGES), bridge);
+}
+
+void compiler_add_bridge(struct compiler *compiler, const char *bridge, struct delta *delta)
+{
+    struct contribution from = from_element(compiler, bridge), listed = bridge_element(compiler, bridge);
+
+    insert(&from, delta);
+    insert(&listed, delta);
+}
+
+void compiler_drop_bridge(struct compiler *compiler, const char *bridge, struct delta *delta)
+{
+    struct contribution from = from_element(compiler, bridge), listed = bridge_element(compiler, bridge);
+
+    withdraw(&from, delta);
+    withdraw(&listed, delta);
+}
+
+static struct contribution port_element(const struct compiler *compiler, enum table_id table, const char *set,
+                                        const char *port)
+{
+    return name_element(table, fixed_set(compiler, table, set), port);
+}
+
+static bool port_is_bound(const struct compiler *compiler, const char *port)
+{
+    for (const struct member *member = compiler->members; member; member = member->hh.next) {
+        if (strcmp(member->endpoint->port, port) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Only with unknown_endpoints: internet: ports that no endpoint has are kept in a set of their own. */
+static void update_free_port(struct compiler *compiler, const char *port, struct delta *delta)
+{
+    struct contribution listed, vacant;
+
+    if (compiler->options.unknown_endpoints != UNKNOWN_INTERNET || !*port)
+        return;
+    listed = port_element(compiler, TABLE_BRIDGE, SET_PORTS, port);
+    vacant = port_element(compiler, TABLE_BRIDGE, SET_FREE_PORTS, port);
+    if (set_find(listed.set, listed.element.key) && !port_is_bound(compiler, port))
+        insert(&vacant, delta);
+    else
+        withdraw(&vacant, delta);
+}
+
+void compiler_add_port(struct compiler *compiler, const char *port, struct delta *delta)
+{
+    struct contribution bridge = port_element(compiler, TABLE_BRIDGE, SET_PORTS, port),
+                        inet = port_element(compiler, TABLE_INET, SET_PORTS, port);
+
+    insert(&bridge, delta);
+    insert(&inet, delta);
+    update_free_port(compiler, port, delta);
+}
+
+void compiler_drop_port(struct compiler *compiler, const char *port, struct delta *delta)
+{
+    struct contribution bridge = port_element(compiler, TABLE_BRIDGE, SET_PORTS, port),
+                        inet = port_element(compiler, TABLE_INET, SET_PORTS, port);
+
+    withdraw(&bridge, delta);
+    withdraw(&inet, delta);
+    update_free_port(compiler, port, delta);
+}
+
+/* ---- classes ------------------------------------------------------------------------------------------ */
+
+/* The servers' regions decide in which chain the rule for them stands. */
+static enum region region_of(const struct inventory *inventory, struct ip ip)
+{
+    for (size_t i = 0; i < inventory->n_host_addresses; i++) {
+        if (ip_equal(inventory->host_addresses[i], ip))
+            return REGION_HOST;
+    }
+    for (const struct network *network = inventory->networks; network; network = network->hh.next) {
+        for (size_t i = 0; network->managed && i < network->n_subnets; i++) {
+            if (cidr_contains(&network->subnets[i], ip))
+                return REGION_CONTAINERS;
+        }
+    }
+    return REGION_OUTSIDE;
+}
+
+struct servers {
+    struct ip *addresses;
+    enum region *regions;
+    size_t n;
+};
+
+static struct servers servers_of(const struct inventory *inventory, const struct container *container)
+{
+    struct servers servers = {0};
+
+    servers.n = container_name_servers(inventory, container, &servers.addresses);
+    servers.regions = xcalloc(servers.n, sizeof(*servers.regions));
+    for (size_t i = 0; i < servers.n; i++)
+        servers.regions[i] = region_of(inventory, servers.addresses[i]);
+    return servers;
+}
+
+static void servers_clear(struct servers *servers)
+{
+    free(servers->addresses);
+    free(servers->regions);
+}
+
+static bool selected(const struct policy *policy, const struct container *container,
+                     const struct endpoint *endpoint)
+{
+    return policy->mode == MODE_ENFORCE && selector_matches(&policy->select, container, endpoint);
+}
+
+static void put_dependency(const struct dependency *dependency, const struct container *container,
+                           const struct servers *servers, FILE *out)
+{
+    char text[IP_TEXT_MAX];
+
+    for (size_t i = 0; i < dependency->n_same; i++) {
+        const char *value = container_label(container, dependency->same[i]);
+
+        fprintf(out, value ? "=%zu:%s" : "-", value ? strlen(value) : 0, value ? value : "");
+    }
+    for (size_t i = 0; dependency->dns && i < servers->n; i++)
+        fprintf(out, "@%s %d", ip_format(servers->addresses[i], text), (int)servers->regions[i]);
+}
+
+/*
+ * The families that an endpoint has, or will have: those of its network. Rules of another family would only
+ * make the kernel walk further each time it checks the table.
+ */
+static void families_of(const struct inventory *inventory, const struct endpoint *endpoint, bool *families)
+{
+    const struct network *network = inventory_network(inventory, endpoint->network_id);
+
+    for (size_t family = 0; family < IP_FAMILIES; family++)
+        families[family] = endpoint->has_ip[family] || !network || network->n_subnets == 0;
+    for (size_t i = 0; network && i < network->n_subnets; i++)
+        families[network->subnets[i].net.family] = true;
+}
+
+/* Two endpoints with the same key have exactly the same rules. */
+static char *class_key(const struct compiler *compiler, const struct container *container,
+                       const struct endpoint *endpoint, const struct servers *servers, const bool *families)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    if (!out)
+        abort();
+    fprintf(out, "%s%s ", families[IP4] ? "4" : "", families[IP6] ? "6" : "");
+    for (size_t i = 0; i < compiler->policies->n_policies; i++) {
+        if (!selected(&compiler->policies->policies[i], container, endpoint))
+            continue;
+        fprintf(out, "%zu;", i);
+        put_dependency(&compiler->dependencies[i], container, servers, out);
+    }
+    if (fclose(out) != 0)
+        abort();
+    return text;
+}
+
+static void fill_peer_set(struct peer_set *set, void *userdata)
+{
+    const struct compiler *compiler = userdata;
+
+    for (struct member *member = compiler->members; member; member = member->hh.next) {
+        if (!expression_matches(&set->who, member->facts, member->endpoint))
+            continue;
+        for (size_t family = 0; family < IP_FAMILIES; family++) {
+            if (!member->endpoint->has_ip[family])
+                continue;
+            contribute_address(&member->elements, TABLE_INET, set->sets[family],
+                               member->endpoint->ip[family]);
+            set_insert(set->sets[family], &member->elements.v[member->elements.n - 1].element);
+        }
+    }
+}
+
+static void report_too_many(struct compiler *compiler, const struct subject *subject)
+{
+    const struct policy *policy = subject->policies[0];
+    struct diag *diag =
+        diag_add(&compiler->problems, DIAG_ERROR, NULL, &policy->pos,
+                 "the rules of policy \"%s\" and %zu more that select the same containers expand "
+                 "to more than %d rules; these containers are granted nothing",
+                 policy->name, subject->n_policies - 1, GRANTS_MAX);
+
+    diag_help(diag, "name fewer ports, or narrow the deny rules: each splits every allow rule it overlaps");
+}
+
+static struct class *class_new(struct compiler *compiler, const struct container *container,
+                               const struct endpoint *endpoint, const struct servers *servers,
+                               const bool *families, struct delta *delta)
+{
+    struct class_context context = {compiler->ruleset, &compiler->peer_sets, delta, fill_peer_set, compiler};
+    struct subject subject = {.container = container,
+                              .name_servers = servers->addresses,
+                              .name_server_regions = servers->regions,
+                              .n_name_servers = servers->n,
+                              .families = {families[IP4], families[IP6]}};
+    struct class *class = xnew(struct class);
+
+    for (size_t i = 0; i < compiler->policies->n_policies; i++) {
+        if (selected(&compiler->policies->policies[i], container, endpoint))
+            *ARRAY_ADD(subject.policies, subject.n_policies) = &compiler->policies->policies[i];
+    }
+    if (!class_build(&context, &subject,
+                     subject.n_policies == 0 && compiler->options.default_mode == MODE_AUDIT, class))
+        report_too_many(compiler, &subject);
+    subject_clear(&subject);
+    return class;
+}
+
+static const struct class *class_of(struct compiler *compiler, const struct inventory *inventory,
+                                    const struct container *container, const struct endpoint *endpoint,
+                                    struct delta *delta)
+{
+    struct servers servers = servers_of(inventory, container);
+    bool families[IP_FAMILIES];
+    struct class *class;
+    char *key;
+
+    families_of(inventory, endpoint, families);
+    key = class_key(compiler, container, endpoint, &servers, families);
+
+    HASH_FIND_STR(compiler->classes, key, class);
+    if (class) {
+        free(key);
+    } else {
+        class = class_new(compiler, container, endpoint, &servers, families, delta);
+        class->key = key;
+        HASH_ADD_KEYPTR(hh, compiler->classes, class->key, strlen(class->key), class);
+    }
+    servers_clear(&servers);
+    return class;
+}
+
+/* ---- endpoints ---------------------------------------------------------------------------------------- */
+
+static void contribute_binding(struct contributions *list, struct set *set, const struct endpoint *endpoint,
+                               struct ip ip)
+{
+    uint8_t *key = contribute(list, TABLE_BRIDGE, set)->element.key;
+
+    put_ifname(key, endpoint->port);
+    key += key_type_padded(KEY_IFNAME);
+    memcpy(key, endpoint->mac.bytes, sizeof(endpoint->mac.bytes));
+    ip_to_bytes(ip, key + key_type_padded(KEY_ETHER_ADDR));
+}
+
+/* An endpoint with IPv6 also speaks from its link-local address and, before it has any, from the unspecified
+ * one. */
+static void contribute_bindings(const struct compiler *compiler, const struct endpoint *endpoint,
+                                struct contributions *list)
+{
+    struct set *set4 = fixed_set(compiler, TABLE_BRIDGE, SET_BINDINGS4),
+               *set6 = fixed_set(compiler, TABLE_BRIDGE, SET_BINDINGS6);
+
+    if (!endpoint->port[0] || !endpoint->has_mac)
+        return;
+    if (endpoint->has_ip[IP4])
+        contribute_binding(list, set4, endpoint, endpoint->ip[IP4]);
+    if (endpoint->has_ip[IP6]) {
+        contribute_binding(list, set6, endpoint, endpoint->ip[IP6]);
+        contribute_binding(list, set6, endpoint, mac_link_local(&endpoint->mac));
+        contribute_binding(list, set6, endpoint, (struct ip){.num = 0, .family = IP6});
+    }
+}
+
+static void contribute_dispatch(const struct compiler *compiler, const struct class *class, struct ip ip,
+                                struct contributions *list)
+{
+    for (size_t i = 0; i < DISPATCHES; i++) {
+        struct contribution *what;
+
+        if (!class->chains[i])
+            continue;
+        what = contribute(list, TABLE_INET,
+                          fixed_set(compiler, TABLE_INET, dispatch_map_name((enum dispatch)i, ip.family)));
+        ip_to_bytes(ip, what->element.key);
+        what->element.verdict = V_JUMP;
+        what->element.target = class->chains[i]->name;
+    }
+}
+
+static void contribute_family(const struct compiler *compiler, const struct member *member,
+                              enum ip_family family, struct contributions *list)
+{
+    struct ip ip = member->endpoint->ip[family];
+
+    contribute_address(list, TABLE_INET,
+                       fixed_set(compiler, TABLE_INET, family == IP4 ? SET_LIVE4 : SET_LIVE6), ip);
+    contribute_address(list, TABLE_BRIDGE,
+                       fixed_set(compiler, TABLE_BRIDGE, family == IP4 ? SET_LIVE4 : SET_LIVE6), ip);
+    contribute_dispatch(compiler, member->class, ip, list);
+    for (const struct peer_set *set = compiler->peer_sets; set; set = set->hh.next) {
+        if (expression_matches(&set->who, member->facts, member->endpoint))
+            contribute_address(list, TABLE_INET, set->sets[family], ip);
+    }
+}
+
+static struct contributions contributions_of(const struct compiler *compiler, const struct member *member)
+{
+    struct contributions list = {0};
+
+    contribute_bindings(compiler, member->endpoint, &list);
+    for (size_t family = 0; family < IP_FAMILIES; family++) {
+        if (member->endpoint->has_ip[family])
+            contribute_family(compiler, member, (enum ip_family)family, &list);
+    }
+    return list;
+}
+
+/* Only what selectors and rules ask about; the rest of a container is not ours to keep. */
+static struct container *facts_copy(const struct container *container, const struct endpoint *endpoint)
+{
+    struct container *facts = container_new();
+
+    facts->id = xstrdup(container->id);
+    facts->name = xstrdup_null(container->name);
+    facts->image = xstrdup_null(container->image);
+    facts->labels_known = container->labels_known;
+    for (size_t i = 0; i < container->n_labels; i++) {
+        const struct label *label = &container->labels[i];
+
+        *ARRAY_ADD(facts->labels, facts->n_labels) =
+            (struct label){xstrdup(label->key), xstrdup(label->value), label->from_image};
+    }
+    *ARRAY_ADD(facts->endpoints, facts->n_endpoints) = endpoint_copy(endpoint);
+    return facts;
+}
+
+static struct owner_key owner_key(struct ip ip)
+{
+    struct owner_key key;
+
+    memset(&key, 0, sizeof(key)); /* padding is part of a hash key */
+    ip_to_bytes(ip, key.bytes);
+    key.family = (uint8_t)ip.family;
+    return key;
+}
+
+static struct owner *find_owner(const struct compiler *compiler, struct ip ip)
+{
+    struct owner_key key = owner_key(ip);
+    struct owner *owner;
+
+    HASH_FIND(hh, compiler->owners, &key, sizeof(key), owner);
+    return owner;
+}
+
+static void disown(struct compiler *compiler, const struct member *member)
+{
+    for (size_t family = 0; family < IP_FAMILIES; family++) {
+        struct owner *owner;
+
+        if (!member->endpoint->has_ip[family])
+            continue;
+        owner = find_owner(compiler, member->endpoint->ip[family]);
+        if (owner && owner->member == member) {
+            HASH_DEL(compiler->owners, owner);
+            free(owner);
+        }
+    }
+}
+
+static void own(struct compiler *compiler, struct member *member)
+{
+    for (size_t family = 0; family < IP_FAMILIES; family++) {
+        struct owner *owner;
+
+        if (!member->endpoint->has_ip[family])
+            continue;
+        owner = xnew(struct owner);
+        owner->address = owner_key(member->endpoint->ip[family]);
+        owner->member = member;
+        HASH_ADD(hh, compiler->owners, address, sizeof(owner->address), owner);
+    }
+}
+
+static void member_drop(struct compiler *compiler, struct member *member, struct delta *delta)
+{
+    struct contributions none = {0};
+
+    replace_contributions(&member->elements, &none, delta);
+    disown(compiler, member);
+    HASH_DEL(compiler->members, member);
+    update_free_port(compiler, member->endpoint->port, delta);
+    member_free(member);
+}
+
+/* An address belongs to whom the Engine named last: whoever else still stands with it has ended unnoticed. */
+static void evict_others(struct compiler *compiler, const struct endpoint *endpoint, const struct member *but,
+                         struct delta *delta)
+{
+    for (size_t family = 0; family < IP_FAMILIES; family++) {
+        struct owner *owner;
+
+        if (!endpoint->has_ip[family])
+            continue;
+        owner = find_owner(compiler, endpoint->ip[family]);
+        if (owner && owner->member != but)
+            member_drop(compiler, owner->member, delta);
+    }
+}
+
+static struct member *find_member(const struct compiler *compiler, const char *key)
+{
+    struct member *member;
+
+    HASH_FIND_STR(compiler->members, key, member);
+    return member;
+}
+
+void compiler_set_endpoint(struct compiler *compiler, const struct inventory *inventory,
+                           const struct container *container, const struct endpoint *endpoint,
+                           struct delta *delta)
+{
+    _cleanup_free_ char *key = xasprintf("%s %s", container->id, endpoint->network_id);
+    struct member *member = find_member(compiler, key);
+    char old_port[IFNAMSIZ] = "";
+    struct contributions now;
+
+    evict_others(compiler, endpoint, member, delta);
+    /* The class first: new peer sets are filled with the members there are, this one's old self included. */
+    const struct class *class = class_of(compiler, inventory, container, endpoint, delta);
+
+    if (member) {
+        memcpy(old_port, member->endpoint->port, sizeof(old_port));
+        disown(compiler, member);
+        container_free(member->facts);
+    } else {
+        member = xnew(struct member);
+        member->key = STEAL(key);
+        HASH_ADD_KEYPTR(hh, compiler->members, member->key, strlen(member->key), member);
+    }
+    member->facts = facts_copy(container, endpoint);
+    member->endpoint = &member->facts->endpoints[0];
+    member->class = class;
+    own(compiler, member);
+    now = contributions_of(compiler, member);
+    replace_contributions(&member->elements, &now, delta);
+    update_free_port(compiler, old_port, delta);
+    update_free_port(compiler, member->endpoint->port, delta);
+}
+
+void compiler_drop_endpoint(struct compiler *compiler, const char *container_id, const char *network_id,
+                            struct delta *delta)
+{
+    _cleanup_free_ char *key = xasprintf("%s %s", container_id, network_id);
+    struct member *member = find_member(compiler, key);
+
+    if (member)
+        member_drop(compiler, member, delta);
+}
+
+void compiler_prepare_endpoint(struct compiler *compiler, const struct inventory *inventory,
+                               const struct container *container, const struct endpoint *endpoint,
+                               struct delta *delta)
+{
+    class_of(compiler, inventory, container, endpoint, delta);
+}
+
+/* ---- everything --------------------------------------------------------------------------------------- */
+
+static void load_endpoint(struct compiler *compiler, const struct inventory *inventory,
+                          const struct container *container, const struct endpoint *endpoint)
+{
+    const struct network *network = inventory_network(inventory, endpoint->network_id);
+
+    if (!network || !network->managed)
+        return;
+    if (!endpoint->id) {
+        compiler_prepare_endpoint(compiler, inventory, container, endpoint, NULL);
+        return;
+    }
+    if (endpoint->port[0])
+        compiler_add_port(compiler, endpoint->port, NULL);
+    compiler_set_endpoint(compiler, inventory, container, endpoint, NULL);
+}
+
+void compiler_load(struct compiler *compiler, const struct inventory *inventory)
+{
+    for (const struct network *network = inventory->networks; network; network = network->hh.next) {
+        if (network->managed && network->bridge)
+            compiler_add_bridge(compiler, network->bridge, NULL);
+    }
+    for (const struct container *container = inventory->containers; container;
+         container = container->hh.next) {
+        for (size_t i = 0; i < container->n_endpoints; i++)
+            load_endpoint(compiler, inventory, container, &container->endpoints[i]);
+    }
+}

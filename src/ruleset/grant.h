@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Grants: what the rules of one class allow in one direction, with everything that deny rules forbid already
+ * taken away, so that the kernel needs no deny rule. A grant is a block of peers times a list of services,
+ * and subtracting one block from another gives blocks again:
+ *
+ *     P x S  minus  P' x S'   =   (P minus P') x S   plus   (P and P') x (S minus S')
+ */
+#pragma once
+
+#include "inventory/inventory.h"
+#include "policy/model.h"
+
+/* A rectangle of IANA protocol numbers and, when it is one protocol, of ports or ICMP types; both ends
+ * included. */
+struct service {
+    uint8_t proto_first, proto_last;
+    uint16_t first, last; /* 0..65535: the whole protocol */
+};
+
+struct services {
+    struct service *v; /* disjoint */
+    size_t n;
+};
+
+enum region { REGION_CONTAINERS, REGION_HOST, REGION_OUTSIDE, REGIONS };
+
+/* A conjunction: the containers that every `with` means and no `without` does. Both empty: every container.
+ */
+struct peer_expression {
+    const struct selector **with, **without; /* the selectors are borrowed */
+    size_t n_with, n_without;
+};
+
+struct peer_block {
+    enum region region;
+    struct peer_expression who; /* REGION_CONTAINERS */
+    bool restricted;            /* only the addresses in ranges; always so for REGION_OUTSIDE */
+    struct ip_ranges ranges[IP_FAMILIES];
+};
+
+struct grant {
+    struct peer_block peers;
+    struct services services;
+    const struct policy *policy; /* borrowed */
+    const struct rule *rule;     /* borrowed */
+    enum direction direction;
+};
+
+struct grants {
+    struct grant *v;
+    size_t n;
+};
+
+/* More rules than this in one class of containers are refused: a mistake, and a burden for the kernel. */
+#define GRANTS_MAX 4096
+
+/*
+ * What a class is: the enforcing policies that select its members, and what their rules depend on of the
+ * member itself. Selectors made from `same:` are owned by the subject and borrowed by the grants.
+ */
+struct subject {
+    const struct policy **policies;
+    size_t n_policies;
+    const struct container *container; /* any member: for its labels; only used while grants are made */
+    const struct ip *name_servers;     /* for the peer `dns` */
+    const enum region *name_server_regions;
+    size_t n_name_servers;
+    bool families[IP_FAMILIES]; /* which of them the members' networks have */
+    struct selector **made;     /* from `same:` */
+    size_t n_made;
+};
+
+void subject_clear(struct subject *subject);
+
+/* Fills ret with everything that the subject's rules grant in that direction. 0, or -E2BIG over GRANTS_MAX.
+ */
+int grants_of(struct subject *subject, enum direction direction, struct grants *ret);
+void grants_clear(struct grants *grants);
+
+/* Does the value stand for itself alone? A glob without wildcards says the same as a literal. */
+bool label_match_is_literal(const struct label_match *label);
+
+bool service_is_whole(const struct service *service);

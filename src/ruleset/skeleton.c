@@ -1,0 +1,511 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "skeleton.h"
+
+#include <linux/icmp.h>
+#include <netinet/icmp6.h>
+#include <netinet/in.h>
+
+#include <string.h>
+
+#include "build.h"
+#include "util/mem.h"
+
+/* Before Docker's, ufw's and libvirt's filter chains (0), after destination NAT and connection tracking. */
+#define PRIORITY_INET (-10)
+/* Before anything of the bridge looks at a frame (NF_BR_PRI_NAT_DST_BRIDGED). */
+#define PRIORITY_BRIDGE_IN (-300)
+#define PRIORITY_BRIDGE_OUT 0
+
+#define ETHER_IP 0x0800u
+#define ETHER_ARP 0x0806u
+#define ETHER_IP6 0x86ddu
+#define ND_HOP_LIMIT 255u /* RFC 4861, 7.1: a packet that was routed never has it */
+
+static const char *const map_names[DISPATCHES][IP_FAMILIES] = {
+    {"egress4", "egress6"},
+    {"ingress4", "ingress6"},
+    {"host_egress4", "host_egress6"},
+    {"host_ingress4", "host_ingress6"},
+};
+
+const char *dispatch_map_name(enum dispatch dispatch, enum ip_family family)
+{
+    return map_names[dispatch][family];
+}
+
+const char *dispatch_word(enum dispatch dispatch)
+{
+    static const char *const words[DISPATCHES] = {"egress", "ingress", "host-egress", "host-ingress"};
+
+    return words[dispatch];
+}
+
+/* ---- sets and maps ------------------------------------------------------------------------------------ */
+
+static struct set *add_set(struct ruleset *ruleset, enum table_id table, const char *name, enum key_type key)
+{
+    return ruleset_add_set(ruleset, table, name, 1, &key);
+}
+
+static void add_byte_set(struct ruleset *ruleset, const char *name, enum key_type key, size_t n,
+                         const uint8_t *values)
+{
+    struct set *set = add_set(ruleset, TABLE_INET, name, key);
+
+    for (size_t i = 0; i < n; i++) {
+        struct element element = {0};
+
+        element.key[0] = values[i];
+        set_insert(set, &element);
+    }
+}
+
+/* A verdict map whose miss is a drop, or a jump where it only sorts interfaces. */
+static struct set *add_map(struct ruleset *ruleset, const char *name, enum key_type key,
+                           enum table_verdict otherwise, const char *target)
+{
+    struct set *map = add_set(ruleset, TABLE_INET, name, key);
+    struct element element = {.catchall = true, .verdict = otherwise};
+
+    map->map = true;
+    element.target = target ? ruleset_intern(ruleset, target) : NULL;
+    set_insert(map, &element);
+    return map;
+}
+
+static void add_internet(struct ruleset *ruleset, const char *name, enum ip_family family)
+{
+    struct ip_ranges internet = {0};
+
+    ip_ranges_add_internet(&internet, family);
+    ruleset_add_ranges(ruleset, name, family, &internet);
+    ip_ranges_clear(&internet);
+}
+
+static void build_inet_sets(struct ruleset *ruleset, const struct compile_options *options)
+{
+    static const uint8_t icmp_errors[] = {ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
+    static const uint8_t icmpv6_errors[] = {ICMP6_DST_UNREACH, ICMP6_PACKET_TOO_BIG, ICMP6_TIME_EXCEEDED,
+                                            ICMP6_PARAM_PROB};
+    static const uint8_t discovery[] = {ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT};
+
+    add_set(ruleset, TABLE_INET, SET_BRIDGES, KEY_IFNAME);
+    add_set(ruleset, TABLE_INET, SET_PORTS, KEY_IFNAME);
+    add_set(ruleset, TABLE_INET, SET_LIVE4, KEY_IPV4_ADDR);
+    add_set(ruleset, TABLE_INET, SET_LIVE6, KEY_IPV6_ADDR);
+    add_byte_set(ruleset, SET_ICMP_ERRORS, KEY_ICMP_TYPE, ARRAY_SIZE(icmp_errors), icmp_errors);
+    add_byte_set(ruleset, SET_ICMPV6_ERRORS, KEY_ICMPV6_TYPE, ARRAY_SIZE(icmpv6_errors), icmpv6_errors);
+    add_byte_set(ruleset, SET_NEIGHBOUR_DISCOVERY, KEY_ICMPV6_TYPE, ARRAY_SIZE(discovery), discovery);
+    if (options->unknown_endpoints == UNKNOWN_INTERNET) {
+        add_internet(ruleset, SET_INTERNET4, IP4);
+        add_internet(ruleset, SET_INTERNET6, IP6);
+    }
+    for (size_t i = 0; i < DISPATCHES; i++) {
+        add_map(ruleset, map_names[i][IP4], KEY_IPV4_ADDR, V_DROP, NULL);
+        add_map(ruleset, map_names[i][IP6], KEY_IPV6_ADDR, V_DROP, NULL);
+    }
+    add_map(ruleset, MAP_FROM, KEY_IFNAME, V_JUMP, "from_outside");
+}
+
+/* ---- table inet --------------------------------------------------------------------------------------- */
+
+static struct rule_stmt *comment(struct rule_stmt *rule, const char *text)
+{
+    rule->comment = xstrdup(text);
+    return rule;
+}
+
+static void accept_neighbour_discovery(struct chain *chain)
+{
+    struct rule_stmt *rule = chain_add_rule(chain);
+
+    on_set(rule, FIELD_ICMPV6_TYPE, false, SET_NEIGHBOUR_DISCOVERY);
+    on_value(rule, FIELD_IP6_HOPLIMIT, false, ND_HOP_LIMIT);
+    verdict(rule, V_ACCEPT, NULL);
+}
+
+/* Where an address that no live container has ends. Only neighbour discovery works for it: it is how an
+ * endpoint makes itself known, it uses link-local and multicast addresses, and the bridge table has checked
+ * whose they are. */
+static void build_not_live(struct ruleset *ruleset)
+{
+    struct chain *chain = ruleset_add_chain(ruleset, TABLE_INET, "not_live");
+
+    accept_neighbour_discovery(chain);
+    counted(comment(chain_add_rule(chain), "no live container has this address"), V_DROP, NULL);
+}
+
+/* With unknown_endpoints: internet, what no container owns (a build step) may open connections to the
+ * internet. */
+static void build_unknown(struct ruleset *ruleset)
+{
+    struct chain *from = ruleset_add_chain(ruleset, TABLE_INET, "unknown_source");
+    struct chain *to = ruleset_add_chain(ruleset, TABLE_INET, "unknown_destination");
+
+    for (size_t i = 0; i < IP_FAMILIES; i++) {
+        struct rule_stmt *rule = chain_add_rule(from);
+
+        on_set(rule, FIELD_OIFNAME, true, SET_BRIDGES);
+        on_set(rule, i == IP4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR, false,
+               i == IP4 ? SET_INTERNET4 : SET_INTERNET6);
+        counted(comment(rule, "unknown_endpoints: internet"), V_ACCEPT, NULL);
+
+        rule = chain_add_rule(to);
+        on_ct(rule, CT_ESTABLISHED);
+        on_set(rule, FIELD_IIFNAME, true, SET_BRIDGES);
+        on_set(rule, i == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR, false,
+               i == IP4 ? SET_INTERNET4 : SET_INTERNET6);
+        counted(comment(rule, "unknown_endpoints: internet"), V_ACCEPT, NULL);
+    }
+    verdict(chain_add_rule(from), V_GOTO, "not_live");
+    verdict(chain_add_rule(to), V_GOTO, "not_live");
+}
+
+static void build_unusual(struct ruleset *ruleset)
+{
+    struct chain *any = ruleset_add_chain(ruleset, TABLE_INET, "unusual");
+    struct chain *managed = ruleset_add_chain(ruleset, TABLE_INET, "unusual_managed");
+    struct chain *not_syn = ruleset_add_chain(ruleset, TABLE_INET, "not_syn");
+    struct rule_stmt *rule;
+
+    /* What is forwarded between other people's interfaces is theirs to judge. */
+    rule = comment(chain_add_rule(any), "not ours");
+    on_set(rule, FIELD_IIFNAME, true, SET_BRIDGES);
+    on_set(rule, FIELD_OIFNAME, true, SET_BRIDGES);
+    verdict(rule, V_ACCEPT, NULL);
+    verdict(chain_add_rule(any), V_GOTO, "unusual_managed");
+
+    rule = chain_add_rule(managed);
+    on_ct(rule, CT_RELATED);
+    on_set(rule, FIELD_ICMP_TYPE, false, SET_ICMP_ERRORS);
+    verdict(rule, V_ACCEPT, NULL);
+    rule = chain_add_rule(managed);
+    on_ct(rule, CT_RELATED);
+    on_set(rule, FIELD_ICMPV6_TYPE, false, SET_ICMPV6_ERRORS);
+    verdict(rule, V_ACCEPT, NULL);
+    accept_neighbour_discovery(managed);
+    counted(comment(chain_add_rule(managed), "invalid, untracked, or related and no error report"), V_DROP,
+            NULL);
+
+    rule = comment(chain_add_rule(not_syn), "new TCP connection without SYN");
+    on_set(rule, FIELD_IIFNAME, false, SET_BRIDGES);
+    counted(rule, V_DROP, NULL);
+    rule = comment(chain_add_rule(not_syn), "new TCP connection without SYN");
+    on_set(rule, FIELD_OIFNAME, false, SET_BRIDGES);
+    counted(rule, V_DROP, NULL);
+}
+
+static void dispatch_both(struct chain *chain, enum dispatch dispatch, bool source)
+{
+    vmap(chain_add_rule(chain), source ? FIELD_IP_SADDR : FIELD_IP_DADDR, map_names[dispatch][IP4]);
+    vmap(chain_add_rule(chain), source ? FIELD_IP6_SADDR : FIELD_IP6_DADDR, map_names[dispatch][IP6]);
+}
+
+/*
+ * No container is a DHCP server, whatever the policies grant: who hands out addresses and routes to its neighbours needs
+ * no other way to their traffic. (Router advertisements end in not_live or unusual_managed.)
+ */
+static void refuse_dhcp_servers(struct chain *chain)
+{
+    static const uint32_t ports[] = {67, 547}; /* bootps, dhcpv6-server: RFC 2131, RFC 8415 */
+
+    for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+        struct rule_stmt *rule = comment(chain_add_rule(chain), "no container is a DHCP server");
+
+        on_value(rule, FIELD_UDP_SPORT, false, ports[i]);
+        counted(rule, V_DROP, NULL);
+    }
+}
+
+static void build_dispatch(struct ruleset *ruleset)
+{
+    struct chain *managed;
+    struct chain *outside = ruleset_add_chain(ruleset, TABLE_INET, "from_outside");
+    struct rule_stmt *rule;
+
+    for (size_t i = 0; i < IP_FAMILIES; i++) {
+        rule = comment(chain_add_rule(outside), "a container's address from outside");
+        on_set(rule, i == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR, false, i == IP4 ? SET_LIVE4 : SET_LIVE6);
+        on_set(rule, FIELD_OIFNAME, false, SET_BRIDGES);
+        counted(rule, V_DROP, NULL);
+    }
+    managed = ruleset_add_chain(ruleset, TABLE_INET, "from_managed");
+    refuse_dhcp_servers(managed);
+    dispatch_both(managed, DISPATCH_EGRESS, true);
+    dispatch_both(ruleset_add_chain(ruleset, TABLE_INET, "to_managed"), DISPATCH_INGRESS, false);
+}
+
+/* The address first and the interface second: a live address ends the rule after one lookup. */
+static void check_live(struct chain *chain, bool source, const char *otherwise)
+{
+    for (size_t i = 0; i < IP_FAMILIES; i++) {
+        struct rule_stmt *rule = chain_add_rule(chain);
+
+        if (source)
+            on_set(rule, i == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR, true, i == IP4 ? SET_LIVE4 : SET_LIVE6);
+        else
+            on_set(rule, i == IP4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR, true, i == IP4 ? SET_LIVE4 : SET_LIVE6);
+        on_set(rule, source ? FIELD_IIFNAME : FIELD_OIFNAME, false, SET_BRIDGES);
+        verdict(rule, V_GOTO, otherwise);
+    }
+}
+
+static void judge_state(struct chain *chain, const char *unusual)
+{
+    struct rule_stmt *rule = chain_add_rule(chain);
+
+    on_ct(rule, CT_ESTABLISHED);
+    verdict(rule, V_ACCEPT, NULL);
+    rule = chain_add_rule(chain);
+    on_ct(rule, CT_INVALID | CT_RELATED | CT_UNTRACKED);
+    verdict(rule, V_GOTO, unusual);
+}
+
+static struct chain *add_base_chain(struct ruleset *ruleset, enum table_id table, const char *name,
+                                    enum chain_hook hook, int priority)
+{
+    struct chain *chain = ruleset_add_chain(ruleset, table, name);
+
+    chain->hook = hook;
+    chain->priority = priority;
+    return chain;
+}
+
+static void build_forward(struct ruleset *ruleset, const struct compile_options *options)
+{
+    bool lenient = options->unknown_endpoints == UNKNOWN_INTERNET;
+    struct chain *chain = add_base_chain(ruleset, TABLE_INET, "forward", HOOK_FORWARD, PRIORITY_INET);
+    struct rule_stmt *rule;
+
+    check_live(chain, true, lenient ? "unknown_source" : "not_live");
+    check_live(chain, false, lenient ? "unknown_destination" : "not_live");
+    judge_state(chain, "unusual");
+    rule = chain_add_rule(chain);
+    on_not_syn(rule);
+    verdict(rule, V_JUMP, "not_syn");
+    vmap(chain_add_rule(chain), FIELD_IIFNAME, MAP_FROM);
+    rule = chain_add_rule(chain);
+    on_set(rule, FIELD_OIFNAME, false, SET_BRIDGES);
+    verdict(rule, V_JUMP, "to_managed");
+}
+
+static void refuse_not_syn(struct chain *chain)
+{
+    struct rule_stmt *rule = comment(chain_add_rule(chain), "new TCP connection without SYN");
+
+    on_not_syn(rule);
+    counted(rule, V_DROP, NULL);
+}
+
+static void build_input(struct ruleset *ruleset)
+{
+    struct chain *chain = add_base_chain(ruleset, TABLE_INET, "input", HOOK_INPUT, PRIORITY_INET);
+    struct rule_stmt *rule;
+
+    /* Frames to 01:80:c2:00:00:0x skip the bridge and reach the host with the port as their interface. */
+    rule = comment(chain_add_rule(chain), "past the bridge");
+    on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
+    counted(rule, V_DROP, NULL);
+    rule = comment(chain_add_rule(chain), "not ours");
+    on_set(rule, FIELD_IIFNAME, true, SET_BRIDGES);
+    verdict(rule, V_ACCEPT, NULL);
+    for (size_t i = 0; i < IP_FAMILIES; i++) {
+        rule = chain_add_rule(chain);
+        on_set(rule, i == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR, true, i == IP4 ? SET_LIVE4 : SET_LIVE6);
+        verdict(rule, V_GOTO, "not_live");
+    }
+    judge_state(chain, "unusual_managed");
+    refuse_not_syn(chain);
+    refuse_dhcp_servers(chain);
+    dispatch_both(chain, DISPATCH_HOST_EGRESS, true);
+}
+
+/* By address, not by interface: after destination NAT the output interface is still the one of before. */
+static void build_output(struct ruleset *ruleset)
+{
+    struct chain *to_container = ruleset_add_chain(ruleset, TABLE_INET, "host_to_managed");
+    struct chain *chain = add_base_chain(ruleset, TABLE_INET, "output", HOOK_OUTPUT, PRIORITY_INET);
+    struct rule_stmt *rule;
+
+    judge_state(to_container, "unusual_managed");
+    refuse_not_syn(to_container);
+    dispatch_both(to_container, DISPATCH_HOST_INGRESS, false);
+    for (size_t i = 0; i < IP_FAMILIES; i++) {
+        rule = chain_add_rule(chain);
+        on_set(rule, i == IP4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR, false, i == IP4 ? SET_LIVE4 : SET_LIVE6);
+        verdict(rule, V_GOTO, "host_to_managed");
+    }
+    rule = chain_add_rule(chain);
+    on_set(rule, FIELD_OIFNAME, false, SET_BRIDGES);
+    verdict(rule, V_GOTO, "not_live");
+}
+
+/* ---- table bridge ------------------------------------------------------------------------------------- */
+
+static void build_bridge_sets(struct ruleset *ruleset, const struct compile_options *options)
+{
+    static const enum key_type binding4[] = {KEY_IFNAME, KEY_ETHER_ADDR, KEY_IPV4_ADDR};
+    static const enum key_type binding6[] = {KEY_IFNAME, KEY_ETHER_ADDR, KEY_IPV6_ADDR};
+
+    add_set(ruleset, TABLE_BRIDGE, SET_PORTS, KEY_IFNAME);
+    ruleset_add_set(ruleset, TABLE_BRIDGE, SET_BINDINGS4, ARRAY_SIZE(binding4), binding4);
+    ruleset_add_set(ruleset, TABLE_BRIDGE, SET_BINDINGS6, ARRAY_SIZE(binding6), binding6);
+    add_set(ruleset, TABLE_BRIDGE, SET_LIVE4, KEY_IPV4_ADDR);
+    add_set(ruleset, TABLE_BRIDGE, SET_LIVE6, KEY_IPV6_ADDR);
+    if (options->unknown_endpoints == UNKNOWN_INTERNET)
+        add_set(ruleset, TABLE_BRIDGE, SET_FREE_PORTS, KEY_IFNAME);
+}
+
+/* Where a frame says whose it is, and the live addresses that it could claim. */
+static const struct {
+    enum field field;
+    const char *live;
+} claims[] = {{FIELD_IP_SADDR, SET_LIVE4}, {FIELD_IP6_SADDR, SET_LIVE6}, {FIELD_ARP_SADDR_IP, SET_LIVE4}};
+
+/* With unknown_endpoints: internet, a port that no container has may use any address that no container has. */
+static void accept_unowned(struct chain *chain)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(claims); i++) {
+        struct rule_stmt *rule = comment(chain_add_rule(chain), "unknown_endpoints: internet");
+
+        on_set(rule, FIELD_IIFNAME, false, SET_FREE_PORTS);
+        on_set(rule, claims[i].field, true, claims[i].live);
+        verdict(rule, V_ACCEPT, NULL);
+    }
+}
+
+/*
+ * A port that we have not heard of is another program's, or appeared while no daemon ran. The frames of the former
+ * are not ours to judge, but a container's address is never theirs: whoever starts at the address of a container that
+ * stopped unseen must not have its permissions.
+ */
+static void refuse_claims(struct chain *chain)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(claims); i++) {
+        struct rule_stmt *rule = comment(chain_add_rule(chain), "a container's address at another port");
+
+        on_set(rule, claims[i].field, false, claims[i].live);
+        counted(rule, V_DROP, NULL);
+    }
+}
+
+static void refuse_delivery(struct chain *chain)
+{
+    for (size_t i = 0; i < IP_FAMILIES; i++) {
+        struct rule_stmt *rule = comment(chain_add_rule(chain), "a container's address at another port");
+
+        on_set(rule, i == IP4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR, false, i == IP4 ? SET_LIVE4 : SET_LIVE6);
+        counted(rule, V_DROP, NULL);
+    }
+}
+
+static void build_bridge_in(struct ruleset *ruleset, const struct compile_options *options)
+{
+    struct chain *chain =
+        add_base_chain(ruleset, TABLE_BRIDGE, "prerouting", HOOK_PREROUTING, PRIORITY_BRIDGE_IN);
+    struct rule_stmt *rule;
+
+    rule = comment(chain_add_rule(chain), "neither IPv4 nor IPv6 nor ARP, or tagged");
+    on_value(rule, FIELD_ETHER_TYPE, true, ETHER_IP);
+    on_value(rule, FIELD_ETHER_TYPE, true, ETHER_IP6);
+    on_value(rule, FIELD_ETHER_TYPE, true, ETHER_ARP);
+    on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
+    counted(rule, V_DROP, NULL);
+
+    rule = chain_add_rule(chain);
+    on_set3(rule, FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_IP_SADDR, SET_BINDINGS4);
+    verdict(rule, V_ACCEPT, NULL);
+    rule = chain_add_rule(chain);
+    on_set3(rule, FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_IP6_SADDR, SET_BINDINGS6);
+    verdict(rule, V_ACCEPT, NULL);
+    /* The frame's own sender and the one named inside must both be ours. */
+    rule = chain_add_rule(chain);
+    on_set3(rule, FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_ARP_SADDR_IP, SET_BINDINGS4);
+    on_set3(rule, FIELD_IIFNAME, FIELD_ARP_SADDR_ETHER, FIELD_ARP_SADDR_IP, SET_BINDINGS4);
+    verdict(rule, V_ACCEPT, NULL);
+    if (options->unknown_endpoints == UNKNOWN_INTERNET)
+        accept_unowned(chain);
+    rule = comment(chain_add_rule(chain), "not this port's address");
+    on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
+    counted(rule, V_DROP, NULL);
+    refuse_claims(chain);
+}
+
+/* What may leave by a port: frames to the port's own MAC and address, and what asks for them. */
+static void build_deliver(struct ruleset *ruleset, const struct compile_options *options)
+{
+    static const struct {
+        uint32_t type;
+        const char *to;
+    } multicast[] = {{ND_NEIGHBOR_SOLICIT, "ff02::1:ff00:0/104"}, {ND_NEIGHBOR_ADVERT, "ff02::1/128"}};
+    struct chain *chain = ruleset_add_chain(ruleset, TABLE_BRIDGE, "deliver");
+    struct rule_stmt *rule;
+
+    rule = chain_add_rule(chain);
+    on_set3(rule, FIELD_OIFNAME, FIELD_ETHER_DADDR, FIELD_IP_DADDR, SET_BINDINGS4);
+    verdict(rule, V_ACCEPT, NULL);
+    rule = chain_add_rule(chain);
+    on_set3(rule, FIELD_OIFNAME, FIELD_ETHER_DADDR, FIELD_IP6_DADDR, SET_BINDINGS6);
+    verdict(rule, V_ACCEPT, NULL);
+    rule = chain_add_rule(chain);
+    on_value(rule, FIELD_ETHER_TYPE, false, ETHER_ARP);
+    verdict(rule, V_ACCEPT, NULL);
+    for (size_t i = 0; i < ARRAY_SIZE(multicast); i++) {
+        struct cidr to = {0};
+
+        cidr_parse(multicast[i].to, &to);
+        rule = chain_add_rule(chain);
+        on_value(rule, FIELD_ICMPV6_TYPE, false, multicast[i].type);
+        on_prefix(rule, FIELD_IP6_DADDR, to);
+        verdict(rule, V_ACCEPT, NULL);
+    }
+    if (options->unknown_endpoints == UNKNOWN_INTERNET) {
+        rule = comment(chain_add_rule(chain), "unknown_endpoints: internet");
+        on_set(rule, FIELD_OIFNAME, false, SET_FREE_PORTS);
+        verdict(rule, V_ACCEPT, NULL);
+    }
+    rule = comment(chain_add_rule(chain), "not this port's address");
+    on_set(rule, FIELD_OIFNAME, false, SET_PORTS);
+    counted(rule, V_DROP, NULL);
+    refuse_delivery(chain);
+}
+
+static void build_bridge_out(struct ruleset *ruleset, const struct compile_options *options)
+{
+    struct chain *forward =
+        add_base_chain(ruleset, TABLE_BRIDGE, "forward", HOOK_FORWARD, PRIORITY_BRIDGE_OUT);
+    struct chain *output = add_base_chain(ruleset, TABLE_BRIDGE, "output", HOOK_OUTPUT, PRIORITY_BRIDGE_OUT);
+
+    if (!options->same_bridge_enforced) {
+        static const uint32_t types[] = {ETHER_IP, ETHER_IP6};
+
+        for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+            struct rule_stmt *rule =
+                comment(chain_add_rule(forward), "no br_netfilter: the policies cannot be asked");
+
+            on_value(rule, FIELD_ETHER_TYPE, false, types[i]);
+            on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
+            counted(rule, V_DROP, NULL);
+        }
+    }
+    verdict(chain_add_rule(forward), V_JUMP, "deliver");
+    verdict(chain_add_rule(output), V_JUMP, "deliver");
+}
+
+void skeleton_build(struct ruleset *ruleset, const struct compile_options *options)
+{
+    build_bridge_sets(ruleset, options);
+    build_bridge_in(ruleset, options);
+    build_deliver(ruleset, options);
+    build_bridge_out(ruleset, options);
+
+    build_inet_sets(ruleset, options);
+    build_not_live(ruleset);
+    if (options->unknown_endpoints == UNKNOWN_INTERNET)
+        build_unknown(ruleset);
+    build_unusual(ruleset);
+    build_dispatch(ruleset);
+    build_forward(ruleset, options);
+    build_input(ruleset);
+    build_output(ruleset);
+}

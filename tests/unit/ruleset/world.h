@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Random worlds for the property tests: policies and containers made of few enough words that they meet
+ * often, and a little kernel that runs packets through the abstract ruleset.
+ */
+#pragma once
+
+#include "inventory/inventory.h"
+#include "policy/model.h"
+#include "ruleset/delta.h"
+#include "ruleset/ruleset.h"
+
+struct world {
+    struct policy_set *policies;
+    struct inventory *inventory;
+};
+
+/* The same seed makes the same world. */
+struct world world_make(unsigned seed);
+void world_clear(struct world *world);
+unsigned world_random(unsigned *seed, unsigned below);
+
+struct packet {
+    enum chain_hook hook;
+    const char *iif, *oif;
+    struct ip source, destination;
+    uint8_t proto;
+    uint16_t port; /* destination port, or ICMP type */
+};
+
+/* Does the first packet of a connection pass table inet? */
+bool kernel_passes(const struct ruleset *ruleset, const struct packet *packet);
+
+/* Carries a delta out on a ruleset, as the kernel would; fails the test where the kernel would answer with an
+ * error. */
+void kernel_apply(struct ruleset *ruleset, const struct delta *delta);
+
+/* Fails the test unless everything of `part` stands in `whole` and the base chains and maps are the same. */
+void assert_contains(const struct ruleset *whole, const struct ruleset *part);
