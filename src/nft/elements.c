@@ -1,0 +1,289 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "elements.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <libmnl/libmnl.h>
+#include <libnftnl/set.h>
+#include <libnftnl/udata.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+
+#include "rule.h"
+
+/* nft's numbers of data types (enum datatypes) and byte orders (enum byteorder), which its listing needs. */
+enum { TYPE_IPADDR = 7, TYPE_IP6ADDR = 8, TYPE_ETHERADDR = 9, TYPE_ICMP_TYPE = 14, TYPE_ICMP6_TYPE = 29 };
+enum { TYPE_IFNAME = 41, TYPE_BITS = 6 };
+enum { BYTEORDER_NONE, BYTEORDER_HOST, BYTEORDER_BIG };
+#define TYPE_VERDICT 0xffffff00u /* NFT_DATA_VERDICT */
+#define EXPR_CONCAT 13           /* nft's enum expr_types */
+
+static uint32_t nft_type(enum key_type type)
+{
+    switch (type) {
+    case KEY_IFNAME:
+        return TYPE_IFNAME;
+    case KEY_ETHER_ADDR:
+        return TYPE_ETHERADDR;
+    case KEY_IPV4_ADDR:
+        return TYPE_IPADDR;
+    case KEY_IPV6_ADDR:
+        return TYPE_IP6ADDR;
+    case KEY_ICMP_TYPE:
+        return TYPE_ICMP_TYPE;
+    case KEY_ICMPV6_TYPE:
+        return TYPE_ICMP6_TYPE;
+    case KEY_TYPES:
+        break;
+    }
+    return 0;
+}
+
+static uint32_t key_byteorder(const struct set *set)
+{
+    if (set->n_key > 1)
+        return BYTEORDER_NONE;
+    return set->key[0] == KEY_IFNAME ? BYTEORDER_HOST : BYTEORDER_BIG;
+}
+
+static void put_user_data(const struct set *set, struct nftnl_set *nftnl)
+{
+    struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
+    bool ok = data && nftnl_udata_put_u32(data, NFTNL_UDATA_SET_KEYBYTEORDER, key_byteorder(set));
+
+    if (ok && set->map)
+        ok = nftnl_udata_put_u32(data, NFTNL_UDATA_SET_DATABYTEORDER, BYTEORDER_NONE);
+    if (ok && set->n_key > 1) {
+        struct nftnl_udata *nest = nftnl_udata_nest_start(data, NFTNL_UDATA_SET_KEY_TYPEOF);
+
+        ok = nest && nftnl_udata_put_u32(data, NFTNL_UDATA_SET_TYPEOF_EXPR, EXPR_CONCAT) &&
+             nftnl_udata_put(data, NFTNL_UDATA_SET_TYPEOF_DATA, 0, NULL);
+        if (ok)
+            nftnl_udata_nest_end(data, nest);
+    }
+    if (ok && set->map)
+        ok = nftnl_udata_put_u32(data, NFTNL_UDATA_SET_DATA_INTERVAL, 0);
+    if (!ok || nftnl_set_set_data(nftnl, NFTNL_SET_USERDATA, nftnl_udata_buf_data(data),
+                                  nftnl_udata_buf_len(data)) < 0)
+        abort(); /* out of memory: the data is far smaller than the buffer */
+    nftnl_udata_buf_free(data);
+}
+
+static int check_set(const struct set *set)
+{
+    if (strlen(set->name) > NFT_NAME_LEN_MAX || set->key_len > KEY_BYTES_MAX)
+        return -E2BIG;
+    if (set->n_key < 1 || set->n_key > KEY_FIELDS_MAX || (set->interval && (set->n_key != 1 || set->map)))
+        return -EINVAL;
+    for (size_t i = 0; i < set->n_key; i++) {
+        if (set->key[i] >= KEY_TYPES)
+            return -EINVAL;
+    }
+    return 0;
+}
+
+int set_encode(const struct set *set, uint32_t id, struct nftnl_set *nftnl)
+{
+    uint32_t flags = (set->interval ? NFT_SET_INTERVAL : 0u) | (set->map ? NFT_SET_MAP : 0u);
+    uint32_t type = 0;
+    int r = check_set(set);
+
+    if (r < 0)
+        return r;
+    for (size_t i = 0; i < set->n_key; i++)
+        type = type << TYPE_BITS | nft_type(set->key[i]);
+    if (nftnl_set_set_str(nftnl, NFTNL_SET_NAME, set->name) < 0)
+        abort();
+    nftnl_set_set_u32(nftnl, NFTNL_SET_FLAGS, flags);
+    nftnl_set_set_u32(nftnl, NFTNL_SET_KEY_TYPE, type);
+    nftnl_set_set_u32(nftnl, NFTNL_SET_KEY_LEN, (uint32_t)set->key_len);
+    nftnl_set_set_u32(nftnl, NFTNL_SET_ID, id);
+    if (set->map) {
+        nftnl_set_set_u32(nftnl, NFTNL_SET_DATA_TYPE, TYPE_VERDICT);
+        nftnl_set_set_u32(nftnl, NFTNL_SET_DATA_LEN, 0);
+    }
+    put_user_data(set, nftnl);
+    return 0;
+}
+
+static void put_key(struct nlmsghdr *message, const uint8_t *key, size_t len)
+{
+    struct nlattr *nest = mnl_attr_nest_start(message, NFTA_SET_ELEM_KEY);
+
+    mnl_attr_put(message, NFTA_DATA_VALUE, len, key);
+    mnl_attr_nest_end(message, nest);
+}
+
+static void put_verdict(struct nlmsghdr *message, int code, const char *chain)
+{
+    struct nlattr *data = mnl_attr_nest_start(message, NFTA_SET_ELEM_DATA);
+    struct nlattr *verdict = mnl_attr_nest_start(message, NFTA_DATA_VERDICT);
+
+    mnl_attr_put_u32(message, NFTA_VERDICT_CODE, htonl((uint32_t)code));
+    if (chain)
+        mnl_attr_put_strz(message, NFTA_VERDICT_CHAIN, chain);
+    mnl_attr_nest_end(message, verdict);
+    mnl_attr_nest_end(message, data);
+}
+
+static void put_interval_end(struct nlmsghdr *message, const uint8_t *key, size_t len)
+{
+    struct nlattr *nest = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+
+    mnl_attr_put_u32(message, NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_INTERVAL_END));
+    put_key(message, key, len);
+    mnl_attr_nest_end(message, nest);
+}
+
+/* Tells nft that the interval goes to the highest value there is: such a one has no end element. */
+static void put_open_end(struct nlmsghdr *message)
+{
+    uint8_t data[] = {NFTNL_UDATA_SET_ELEM_FLAGS, sizeof(uint32_t), 0, 0, 0, 0};
+    uint32_t flags = NFTNL_SET_ELEM_F_INTERVAL_OPEN; /* host byte order */
+
+    memcpy(data + 2, &flags, sizeof(flags));
+    mnl_attr_put(message, NFTA_SET_ELEM_USERDATA, sizeof(data), data);
+}
+
+/* Adds one to a number in network byte order; false when it was the highest. */
+static bool increment(uint8_t *bytes, size_t len)
+{
+    while (len-- > 0) {
+        if (++bytes[len] != 0)
+            return true;
+    }
+    return false;
+}
+
+/* What to write of an operation's element. */
+struct element_parts {
+    int verdict;
+    const char *chain;
+    uint8_t end[KEY_BYTES_MAX]; /* first key after the interval */
+    bool has_end, is_open;
+};
+
+static int element_check(const struct op *op, struct element_parts *ret)
+{
+    const struct element *element = op->element;
+    bool jumps = element->verdict == V_JUMP || element->verdict == V_GOTO;
+
+    *ret = (struct element_parts){0};
+    if (op->set->key_len > KEY_BYTES_MAX)
+        return -E2BIG;
+    if (element->catchall && !op->set->map)
+        return -EINVAL;
+    if (op->set->interval) {
+        if (memcmp(element->key_end, element->key, op->set->key_len) < 0)
+            return -EINVAL;
+        memcpy(ret->end, element->key_end, op->set->key_len);
+        ret->has_end = increment(ret->end, op->set->key_len);
+        ret->is_open = !ret->has_end;
+    }
+    if (!op->set->map || op->kind == OP_DELETE_ELEMENT)
+        return 0;
+    if (jumps && !element->target)
+        return -EINVAL;
+    if (jumps && strlen(element->target) > NFT_NAME_LEN_MAX)
+        return -E2BIG;
+    ret->chain = jumps ? element->target : NULL;
+    return verdict_code(element->verdict, &ret->verdict);
+}
+
+static void put_element(struct nlmsghdr *message, const struct op *op, const struct element_parts *parts)
+{
+    struct nlattr *nest = mnl_attr_nest_start(message, NFTA_LIST_ELEM);
+
+    if (op->element->catchall)
+        mnl_attr_put_u32(message, NFTA_SET_ELEM_FLAGS, htonl(NFT_SET_ELEM_CATCHALL));
+    else
+        put_key(message, op->element->key, op->set->key_len);
+    if (op->kind == OP_ADD_ELEMENT && op->set->map)
+        put_verdict(message, parts->verdict, parts->chain);
+    if (op->kind == OP_ADD_ELEMENT && parts->is_open)
+        put_open_end(message);
+    mnl_attr_nest_end(message, nest);
+    if (parts->has_end)
+        put_interval_end(message, parts->end, op->set->key_len);
+}
+
+static bool same_target(const struct op *a, const struct op *b)
+{
+    return a->kind == b->kind && a->table == b->table && a->set == b->set;
+}
+
+static struct nlattr *list_start(struct nlmsghdr *message, const char *set)
+{
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set);
+    return mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
+}
+
+int elements_encode(struct nlmsghdr *message, const struct op *first, size_t n, size_t *ret_n)
+{
+    struct nlattr *list;
+    size_t i = 0;
+
+    *ret_n = 0;
+    if (strlen(first->set->name) > NFT_NAME_LEN_MAX)
+        return -E2BIG;
+    list = list_start(message, first->set->name);
+    for (; i < n && i < ELEMENTS_PER_MESSAGE && same_target(first, &first[i]); i++) {
+        struct element_parts parts;
+        int r = element_check(&first[i], &parts);
+
+        if (r < 0) {
+            *ret_n = i;
+            return r;
+        }
+        put_element(message, &first[i], &parts);
+        if (message->nlmsg_len > ELEMENTS_BYTES_MAX) {
+            i++;
+            break;
+        }
+    }
+    mnl_attr_nest_end(message, list);
+    *ret_n = i;
+    return 0;
+}
+
+void elements_encode_first_end(struct nlmsghdr *message, const struct set *set)
+{
+    static const uint8_t zero[KEY_BYTES_MAX];
+    struct nlattr *list = list_start(message, set->name);
+
+    put_interval_end(message, zero, set->key_len);
+    mnl_attr_nest_end(message, list);
+}
+
+static bool is_interval_end(const struct nlattr *element)
+{
+    const struct nlattr *attr;
+
+    mnl_attr_for_each_nested (attr, element) {
+        if (mnl_attr_get_type(attr) == NFTA_SET_ELEM_FLAGS)
+            return ntohl(mnl_attr_get_u32(attr)) & NFT_SET_ELEM_INTERVAL_END;
+    }
+    return false;
+}
+
+size_t elements_index_at(const struct nlmsghdr *message, uint32_t offset)
+{
+    const struct nlattr *attr, *element;
+    size_t index = 0, n = 0;
+
+    mnl_attr_for_each (attr, message, sizeof(struct nfgenmsg)) {
+        if (mnl_attr_get_type(attr) != NFTA_SET_ELEM_LIST_ELEMENTS)
+            continue;
+        mnl_attr_for_each_nested (element, attr) {
+            if ((const char *)element - (const char *)message > (ptrdiff_t)offset)
+                break;
+            if (!is_interval_end(element))
+                index = n++;
+        }
+    }
+    return index;
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Rules in nftnl's terms. A rule is written exactly as nft 1.0.6 would write it, with the protocol
+ * dependencies that its fields imply, so that the kernel's listing of it is the text of ruleset/print.h
+ * again.
+ */
+#pragma once
+
+#include "ruleset/ruleset.h"
+
+struct nftnl_rule;
+
+#define RULE_MATCHES_MAX 64  /* keeps the expressions of a rule below the 64 KiB of one netlink attribute */
+#define RULE_COMMENT_MAX 127 /* what nft accepts */
+#define NFT_NAME_LEN_MAX (NFT_NAME_MAXLEN - 1)
+
+/*
+ * Appends the rule's expressions and comment to *nftnl, which has its table and chain already.
+ * 0; -E2BIG: too many matches, comment or name too long; -EINVAL: no such rule can be said (two protocols of
+ * one layer, a value that does not fit its field).
+ */
+int rule_encode(enum table_id table, const struct rule_stmt *rule, struct nftnl_rule *nftnl);
+
+/* The kernel's number of a verdict; -EINVAL for those that are no verdicts to the kernel (none, rejects). */
+int verdict_code(enum table_verdict verdict, int *ret);

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * ruleset-case print|apply POLICIES... INVENTORY.json
+ *
+ * print writes the compiled ruleset as nft text; apply loads it into the kernel of the network namespace that
+ * it runs in. --audit, --unknown-internet and --no-br-netfilter, in front, set what the host's settings and
+ * kernel would.
+ */
+#include <stdio.h>
+#include <string.h>
+
+#include "inventory/json.h"
+#include "nft/socket.h"
+#include "policy/parse.h"
+#include "ruleset/compile.h"
+#include "ruleset/print.h"
+#include "util/mem.h"
+
+static char *read_file(const char *path, size_t *ret_len)
+{
+    char *bytes = xcalloc(1, POLICY_FILE_MAX);
+    FILE *file = fopen(path, "re");
+
+    if (!file) {
+        perror(path);
+        exit(1);
+    }
+    *ret_len = fread(bytes, 1, POLICY_FILE_MAX, file);
+    fclose(file);
+    return bytes;
+}
+
+static void stop_on(const struct diags *diags)
+{
+    diags_print(diags, stderr, false);
+    if (diags->n_errors)
+        exit(1);
+}
+
+static struct policy_set *load_policies(char **paths, size_t n)
+{
+    struct policy_set *set = policy_set_new();
+    _cleanup_diags_ struct diags diags = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        const char *name = strrchr(paths[i], '/') ? strrchr(paths[i], '/') + 1 : paths[i];
+        size_t len;
+        _cleanup_free_ char *bytes = read_file(paths[i], &len);
+
+        (void)policy_parse(set, name, bytes, len, &diags);
+    }
+    (void)policy_set_finish(set, &diags);
+    stop_on(&diags);
+    return set;
+}
+
+static struct inventory *load_inventory(const char *path)
+{
+    _cleanup_diags_ struct diags diags = {0};
+    struct inventory *inventory = NULL;
+    json_t *json = json_load_file(path, 0, NULL);
+
+    if (!json || inventory_from_json(json, &inventory, &diags) < 0) {
+        stop_on(&diags);
+        fprintf(stderr, "%s: no inventory\n", path);
+        exit(1);
+    }
+    json_decref(json);
+    return inventory;
+}
+
+static int apply(const struct ruleset *ruleset)
+{
+    _cleanup_(nft_socket_closep) struct nft_socket *socket = NULL;
+    _cleanup_diags_ struct diags diags = {0};
+    _cleanup_delta_ struct delta delta = {0};
+    int r = nft_socket_open(&socket);
+
+    if (r == 0) {
+        delta_load(ruleset, &delta);
+        r = nft_apply(socket, &delta, &diags);
+    }
+    stop_on(&diags);
+    return r < 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct compile_options options = {MODE_ENFORCE, UNKNOWN_DENY, true};
+    int first = 1, status = 0;
+
+    for (; first < argc && strncmp(argv[first], "--", 2) == 0; first++) {
+        if (strcmp(argv[first], "--audit") == 0)
+            options.default_mode = MODE_AUDIT;
+        else if (strcmp(argv[first], "--unknown-internet") == 0)
+            options.unknown_endpoints = UNKNOWN_INTERNET;
+        else if (strcmp(argv[first], "--no-br-netfilter") == 0)
+            options.same_bridge_enforced = false;
+        else
+            return 64;
+    }
+    if (argc - first < 2)
+        return 64;
+    _cleanup_(policy_set_freep) struct policy_set *policies =
+        load_policies(argv + first + 1, (size_t)(argc - first - 2));
+    _cleanup_(inventory_freep) struct inventory *inventory = load_inventory(argv[argc - 1]);
+    _cleanup_(compiler_freep) struct compiler *compiler = compiler_new(policies, &options);
+
+    compiler_load(compiler, inventory);
+    stop_on(compiler_problems(compiler));
+    if (strcmp(argv[first], "print") == 0)
+        ruleset_print(compiler_ruleset(compiler), stdout);
+    else
+        status = apply(compiler_ruleset(compiler));
+    return status;
+}
