@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * cofferdam-bench: what a host with many containers costs.
+ *
+ * For 10, 100 and 1,000 simulated containers (addresses without anybody behind them) under 100 policies it
+ * times, in a network namespace of its own: compiling everything, loading everything into the kernel, and one
+ * container's start and stop, which are elements only. Each is split into our own time and the kernel's (from
+ * sendmsg() to its last answer). Medians; the columns to compare are the ratios to 10 containers, made in the
+ * same run.
+ */
+#include <errno.h>
+#include <sched.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include "nft/socket.h"
+#include "policy/parse.h"
+#include "ruleset/compile.h"
+#include "util/mem.h"
+
+#define SERVICES 50 /* two policies each */
+#define NETWORKS 10
+#define LOADS 7    /* repetitions of compiling and loading */
+#define STARTS 301 /* repetitions of one start and stop */
+
+static const size_t sizes[] = {10, 100, 1000};
+
+struct sample {
+    double compile_ms, load_user_ms, load_kernel_ms, load_elements;
+    double start_user_us, start_kernel_us, stop_user_us, stop_kernel_us, start_elements;
+};
+
+static uint64_t now_ns(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+static double median(double *values, size_t n)
+{
+    qsort(values, n, sizeof(*values), compare_doubles);
+    return values[n / 2];
+}
+
+static void die(const char *what, int r, const struct diags *diags)
+{
+    if (diags)
+        diags_print(diags, stderr, false);
+    fprintf(stderr, "%s: %s\n", what, strerror(-r));
+    exit(1);
+}
+
+/* ---- the simulated host ------------------------------------------------------------------------------- */
+
+/* Each service may be reached by its neighbour on two ports and from outside on one, and may reach two
+ * others. */
+static const char policy_text[] = "policy: service-%u\n"
+                                  "select: {compose: bench/s%u}\n"
+                                  "ingress:\n"
+                                  "  - {from: [{compose: bench/s%u}], ports: [5432/tcp]}\n"
+                                  "  - {from: [outside], ports: [443/tcp]}\n"
+                                  "egress:\n"
+                                  "  - {to: [{compose: bench/s%u}], ports: [5432/tcp]}\n"
+                                  "---\n"
+                                  "policy: extra-%u\n"
+                                  "select: {compose: bench/s%u}\n"
+                                  "ingress:\n"
+                                  "  - {from: [{compose: bench/s%u}], ports: [9100/tcp]}\n"
+                                  "egress:\n"
+                                  "  - {to: [dns]}\n";
+
+static struct policy_set *make_policies(void)
+{
+    struct policy_set *set = policy_set_new();
+    _cleanup_diags_ struct diags diags = {0};
+
+    for (unsigned i = 0; i < SERVICES; i++) {
+        unsigned next = (i + 1) % SERVICES, previous = (i + SERVICES - 1) % SERVICES;
+        char text[1024];
+        int len = snprintf(text, sizeof(text), policy_text, i, i, previous, next, i, i, next);
+
+        (void)policy_parse(set, "bench.yaml", text, (size_t)len, &diags);
+    }
+    if (policy_set_finish(set, &diags) < 0 || diags.n_errors)
+        die("policies", -EBADMSG, &diags);
+    return set;
+}
+
+static struct container *make_container(unsigned number, bool dual)
+{
+    struct container *container = container_new();
+    unsigned network = number % NETWORKS, host = number / NETWORKS + 2;
+    struct endpoint *endpoint = ARRAY_ADD(container->endpoints, container->n_endpoints);
+
+    container->id = xasprintf("%064u", number);
+    container->name = xasprintf("bench-s%u-%u", number % SERVICES, number);
+    container->image = xstrdup("bench:1");
+    container->running = container->labels_known = container->dns_known = true;
+    *ARRAY_ADD(container->labels, container->n_labels) =
+        (struct label){xstrdup("com.docker.compose.project"), xstrdup("bench"), false};
+    *ARRAY_ADD(container->labels, container->n_labels) =
+        (struct label){xstrdup("com.docker.compose.service"), xasprintf("s%u", number % SERVICES), false};
+    endpoint->network_id = xasprintf("network-%u", network);
+    endpoint->network_name = xasprintf("net%u", network);
+    endpoint->id = xasprintf("endpoint-%u", number);
+    endpoint->ip[IP4] = (struct ip){.num = 0xac100000u + (network << 16) + host, .family = IP4};
+    endpoint->has_ip[IP4] = true;
+    endpoint->ip[IP6] =
+        (struct ip){.num = ((ipnum)0xfd00 << 112) + ((ipnum)network << 64) + host, .family = IP6};
+    endpoint->has_ip[IP6] = dual;
+    endpoint->mac = (struct mac){{2, 0x42, 0, (uint8_t)network, (uint8_t)(host >> 8), (uint8_t)host}};
+    endpoint->has_mac = true;
+    snprintf(endpoint->port, sizeof(endpoint->port), "vethb%u", number);
+    return container;
+}
+
+static struct inventory *make_inventory(size_t n, bool dual)
+{
+    struct inventory *inventory = inventory_new();
+
+    for (unsigned i = 0; i < NETWORKS; i++) {
+        struct network *network = network_new();
+
+        network->id = xasprintf("network-%u", i);
+        network->name = xasprintf("net%u", i);
+        network->driver = xstrdup("bridge");
+        network->scope = xstrdup("local");
+        network->bridge = xasprintf("br-bench%u", i);
+        network->managed = true;
+        inventory_put_network(inventory, network);
+    }
+    for (unsigned i = 0; i < n; i++)
+        inventory_put_container(inventory, make_container(i, dual));
+    return inventory;
+}
+
+/* ---- measuring ---------------------------------------------------------------------------------------- */
+
+static void apply(struct nft_socket *socket, const struct delta *delta, double *user_ns, double *kernel_ns)
+{
+    _cleanup_diags_ struct diags diags = {0};
+    uint64_t before = now_ns();
+    int r = nft_apply(socket, delta, &diags);
+    double all = (double)(now_ns() - before);
+
+    if (r < 0)
+        die("nft_apply", r, &diags);
+    *kernel_ns = (double)nft_last_kernel_ns(socket);
+    *user_ns = all - *kernel_ns;
+}
+
+static struct compiler *measure_loads(struct nft_socket *socket, const struct policy_set *policies,
+                                      const struct inventory *inventory, struct sample *sample)
+{
+    static const struct compile_options options = {MODE_ENFORCE, UNKNOWN_DENY, true};
+    double compile[LOADS], user[LOADS], kernel[LOADS];
+    struct compiler *compiler = NULL;
+
+    for (size_t i = 0; i < LOADS; i++) {
+        _cleanup_delta_ struct delta delta = {0};
+        uint64_t before;
+
+        compiler_free(compiler);
+        before = now_ns();
+        compiler = compiler_new(policies, &options);
+        compiler_load(compiler, inventory);
+        compile[i] = (double)(now_ns() - before);
+        delta_load(compiler_ruleset(compiler), &delta);
+        sample->load_elements = (double)delta_count(&delta);
+        apply(socket, &delta, &user[i], &kernel[i]);
+    }
+    sample->compile_ms = median(compile, LOADS) / 1e6;
+    sample->load_user_ms = median(user, LOADS) / 1e6;
+    sample->load_kernel_ms = median(kernel, LOADS) / 1e6;
+    return compiler;
+}
+
+/* Containers are stopped and started in turn, so that neither the same class nor the same address is always
+ * hot. */
+static void measure_starts(struct nft_socket *socket, struct compiler *compiler,
+                           const struct inventory *inventory, struct sample *sample)
+{
+    double stop_user[STARTS], stop_kernel[STARTS], start_user[STARTS], start_kernel[STARTS];
+    const struct container *container = inventory->containers;
+
+    for (size_t i = 0; i < STARTS; i++) {
+        const struct endpoint *endpoint = &container->endpoints[0];
+        _cleanup_delta_ struct delta stop = {0}, start = {0};
+        uint64_t before = now_ns();
+        double compile;
+
+        compiler_drop_endpoint(compiler, container->id, endpoint->network_id, &stop);
+        compiler_drop_port(compiler, endpoint->port, &stop);
+        compile = (double)(now_ns() - before);
+        apply(socket, &stop, &stop_user[i], &stop_kernel[i]);
+        stop_user[i] += compile;
+
+        before = now_ns();
+        compiler_add_port(compiler, endpoint->port, &start);
+        compiler_set_endpoint(compiler, inventory, container, endpoint, &start);
+        compile = (double)(now_ns() - before);
+        if (!delta_is_elements_only(&start))
+            die("a start changed more than elements", -EINVAL, NULL);
+        sample->start_elements = (double)delta_count(&start);
+        apply(socket, &start, &start_user[i], &start_kernel[i]);
+        start_user[i] += compile;
+        container = container->hh.next ? container->hh.next : inventory->containers;
+    }
+    sample->start_user_us = median(start_user, STARTS) / 1e3;
+    sample->start_kernel_us = median(start_kernel, STARTS) / 1e3;
+    sample->stop_user_us = median(stop_user, STARTS) / 1e3;
+    sample->stop_kernel_us = median(stop_kernel, STARTS) / 1e3;
+}
+
+/* ---- telling ------------------------------------------------------------------------------------------ */
+
+static void print_machine(void)
+{
+    char line[256], model[256] = "unknown processor";
+    FILE *cpuinfo = fopen("/proc/cpuinfo", "re");
+    struct utsname name;
+    double load = 0;
+
+    while (cpuinfo && fgets(line, sizeof(line), cpuinfo)) {
+        if (sscanf(line, "model name : %255[^\n]", model) == 1)
+            break;
+    }
+    if (cpuinfo)
+        fclose(cpuinfo);
+    (void)uname(&name);
+    (void)getloadavg(&load, 1);
+    printf("%s, Linux %s, load average %.2f\n", model, name.release, load);
+}
+
+static void print_row(const char *what, const char *unit, const double *values)
+{
+    printf("  %-34s %-3s", what, unit);
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+        printf(" %10.1f", values[i]);
+    printf("   %8.2f %8.2f\n", values[1] / values[0], values[2] / values[0]);
+}
+
+#define ROW(what, unit, member)                                                                              \
+    print_row(what, unit, (double[]){samples[0].member, samples[1].member, samples[2].member})
+
+static void print_samples(const struct sample *samples, bool dual)
+{
+    printf("\n%d policies, %d Compose services, %s\n", 2 * SERVICES, SERVICES,
+           dual ? "IPv4 and IPv6" : "IPv4");
+    printf("  %-38s", "containers");
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++)
+        printf(" %10zu", sizes[i]);
+    printf("   %8s %8s\n", "100/10", "1000/10");
+    ROW("compile everything", "ms", compile_ms);
+    ROW("load everything: our part", "ms", load_user_ms);
+    ROW("load everything: kernel", "ms", load_kernel_ms);
+    ROW("load everything: operations", "", load_elements);
+    ROW("one start: our part", "us", start_user_us);
+    ROW("one start: kernel", "us", start_kernel_us);
+    ROW("one start: elements", "", start_elements);
+    ROW("one stop: our part", "us", stop_user_us);
+    ROW("one stop: kernel", "us", stop_kernel_us);
+}
+
+static void run(const struct policy_set *policies, bool dual)
+{
+    struct sample samples[ARRAY_SIZE(sizes)] = {0};
+
+    for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+        _cleanup_(inventory_freep) struct inventory *inventory = make_inventory(sizes[i], dual);
+        _cleanup_(nft_socket_closep) struct nft_socket *socket = NULL;
+        _cleanup_(compiler_freep) struct compiler *compiler = NULL;
+        int r = nft_socket_open(&socket);
+
+        if (r < 0)
+            die("nft_socket_open", r, NULL);
+        compiler = measure_loads(socket, policies, inventory, &samples[i]);
+        measure_starts(socket, compiler, inventory, &samples[i]);
+    }
+    print_samples(samples, dual);
+}
+
+int main(void)
+{
+    _cleanup_(policy_set_freep) struct policy_set *policies = NULL;
+
+    if (unshare(CLONE_NEWNET) < 0) {
+        perror("a network namespace of its own (root is needed)");
+        return 1;
+    }
+    policies = make_policies();
+    print_machine();
+    run(policies, false);
+    run(policies, true);
+    return 0;
+}
