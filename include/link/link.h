@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The kernel's links through rtnetlink: bridges, their ports, and who is behind a port. linux/if_link.h.
+ */
+#pragma once
+
+#include <net/if.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <systemd/sd-event.h>
+
+#include "util/addr.h"
+#include "util/mem.h"
+
+struct link {
+    unsigned index;
+    char name[IFNAMSIZ];
+    unsigned master; /* ifindex of the bridge it is a port of; 0: none */
+    bool is_bridge;
+    bool is_veth;
+    unsigned peer_index; /* veth: IFLA_LINK, in the peer's namespace; 0 when unknown */
+    int peer_netns;      /* veth: IFLA_LINK_NETNSID; -1: the same namespace as ours */
+    /* bridges only */
+    bool nf_call_iptables, nf_call_ip6tables;
+};
+
+/* What the monitor reports. gone: the link no longer exists (index and name are filled in). */
+typedef void (*link_handler)(const struct link *link, bool gone, void *userdata);
+/* Notifications were lost (ENOBUFS): everything was listed again; reset is called before the links come. */
+typedef void (*link_reset_handler)(void *userdata);
+
+/* Both may ask the functions below from within; they must not close the monitor. */
+
+struct link_monitor;
+
+/*
+ * Subscribes to RTNLGRP_LINK on the event loop (which may be NULL: then no events, only the functions below),
+ * and lists all links once, through the handlers, before it returns. When the socket fails later on, or lost
+ * news cannot be made up for, the event loop ends with the error.
+ */
+int link_monitor_open(sd_event *event, link_handler handler, link_reset_handler reset, void *userdata,
+                      struct link_monitor **ret);
+struct link_monitor *link_monitor_close(struct link_monitor *monitor); /* NULL-safe, returns NULL */
+DEFINE_CLEANUP(struct link_monitor *, link_monitor_close);
+
+/*
+ * The MAC address of the interface at the other end of a veth, asked in the namespace it is in
+ * (IFLA_TARGET_NETNSID, Linux 4.20). 0; -ENODEV when it is gone; another negative errno.
+ */
+int link_peer_mac(struct link_monitor *monitor, const struct link *link, struct mac *ret);
+
+/*
+ * Has bridged IPv4 and IPv6 frames of this one bridge pass the inet hooks, whatever the global sysctls say
+ * (IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES). Read back before it returns. 0; -EOPNOTSUPP: the
+ * kernel took no notice; another negative errno. Changes of the switch are reported to the handler only while
+ * the bridge is up.
+ */
+int link_set_nf_call(struct link_monitor *monitor, unsigned bridge_index, bool iptables, bool ip6tables);
+
+/*
+ * Makes sure that br_netfilter is there: without it the per-bridge switch does nothing. When it has to be
+ * loaded, the global sysctls that loading turns on are turned off again, so that no bridge but ours changes.
+ * 0; -EOPNOTSUPP when the kernel has none.
+ */
+int link_require_br_netfilter(void);
+
+/* All unicast addresses of this host's interfaces, loopback included; the caller frees *ret. */
+int link_host_addresses(struct link_monitor *monitor, struct ip **ret, size_t *ret_n);
