@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The control protocol between cofferdam and cofferdamd: over a unix stream socket, one JSON object on one
+ * line each way, then the daemon closes.
+ *
+ *   request   {"verb": "status" | "explain" | "apply" | "teardown", ...arguments}
+ *             explain: "from", "to", "port" (optional text such as "5432/tcp")
+ *   answer    {"ok": true, "exit": N, "result": {...}}
+ *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT?, "diagnostics": [...]?}
+ *
+ * exit is what the command should exit with. diagnostics are as `check --json` prints them.
+ */
+#pragma once
+
+#include <jansson.h>
+
+#include "util/diag.h"
+
+#define CONTROL_MESSAGE_MAX (64 * 1024 * 1024) /* bytes of one answer; requests: 64 KiB */
+#define CONTROL_REQUEST_MAX (64 * 1024)
+
+/* Exit statuses, the same for every command. */
+enum exit_status {
+    STATUS_OK = 0,
+    STATUS_ERROR = 1,
+    STATUS_CHANGES = 2,   /* plan */
+    STATUS_ATTENTION = 3, /* denied; something not enforced; drift */
+    STATUS_USAGE = 64,
+};
+
+/* All return new references. */
+json_t *diags_to_json(const struct diags *diags);
+int diags_from_json(const json_t *json, struct diags *diags); /* 0 or -EBADMSG */
+json_t *control_request(const char *verb);
+json_t *control_answer(int exit_status, json_t *result /* stolen */);
+json_t *control_error(int exit_status, const char *error, const char *help, const struct diags *diags);

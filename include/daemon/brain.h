@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The daemon's brain: state + event + now -> actions. It opens nothing, reads no clock and prints nothing.
+ * Each function below that takes `now` is an event; what follows from it is queued as actions, which the edge
+ * pops and carries out. brain_flush() turns all changes since the last time into one delta.
+ *
+ * Where the truth is: which endpoints are live, in the networks' details (GET /networks/ID), which answer at
+ * once while a container starts; names, labels and modes in the list of containers; when an endpoint ends, in
+ * whichever comes first of its network's detail and its port's disappearance. Endpoints are told apart by
+ * container ID and endpoint ID, so what is late about an old one never touches its successor at the same
+ * address.
+ *
+ * All times are microseconds of one monotonic clock that starts above 0.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <jansson.h>
+
+#include "docker/decode.h"
+#include "inventory/inventory.h"
+#include "link/link.h"
+#include "nft/notice.h"
+#include "policy/model.h"
+#include "policy/settings.h"
+#include "ruleset/compile.h"
+#include "ruleset/delta.h"
+#include "util/diag.h"
+
+struct brain;
+
+/* What is asked of the Engine. */
+enum fetch_kind {
+    FETCH_CONTAINERS, /* the list of all containers */
+    FETCH_CONTAINER,  /* the list, filtered by this ID: empty when there is no such container */
+    FETCH_INSPECT,    /* one container in full; blocks while it starts */
+    FETCH_NETWORKS,
+    FETCH_NETWORK, /* one network with its live endpoints */
+    FETCH_IMAGE,   /* an image's labels */
+};
+
+enum action_kind {
+    ACTION_CONNECT,      /* to the Engine; then brain_engine_up() or brain_engine_down() */
+    ACTION_FETCH,        /* fetch, id */
+    ACTION_QUERY_PEER,   /* link; then brain_peer_mac() */
+    ACTION_SET_NF_CALL,  /* link.index and the two flags; then brain_nf_call_set() */
+    ACTION_SAVE_STATE,   /* text: the new content of the state file */
+    ACTION_APPLY,        /* delta, why; then brain_applied(), before any event but brain_tables_changed() */
+    ACTION_CHECK_TABLES, /* then brain_tables_checked() */
+    ACTION_READY,        /* the rules are in force: tell the service manager */
+    ACTION_LOG,          /* priority (syslog(3)), text */
+};
+
+enum apply_kind {
+    APPLY_ELEMENTS, /* what containers and links changed */
+    APPLY_FULL,     /* everything, replacing what stands */
+    APPLY_POLICIES, /* from one policy set (or compile option) to another */
+    APPLY_TEARDOWN,
+};
+
+struct action {
+    enum action_kind kind;
+    enum fetch_kind fetch;
+    char *id;
+    struct link link;
+    enum apply_kind apply;
+    const struct delta *delta; /* the brain's, valid until brain_applied() */
+    int priority;
+    char *text;
+    struct action *next;
+};
+
+struct action *action_free(struct action *action);
+DEFINE_CLEANUP(struct action *, action_free);
+
+struct brain_config {
+    const struct settings *settings; /* borrowed */
+    bool same_bridge_enforced;       /* br_netfilter is there */
+    bool tables_exist;               /* our tables stand in the kernel already */
+    const char *state;               /* the state file's content, or NULL */
+};
+
+/* The policies become the brain's. Queues ACTION_CONNECT. */
+struct brain *brain_new(const struct brain_config *config, struct policy_set *policies, uint64_t now);
+struct brain *brain_free(struct brain *brain);
+DEFINE_CLEANUP(struct brain *, brain_free);
+
+/* The next action, or NULL. The caller frees it. */
+struct action *brain_pop(struct brain *brain);
+/* Queues ACTION_APPLY when the kernel needs a change. At most one is under way at a time: call it again after
+ * brain_applied(). */
+void brain_flush(struct brain *brain, uint64_t now);
+/* When brain_tick() is due at the latest; UINT64_MAX: never. */
+uint64_t brain_deadline(const struct brain *brain);
+void brain_tick(struct brain *brain, uint64_t now);
+
+/* ---- the Engine --------------------------------------------------------------------------------------- */
+
+/* Connected, and the event stream is open. */
+void brain_engine_up(struct brain *brain, const struct docker_version *version, uint64_t now);
+/* The connection failed or ended. Answers to what was asked before must not come any more. */
+void brain_engine_down(struct brain *brain, const char *why, uint64_t now);
+void brain_docker_event(struct brain *brain, const struct docker_event *event, uint64_t now);
+/* An event could not be read: list everything again. */
+void brain_resync(struct brain *brain, uint64_t now);
+
+/* Answers. What the brain keeps is moved out of them. */
+void brain_containers(struct brain *brain, struct container_list *list, uint64_t now);
+void brain_container(struct brain *brain, const char *id, struct container_list *list, uint64_t now);
+void brain_inspected(struct brain *brain, const char *id, struct container *container, uint64_t now);
+void brain_networks(struct brain *brain, struct network_list *list, uint64_t now);
+void brain_network(struct brain *brain, const char *id, struct network_detail *detail, uint64_t now);
+void brain_image(struct brain *brain, const char *id, struct label_list *labels, uint64_t now);
+/* error: -ENOENT: there is no such thing; anything else: asked again later. */
+void brain_fetch_failed(struct brain *brain, enum fetch_kind kind, const char *id, int error,
+                        const char *message, uint64_t now);
+
+/* ---- the kernel --------------------------------------------------------------------------------------- */
+
+void brain_link(struct brain *brain, const struct link *link, uint64_t now);
+void brain_link_gone(struct brain *brain, const struct link *link, uint64_t now);
+/* Notifications were lost; all links are reported again, and then brain_link_reset_done() is called. */
+void brain_link_reset(struct brain *brain);
+void brain_link_reset_done(struct brain *brain, uint64_t now);
+/* error 0: mac is the address behind the port of this index. */
+void brain_peer_mac(struct brain *brain, unsigned index, int error, const struct mac *mac, uint64_t now);
+void brain_nf_call_set(struct brain *brain, unsigned index, int error, uint64_t now);
+/* The result of ACTION_APPLY; message says what failed, for people. */
+void brain_applied(struct brain *brain, int error, const char *message, uint64_t now);
+/* Another program has changed our tables. */
+void brain_tables_changed(struct brain *brain, const struct nft_change *change, uint64_t now);
+/* Do all of our tables stand? */
+void brain_tables_checked(struct brain *brain, bool there, uint64_t now);
+
+/* ---- the operator ------------------------------------------------------------------------------------- */
+
+/*
+ * New policies, which become the brain's. They are in force, or refused, when all actions that follow have
+ * been carried out (brain_flush() and brain_pop() until neither has anything): brain_policies_result() then
+ * says which.
+ */
+void brain_load_policies(struct brain *brain, struct policy_set *policies, uint64_t now);
+/* 0; or the kernel's error and its message (valid until the next load), and the former policies are in force;
+ * or -EINPROGRESS: they wait for the first inventory (the message says so to people).
+ * *ret_changes: operations in the kernel. */
+int brain_policies_result(const struct brain *brain, size_t *ret_changes, const char **ret_message);
+/* Removes our tables and restores the bridges. Result: whether the last brain_applied() had an error. */
+void brain_teardown(struct brain *brain, uint64_t now);
+bool brain_torn_down(const struct brain *brain);
+/* The host's name servers and addresses, copied. */
+void brain_set_name_servers(struct brain *brain, const struct ip *ip, size_t n, bool loopback_only);
+void brain_set_host_addresses(struct brain *brain, const struct ip *ip, size_t n);
+
+/* ---- what is known ------------------------------------------------------------------------------------ */
+
+const struct inventory *brain_inventory(const struct brain *brain);
+/* All containers and networks were listed at least once. */
+bool brain_inventory_known(const struct brain *brain);
+const struct policy_set *brain_policies(const struct brain *brain);
+
+/* What the edge knows and the brain does not, for the status document. */
+struct status_facts {
+    const char *version, *started, *policies_loaded; /* times: RFC 3339 */
+    const char *policies_dir, *last_load_error;      /* the latter NULL: none */
+    const char *engine_socket;
+    int pid;
+    uint64_t generation;
+};
+
+/*
+ * The status document (control/protocol.h's verb "status"), a new reference. *ret_enforced: no running
+ * container is without enforcement.
+ */
+json_t *brain_status(const struct brain *brain, const struct status_facts *facts, bool *ret_enforced);

@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "control/server.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control/protocol.h"
+
+struct client {
+    struct control_server *server;
+    int fd;
+    sd_event_source *io, *timer;
+    struct control_peer peer;
+    char *request;
+    size_t request_len;
+    char *answer; /* NULL until the request is complete */
+    size_t answer_len, answer_sent;
+    struct client *next;
+};
+
+struct control_server {
+    sd_event *event;
+    sd_event_source *io;
+    int fd, lock_fd;
+    char *path;
+    control_handler handler;
+    void *userdata;
+    struct client *clients;
+    size_t n_clients;
+};
+
+/* ---- one client --------------------------------------------------------------------------------------- */
+
+static void client_drop(struct client *client)
+{
+    struct control_server *server = client->server;
+
+    for (struct client **at = &server->clients; *at; at = &(*at)->next)
+        if (*at == client) {
+            *at = client->next;
+            server->n_clients--;
+            break;
+        }
+    sd_event_source_disable_unref(client->io);
+    sd_event_source_disable_unref(client->timer);
+    close(client->fd);
+    free(client->request);
+    free(client->answer);
+    free(client);
+    /* The queue of connections is not accepted from while all places are taken. */
+    if (server->io)
+        sd_event_source_set_enabled(server->io, SD_EVENT_ON);
+}
+
+static void client_answer(struct client *client, json_t *answer)
+{
+    char *text = json_dumps(answer, JSON_COMPACT);
+
+    json_decref(answer);
+    if (!text)
+        text = xstrdup("{\"ok\":false,\"exit\":1,\"error\":\"the answer cannot be put into JSON\"}");
+    client->answer_len = strlen(text) + 1;
+    if (client->answer_len > CONTROL_MESSAGE_MAX) {
+        free(text);
+        text = xstrdup("{\"ok\":false,\"exit\":1,\"error\":\"the answer is too long\"}");
+        client->answer_len = strlen(text) + 1;
+    }
+    client->answer = text;
+    client->answer[client->answer_len - 1] =
+        '\n'; /* instead of the NUL: only answer_len counts from here on */
+    sd_event_source_set_io_events(client->io, EPOLLOUT);
+    sd_event_source_set_time_relative(client->timer, CONTROL_ANSWER_USEC);
+}
+
+static void client_refuse(struct client *client, const char *error)
+{
+    client_answer(client, control_error(STATUS_ERROR, error, NULL, NULL));
+}
+
+static void client_handle(struct client *client, size_t len)
+{
+    json_error_t error;
+    json_t *request = json_loadb(client->request, len, JSON_REJECT_DUPLICATES, &error);
+
+    if (!json_is_object(request))
+        client_refuse(client, "the request is not a JSON object on one line");
+    else if (!json_is_string(json_object_get(request, "verb")))
+        client_refuse(client, "the request has no \"verb\"");
+    else
+        client_answer(client, client->server->handler(request, &client->peer, client->server->userdata));
+    json_decref(request);
+}
+
+/* Reads what is there. Returns false when the client is to be dropped. */
+static bool client_read(struct client *client)
+{
+    size_t room = CONTROL_REQUEST_MAX - client->request_len;
+    char *at = client->request + client->request_len;
+    ssize_t n = recv(client->fd, at, room, MSG_DONTWAIT);
+
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    if (n == 0)
+        return false;
+    client->request_len += (size_t)n;
+    char *end = memchr(at, '\n', (size_t)n);
+    if (end)
+        client_handle(client, (size_t)(end - client->request));
+    else if (client->request_len == CONTROL_REQUEST_MAX)
+        client_refuse(client, "the request is longer than 64 KiB");
+    return true;
+}
+
+static bool client_write(struct client *client)
+{
+    ssize_t n = send(client->fd, client->answer + client->answer_sent,
+                     client->answer_len - client->answer_sent, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    client->answer_sent += (size_t)n;
+    return client->answer_sent < client->answer_len;
+}
+
+static int on_client(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct client *client = userdata;
+    bool keep = client->answer ? client_write(client) : client_read(client);
+
+    (void)source;
+    (void)fd;
+    (void)events;
+    if (!keep)
+        client_drop(client);
+    return 0;
+}
+
+static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    client_drop(userdata);
+    return 0;
+}
+
+static void client_add(struct control_server *server, int fd)
+{
+    struct client *client = xnew(struct client);
+    struct ucred cred;
+    socklen_t len = sizeof(cred);
+
+    *client = (struct client){.server = server, .fd = fd, .next = server->clients};
+    client->request = xcalloc(1, CONTROL_REQUEST_MAX);
+    server->clients = client;
+    server->n_clients++;
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
+        sd_event_add_io(server->event, &client->io, fd, EPOLLIN, on_client, client) < 0 ||
+        sd_event_add_time_relative(server->event, &client->timer, CLOCK_MONOTONIC, CONTROL_REQUEST_USEC, 0,
+                                   on_timeout, client) < 0) {
+        client_drop(client);
+        return;
+    }
+    client->peer = (struct control_peer){.pid = cred.pid, .uid = cred.uid, .gid = cred.gid};
+}
+
+static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata)
+{
+    struct control_server *server = userdata;
+
+    (void)events;
+    if (server->n_clients >= CONTROL_CLIENTS_MAX) {
+        sd_event_source_set_enabled(source, SD_EVENT_OFF);
+        return 0;
+    }
+    int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (client >= 0)
+        client_add(server, client);
+    return 0;
+}
+
+/* ---- the socket --------------------------------------------------------------------------------------- */
+
+static int fail(struct diags *diags, int error, const char *what, const char *path)
+{
+    diag_add(diags, DIAG_ERROR, NULL, NULL, "%s %s: %s", what, path, strerror(-error));
+    return error;
+}
+
+static int make_directory(const char *path, struct diags *diags)
+{
+    const char *slash = strrchr(path, '/');
+
+    if (!slash || slash == path)
+        return 0;
+    _cleanup_free_ char *directory = xstrndup(path, (size_t)(slash - path));
+    if (mkdir(directory, 0755) < 0 && errno != EEXIST)
+        return fail(diags, -errno, "cannot make the directory", directory);
+    return 0;
+}
+
+static int take_lock(struct control_server *server, struct diags *diags)
+{
+    _cleanup_free_ char *path = xasprintf("%s.lock", server->path);
+
+    server->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (server->lock_fd < 0)
+        return fail(diags, -errno, "cannot open", path);
+    if (flock(server->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+        if (errno != EWOULDBLOCK)
+            return fail(diags, -errno, "cannot lock", path);
+        diag_add(diags, DIAG_ERROR, NULL, NULL, "another cofferdamd serves %s", server->path);
+        return -EADDRINUSE;
+    }
+    return 0;
+}
+
+static int bind_socket(struct control_server *server, struct diags *diags)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+
+    if (strlen(server->path) >= sizeof(address.sun_path))
+        return fail(diags, -ENAMETOOLONG, "cannot use the control socket", server->path);
+    strcpy(address.sun_path, server->path);
+
+    server->fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (server->fd < 0)
+        return fail(diags, -errno, "cannot make the control socket", server->path);
+    if (unlink(server->path) < 0 && errno != ENOENT)
+        return fail(diags, -errno, "cannot remove the old control socket", server->path);
+    mode_t mask = umask(0117); /* 0660 from the very first moment */
+    int r = bind(server->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
+    umask(mask);
+    if (r < 0)
+        return fail(diags, r, "cannot bind the control socket", server->path);
+    if (listen(server->fd, CONTROL_CLIENTS_MAX) < 0)
+        return fail(diags, -errno, "cannot listen on", server->path);
+    return 0;
+}
+
+int control_server_open(sd_event *event, const char *path, control_handler handler, void *userdata,
+                        struct control_server **ret, struct diags *diags)
+{
+    _cleanup_(control_server_closep) struct control_server *server = xnew(struct control_server);
+    int r;
+
+    *server = (struct control_server){.fd = -1, .lock_fd = -1, .handler = handler, .userdata = userdata};
+    server->path = xstrdup(path);
+    server->event = sd_event_ref(event);
+    r = make_directory(path, diags);
+    if (r == 0)
+        r = take_lock(server, diags);
+    if (r == 0)
+        r = bind_socket(server, diags);
+    if (r < 0)
+        return r;
+    r = sd_event_add_io(event, &server->io, server->fd, EPOLLIN, on_connection, server);
+    if (r < 0)
+        return fail(diags, r, "cannot serve", path);
+    *ret = STEAL(server);
+    return 0;
+}
+
+struct control_server *control_server_close(struct control_server *server)
+{
+    if (!server)
+        return NULL;
+    server->io = sd_event_source_disable_unref(server->io);
+    while (server->clients)
+        client_drop(server->clients);
+    if (server->fd >= 0) {
+        unlink(server->path); /* ours: the lock is still held */
+        close(server->fd);
+    }
+    if (server->lock_fd >= 0)
+        close(server->lock_fd);
+    sd_event_unref(server->event);
+    free(server->path);
+    free(server);
+    return NULL;
+}
+
+bool control_server_busy(const struct control_server *server)
+{
+    for (const struct client *client = server->clients; client; client = client->next)
+        if (client->answer)
+            return true;
+    return false;
+}

@@ -1,0 +1,645 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The brain's middle: actions, what is applied when, and what follows from the kernel's answer. */
+#include "brain_private.h"
+
+#include <errno.h>
+#include <string.h>
+#include <syslog.h>
+
+/* ---- actions ------------------------------------------------------------------------------------------ */
+
+struct action *brain_push(struct brain *brain, enum action_kind kind)
+{
+    struct action *action = xnew(struct action);
+
+    action->kind = kind;
+    *brain->last = action;
+    brain->last = &action->next;
+    return action;
+}
+
+struct action *brain_pop(struct brain *brain)
+{
+    struct action *action = brain->first;
+
+    if (!action)
+        return NULL;
+    brain->first = action->next;
+    if (!brain->first)
+        brain->last = &brain->first;
+    action->next = NULL;
+    return action;
+}
+
+void brain_unpush(struct brain *brain, enum action_kind kind)
+{
+    struct action **at = &brain->first;
+
+    while (*at) {
+        struct action *action = *at;
+        if (action->kind != kind) {
+            at = &action->next;
+            continue;
+        }
+        *at = action->next;
+        action_free(action);
+    }
+    brain->last = at;
+}
+
+struct action *action_free(struct action *action)
+{
+    if (action) {
+        free(action->id);
+        free(action->text);
+        free(action);
+    }
+    return NULL;
+}
+
+void brain_log(struct brain *brain, int priority, const char *format, ...)
+{
+    struct action *action = brain_push(brain, ACTION_LOG);
+    va_list args;
+
+    va_start(args, format);
+    action->priority = priority;
+    action->text = xvasprintf(format, args);
+    va_end(args);
+}
+
+/* ---- life --------------------------------------------------------------------------------------------- */
+
+struct brain *brain_new(const struct brain_config *config, struct policy_set *policies, uint64_t now)
+{
+    struct brain *brain = xnew(struct brain);
+
+    brain->last = &brain->first;
+    brain->settings = config->settings;
+    brain->br_netfilter = config->same_bridge_enforced;
+    brain->options = (struct compile_options){
+        .default_mode = config->settings->default_mode,
+        .unknown_endpoints = config->settings->unknown_endpoints,
+        .same_bridge_enforced = config->same_bridge_enforced,
+    };
+    brain->policies = policies;
+    brain->compiler = compiler_new(policies, &brain->options);
+    brain->inventory = inventory_new();
+    brain->hold = true;
+    brain->keep_tables = config->tables_exist;
+    brain->start_deadline = now + START_WAIT;
+    brain->backoff = CONNECT_BACKOFF_MIN;
+    brain->full_backoff = LOAD_RETRY_MIN;
+    if (config->state && brain_take_state(brain, config->state) < 0)
+        brain_log(brain, LOG_WARNING,
+                  "the state file makes no sense and is not used; at teardown, the bridges' switches stay as "
+                  "they are");
+    brain->connecting = true;
+    brain_push(brain, ACTION_CONNECT);
+    return brain;
+}
+
+static void drop_next(struct brain *brain)
+{
+    brain->next_compiler = compiler_free(brain->next_compiler);
+    brain->next_policies = policy_set_free(brain->next_policies);
+    brain->has_next = false;
+}
+
+struct brain *brain_free(struct brain *brain)
+{
+    if (!brain)
+        return NULL;
+    delta_clear(&brain->delta);
+    drop_next(brain);
+    brain->compiler = compiler_free(brain->compiler);
+    brain->policies = policy_set_free(brain->policies);
+    brain_engine_clear(brain);
+    brain_containers_clear(brain);
+    brain_ports_clear(brain);
+    inventory_free(brain->inventory);
+    free(brain->gone_ports);
+    free(brain->policies_message);
+    free(brain->engine_version);
+    free(brain->engine_error);
+    free(brain->kernel_error);
+    free(brain->changed_by);
+    for (struct action *action; (action = brain_pop(brain));)
+        action_free(action);
+    free(brain);
+    return NULL;
+}
+
+/* ---- what is applied when ----------------------------------------------------------------------------- */
+
+static void apply(struct brain *brain, enum apply_kind kind)
+{
+    struct action *action = brain_push(brain, ACTION_APPLY);
+
+    brain->applying = true;
+    brain->apply_kind = kind;
+    action->apply = kind;
+    action->delta = &brain->delta;
+}
+
+static void say_ready(struct brain *brain)
+{
+    if (!brain->ready)
+        brain_push(brain, ACTION_READY);
+    brain->ready = true;
+}
+
+static bool details_known(const struct brain *brain)
+{
+    if (!brain->listed_containers || !brain->listed_networks)
+        return false;
+    for (struct fact_network *fact = brain->networks; fact; fact = fact->hh.next) {
+        const struct network *network = inventory_network(brain->inventory, fact->id);
+        if (network && network->managed && !fact->has_detail)
+            return false;
+    }
+    return true;
+}
+
+static bool nothing_in_flight(const struct brain *brain)
+{
+    for (struct fetch *fetch = brain->fetches; fetch; fetch = fetch->hh.next)
+        if (fetch->in_flight)
+            return false;
+    return brain_peers_asked(brain);
+}
+
+/*
+ * Until the first inventory is complete, the kernel keeps what it has: to begin with a part would cut
+ * containers that run. What cannot be waited for is an Engine that is not there, least of all when it waits
+ * for us at boot: then what stands stays, or, where nothing stands, the rules go in without any container in
+ * them.
+ */
+static void decide_hold(struct brain *brain, uint64_t now)
+{
+    bool late = now >= brain->start_deadline;
+
+    if (brain->connected && details_known(brain)) {
+        brain->inventory_known = true;
+        brain->synced = brain->synced || nothing_in_flight(brain);
+    }
+    if (!brain->hold)
+        return;
+    if (brain->synced || (late && brain->connected && details_known(brain))) {
+        brain->hold = false;
+        brain->need_full = true;
+    } else if (late || brain->engine_error) {
+        if (brain->keep_tables) {
+            say_ready(brain);
+        } else {
+            brain->hold = false;
+            brain->need_full = true;
+            brain_log(brain, LOG_WARNING,
+                      "the Docker Engine does not answer yet: rules without any container are loaded");
+        }
+    }
+}
+
+static void take_next(struct brain *brain)
+{
+    compiler_free(brain->compiler);
+    brain->compiler = STEAL(brain->next_compiler);
+    brain->options = brain->next_options;
+    if (brain->next_policies) {
+        policy_set_free(brain->policies);
+        brain->policies = STEAL(brain->next_policies);
+    }
+    drop_next(brain);
+}
+
+static void policies_wait(struct brain *brain)
+{
+    brain->policies_waiting = true;
+    free(brain->policies_message);
+    brain->policies_message =
+        xasprintf("the policies are read and will be in force when the Docker Engine answers; until then %s",
+                  brain->keep_tables ? "the rules that stand in the kernel stay in force"
+                                     : "no rules of Cofferdam's are in force");
+}
+
+/*
+ * Compiled only now, from what is known now: nothing can have moved on between compiling and applying. While
+ * the kernel keeps what it has, that is all; when it needs everything anew, new policies go in whole.
+ */
+static void try_next(struct brain *brain)
+{
+    brain->next_compiler = compiler_free(brain->next_compiler);
+    brain->next_compiler =
+        compiler_new(brain->next_policies ? brain->next_policies : brain->policies, &brain->next_options);
+    brain_compile_all(brain, brain->next_compiler);
+    brain->next_whole = brain->need_full;
+    if (brain->hold || (brain->need_full && !brain->next_policies)) {
+        if (brain->next_policies)
+            policies_wait(brain);
+        take_next(brain); /* and the next full load brings it in */
+        return;
+    }
+    if (brain->next_whole)
+        delta_load(compiler_ruleset(brain->next_compiler), &brain->delta);
+    else
+        delta_between(compiler_ruleset(brain->compiler), compiler_ruleset(brain->next_compiler),
+                      &brain->delta);
+    brain->policies_changes = delta_count(&brain->delta);
+    if (brain->policies_changes > 0)
+        apply(brain, APPLY_POLICIES);
+    else
+        take_next(brain);
+}
+
+void brain_flush(struct brain *brain, uint64_t now)
+{
+    if (brain->torn_down || brain->applying)
+        return;
+    brain_match_ports(brain, now);
+    brain_decide_bridges(brain, now);
+    brain_derive(brain);
+    decide_hold(brain, now);
+
+    bool whole = brain->hold || brain->need_full;
+    delta_clear(&brain->delta);
+    brain_reconcile(brain, whole ? NULL : &brain->delta);
+    if (delta_count(&brain->delta) > 0)
+        apply(brain, APPLY_ELEMENTS);
+    else if (brain->has_next)
+        try_next(brain);
+    if (brain->need_full && !brain->hold && !brain->applying && now >= brain->full_at) {
+        delta_load(compiler_ruleset(brain->compiler), &brain->delta);
+        apply(brain, APPLY_FULL);
+    }
+}
+
+/* ---- what follows from the kernel's answer ------------------------------------------------------------ */
+
+static void load_again(struct brain *brain, uint64_t at)
+{
+    brain->need_full = true;
+    brain->full_at = at;
+}
+
+static void loaded(struct brain *brain)
+{
+    if (brain->policies_waiting)
+        free(STEAL(brain->policies_message));
+    brain->policies_waiting = false;
+    brain->changed_by_others = false;
+    if (!brain->loaded)
+        brain_log(brain, LOG_NOTICE, "the rules are in force: %zu policies, %u containers",
+                  brain->policies->n_policies, HASH_COUNT(brain->inventory->containers));
+    brain->loaded = true;
+    brain->need_full = false;
+    brain->full_backoff = LOAD_RETRY_MIN;
+    free(STEAL(brain->kernel_error));
+    say_ready(brain);
+}
+
+static void use_no_policies(struct brain *brain)
+{
+    brain->next_policies = policy_set_new();
+    brain->next_options = brain->options;
+    brain->next_compiler = compiler_new(brain->next_policies, &brain->next_options);
+    brain_compile_all(brain, brain->next_compiler);
+    take_next(brain);
+}
+
+static void load_failed(struct brain *brain, int error, const char *message, uint64_t now)
+{
+    free(brain->kernel_error);
+    brain->kernel_error = xstrdup(message);
+    if (brain->policies_waiting) {
+        brain->policies_waiting = false;
+        brain->policies_error = error;
+        free(brain->policies_message);
+        brain->policies_message = xstrdup(message);
+    }
+    if (!brain->loaded && !brain->keep_tables && brain->policies->n_policies > 0) {
+        /* Nothing of ours stands. Better every connection denied than none. */
+        brain_log(brain, LOG_CRIT,
+                  "the kernel refuses the rules (%s): everything is denied, without any policy", message);
+        use_no_policies(brain);
+        brain->full_at = now;
+        return;
+    }
+    brain_log(brain, LOG_CRIT, "the kernel refuses the rules: %s; trying again in %u s", message,
+              (unsigned)(brain->full_backoff / SEC));
+    brain->full_at = now + brain->full_backoff;
+    brain->full_backoff *= 2;
+    if (brain->full_backoff > LOAD_RETRY_MAX)
+        brain->full_backoff = LOAD_RETRY_MAX;
+}
+
+/* No more of it can be believed to be in the kernel, nor that it is not: a part may have gone in. */
+static void next_failed(struct brain *brain, int error, const char *message, uint64_t now)
+{
+    bool enforced = brain->next_options.same_bridge_enforced;
+
+    if (!brain->next_whole)
+        load_again(brain, now);
+    else if (!brain->kernel_error)
+        brain->full_at = now;
+    if (!brain->next_whole && (error == -ENOENT || error == -EEXIST)) {
+        /* The kernel does not hold what we think it does: then they go in whole. */
+        brain_log(brain, LOG_ERR, "a change was refused by the kernel (%s): all rules are loaded again",
+                  message);
+        return;
+    }
+    if (!brain->next_policies) {
+        brain_log(brain, LOG_ERR, "a change was refused by the kernel (%s): all rules are loaded again",
+                  message);
+        take_next(brain);
+        return;
+    }
+    brain->policies_error = error;
+    brain->policies_message = xstrdup(message);
+    brain_log(brain, LOG_ERR, "the kernel refuses the new policies: %s; those in force stay in force",
+              message);
+    drop_next(brain);
+    brain_set_options(brain, enforced);
+}
+
+static void next_succeeded(struct brain *brain)
+{
+    bool whole = brain->next_whole;
+
+    take_next(brain);
+    if (whole)
+        loaded(brain);
+}
+
+void brain_applied(struct brain *brain, int error, const char *message, uint64_t now)
+{
+    const char *why = message && message[0] ? message : strerror(error < 0 ? -error : 0);
+
+    brain->applying = false;
+    delta_clear(&brain->delta);
+    switch (brain->apply_kind) {
+    case APPLY_ELEMENTS:
+        if (error < 0) {
+            brain_log(brain, LOG_ERR, "a change was refused by the kernel (%s): all rules are loaded again",
+                      why);
+            load_again(brain, now);
+        }
+        break;
+    case APPLY_FULL:
+        if (error < 0)
+            load_failed(brain, error, why, now);
+        else
+            loaded(brain);
+        break;
+    case APPLY_POLICIES:
+        if (error < 0)
+            next_failed(brain, error, why, now);
+        else
+            next_succeeded(brain);
+        break;
+    case APPLY_TEARDOWN:
+        brain->torn_down = error >= 0;
+        if (error < 0)
+            brain_log(brain, LOG_ERR, "the kernel refuses to remove the rules: %s", why);
+        else
+            brain_restore_bridges(brain);
+        break;
+    }
+}
+
+/* ---- what others do to our tables --------------------------------------------------------------------- */
+
+/* At once, but two programs that fight over the tables shall not burn the host. */
+static uint64_t repair_at(struct brain *brain, uint64_t now)
+{
+    uint64_t at = now;
+
+    if (now >= brain->repaired_at + REPAIR_CALM)
+        brain->n_repairs = 0;
+    if (++brain->n_repairs > REPAIRS_AT_ONCE && brain->repaired_at + SEC > now)
+        at = brain->repaired_at + SEC;
+    brain->repaired_at = at;
+    return at;
+}
+
+static void log_change(struct brain *brain, const char *what, uint64_t now)
+{
+    _cleanup_free_ char *times = NULL;
+
+    brain->n_unlogged++;
+    if (brain->change_logged_at && now < brain->change_logged_at + SEC)
+        return;
+    if (brain->n_unlogged > 1)
+        times = xasprintf(" (%zu times since this was last said)", brain->n_unlogged);
+    brain_log(brain, LOG_WARNING, "%s; they are loaded again%s", what, times ? times : "");
+    brain->change_logged_at = now;
+    brain->n_unlogged = 0;
+}
+
+static void repair(struct brain *brain, const char *what, uint64_t now)
+{
+    brain->n_changes++;
+    log_change(brain, what, now);
+    if (brain->hold) {
+        /* What stood cannot be put back, as nobody knows the containers yet: then closed rather than open. */
+        brain->hold = brain->keep_tables = false;
+        load_again(brain, now);
+    }
+    if (brain->changed_by_others) /* it is under way */
+        return;
+    brain->changed_by_others = true;
+    uint64_t at = repair_at(brain, now);
+    if (!brain->need_full || at < brain->full_at)
+        load_again(brain, at);
+}
+
+/* Nothing of ours is there to be changed. */
+static bool has_no_tables(const struct brain *brain)
+{
+    return brain->torn_down || (!brain->loaded && !brain->keep_tables);
+}
+
+void brain_tables_changed(struct brain *brain, const struct nft_change *change, uint64_t now)
+{
+    _cleanup_free_ char *what = NULL;
+
+    if (has_no_tables(brain))
+        return;
+    free(STEAL(brain->changed_by));
+    if (change->process[0] || change->pid)
+        brain->changed_by = xasprintf("%s, pid %u", change->process, (unsigned)change->pid);
+    if (change->lost)
+        what = xstrdup("notifications were lost: another program may have changed Cofferdam's rules");
+    else
+        what = xasprintf("another program%s%s%s has changed Cofferdam's rules", brain->changed_by ? " (" : "",
+                         brain->changed_by ? brain->changed_by : "", brain->changed_by ? ")" : "");
+    repair(brain, what, now);
+}
+
+void brain_tables_checked(struct brain *brain, bool there, uint64_t now)
+{
+    if (there || has_no_tables(brain) || brain->changed_by_others)
+        return;
+    free(STEAL(brain->changed_by));
+    repair(brain, "Cofferdam's tables are gone", now);
+}
+
+/* ---- the operator ------------------------------------------------------------------------------------- */
+
+void brain_load_policies(struct brain *brain, struct policy_set *policies, uint64_t now)
+{
+    (void)now;
+    brain->policies_error = 0;
+    brain->policies_changes = 0;
+    brain->policies_waiting = false;
+    free(STEAL(brain->policies_message));
+    if (brain->torn_down) {
+        brain->policies_error = -ESHUTDOWN;
+        brain->policies_message = xstrdup("the rules were removed");
+        policy_set_free(policies);
+        return;
+    }
+    if (!brain->has_next)
+        brain->next_options = brain->options;
+    policy_set_free(brain->next_policies);
+    brain->next_policies = policies;
+    brain->has_next = true;
+}
+
+int brain_policies_result(const struct brain *brain, size_t *ret_changes, const char **ret_message)
+{
+    if (ret_message)
+        *ret_message = brain->policies_message;
+    if (ret_changes)
+        *ret_changes = brain->policies_changes;
+    if (brain->policies_error == 0 && brain->policies_waiting)
+        return -EINPROGRESS;
+    return brain->policies_error;
+}
+
+void brain_set_options(struct brain *brain, bool same_bridge_enforced)
+{
+    const struct compile_options *now = brain->has_next ? &brain->next_options : &brain->options;
+
+    if (now->same_bridge_enforced == same_bridge_enforced)
+        return;
+    if (!brain->has_next)
+        brain->next_options = brain->options;
+    brain->next_options.same_bridge_enforced = same_bridge_enforced;
+    brain->has_next = true;
+}
+
+/* The chains and sets of containers that no longer exist are swept now and then, by compiling everything
+ * anew. */
+void brain_sweep(struct brain *brain)
+{
+    if (brain->n_removed < SWEEP_AFTER || brain->has_next)
+        return;
+    brain->n_removed = 0;
+    brain->next_options = brain->options;
+    brain->has_next = true;
+}
+
+void brain_teardown(struct brain *brain, uint64_t now)
+{
+    (void)now;
+    if (brain->applying)
+        return;
+    delta_clear(&brain->delta);
+    delta_teardown(&brain->delta);
+    brain->torn_down = true;
+    apply(brain, APPLY_TEARDOWN);
+}
+
+bool brain_torn_down(const struct brain *brain)
+{
+    return brain->torn_down;
+}
+
+static bool same_addresses(const struct ip *a, size_t n_a, const struct ip *b, size_t n_b)
+{
+    if (n_a != n_b)
+        return false;
+    for (size_t i = 0; i < n_a; i++)
+        if (!ip_equal(a[i], b[i]))
+            return false;
+    return true;
+}
+
+static struct ip *copy_addresses(const struct ip *ip, size_t n)
+{
+    struct ip *copy = xcalloc(n ? n : 1, sizeof(*copy));
+
+    if (n)
+        memcpy(copy, ip, n * sizeof(*copy));
+    return copy;
+}
+
+/* Rules for name servers depend on both lists. */
+static void mark_all(struct brain *brain)
+{
+    for (struct fact_container *fact = brain->containers; fact; fact = fact->hh.next)
+        brain_mark(brain, fact->id);
+}
+
+void brain_set_name_servers(struct brain *brain, const struct ip *ip, size_t n, bool loopback_only)
+{
+    struct inventory *inventory = brain->inventory;
+
+    brain->loopback_name_servers = loopback_only;
+    if (same_addresses(inventory->name_servers, inventory->n_name_servers, ip, n))
+        return;
+    free(inventory->name_servers);
+    inventory->name_servers = copy_addresses(ip, n);
+    inventory->n_name_servers = n;
+    mark_all(brain);
+}
+
+void brain_set_host_addresses(struct brain *brain, const struct ip *ip, size_t n)
+{
+    if (same_addresses(brain->inventory->host_addresses, brain->inventory->n_host_addresses, ip, n))
+        return;
+    mark_all(brain);
+    free(brain->inventory->host_addresses);
+    brain->inventory->host_addresses = copy_addresses(ip, n);
+    brain->inventory->n_host_addresses = n;
+}
+
+/* ---- time --------------------------------------------------------------------------------------------- */
+
+uint64_t brain_deadline(const struct brain *brain)
+{
+    uint64_t next = brain_engine_deadline(brain), ports = brain_ports_deadline(brain);
+
+    if (ports < next)
+        next = ports;
+    if (brain->hold && !brain->ready && brain->start_deadline < next)
+        next = brain->start_deadline;
+    if (brain->need_full && !brain->hold && brain->full_at < next)
+        next = brain->full_at;
+    return next;
+}
+
+void brain_tick(struct brain *brain, uint64_t now)
+{
+    if (brain->torn_down)
+        return;
+    brain_engine_tick(brain, now);
+    brain_ports_tick(brain, now);
+}
+
+/* ---- what is known ------------------------------------------------------------------------------------ */
+
+const struct inventory *brain_inventory(const struct brain *brain)
+{
+    return brain->inventory;
+}
+
+bool brain_inventory_known(const struct brain *brain)
+{
+    return brain->inventory_known;
+}
+
+const struct policy_set *brain_policies(const struct brain *brain)
+{
+    return brain->policies;
+}

@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the brain share. */
+#pragma once
+
+#include "daemon/brain.h"
+
+#include <uthash.h>
+
+#define MSEC ((uint64_t)1000)
+#define SEC (1000 * MSEC)
+
+#define RESYNC_INTERVAL (60 * SEC)
+#define START_WAIT (10 * SEC) /* for the first complete inventory */
+#define CONNECT_BACKOFF_MIN (100 * MSEC)
+#define CONNECT_BACKOFF_MAX (5 * SEC)
+#define FETCH_RETRY (1 * SEC) /* doubling to 32 seconds */
+#define LOAD_RETRY_MIN (1 * SEC)
+#define LOAD_RETRY_MAX (30 * SEC)
+#define REPAIRS_AT_ONCE 10    /* of tables that others change; from then on one a second ... */
+#define REPAIR_CALM (2 * SEC) /* ... until nothing has happened for this time */
+#define SWEEP_AFTER 64        /* containers removed */
+#define PEER_ASKS_MAX 24      /* of one port, after each notification: about 80 seconds */
+#define PEER_ASK_MIN (10 * MSEC)
+#define PEER_ASK_MAX (5 * SEC)
+/* A port may be this much older than the first sight of the endpoint behind it, and this much newer. */
+#define PORT_OLDER_MAX (RESYNC_INTERVAL + 10 * SEC)
+#define PORT_NEWER_MAX (5 * SEC)
+/* Its own end is long since reported when a port that lost its endpoint is still there after this. */
+#define PORT_FREE_AFTER (2 * SEC)
+#define ENDED_FOR_GOOD (10 * SEC) /* unless the Engine still knows it by then, and another port fits */
+
+/* A container as the Engine's list told; the inventory has it with its endpoints as they are now. */
+struct fact_container {
+    char *id;
+    struct endpoint *settings; /* one per network in its settings, as the list gave them */
+    size_t n_settings;
+    enum network_mode mode; /* the same */
+    bool running;           /* according to the list, which is late */
+    char **applied;         /* IDs of the networks on which its endpoint is live in the compiler */
+    size_t n_applied;
+    uint64_t serial;  /* of the last answer about it */
+    bool dirty, gone; /* gone: to be removed from compiler and inventory */
+    UT_hash_handle hh;
+};
+
+/* An endpoint in a network's detail. */
+struct live {
+    char *container_id;
+    struct endpoint endpoint; /* without port */
+    uint64_t appeared;        /* when we saw it first */
+    bool was_there;           /* before we looked */
+    unsigned port;            /* index of the port that was found for it, 0: none */
+    bool ended;               /* its port is gone: not live, whatever the Engine still says */
+    uint64_t ended_at;
+};
+
+struct fact_network {
+    char *id;
+    struct live *live; /* sorted by container_id, which is there once at most */
+    size_t n_live;
+    bool has_detail;
+    uint64_t serial;
+    UT_hash_handle hh;
+};
+
+struct fact_image {
+    char *id;
+    struct label_list labels;
+    bool known, failed;
+    UT_hash_handle hh;
+};
+
+struct fact_link {
+    unsigned index;
+    struct link link;
+    uint64_t first_seen;
+    bool has_mac;
+    struct mac mac;
+    bool asking;
+    unsigned asks;
+    uint64_t next_ask; /* UINT64_MAX: not before the next notification */
+    char *owner;       /* ID of the container it was found to belong to: it cannot be another's */
+    uint64_t free_at;  /* unless that was a mistake: its endpoint has ended, and it is still there at this
+                          time; 0: no */
+    bool in_use;       /* some live endpoint has it */
+    char compiled[IFNAMSIZ]; /* the name by which the compiler knows it as a port; "": not */
+    bool stale;              /* not reported again since a reset */
+    UT_hash_handle hh;
+};
+
+struct port_name {
+    char name[IFNAMSIZ];
+};
+
+struct fact_bridge {
+    char name[IFNAMSIZ];
+    bool managed, compiled;
+    unsigned index; /* 0: no such link */
+    bool changed;   /* we switched nf_call on; former_* is what it was */
+    bool former_ip4, former_ip6;
+    bool setting;        /* under way */
+    bool switched;       /* once on, on this index: whatever turns it off again is somebody else */
+    unsigned n_switches; /* within the second that began at switches_from */
+    uint64_t switches_from;
+    int error;
+    uint64_t next_try; /* 0: none due */
+    UT_hash_handle hh;
+};
+
+struct fetch {
+    char *key;
+    enum fetch_kind kind;
+    char *id;
+    bool in_flight, again;
+    unsigned failures;
+    uint64_t retry_at; /* 0: none */
+    uint64_t serial;   /* of the brain, when it was asked */
+    UT_hash_handle hh;
+};
+
+struct brain {
+    const struct settings *settings;
+    struct compile_options options;
+    struct policy_set *policies;
+    struct compiler *compiler;
+
+    /* A policy set (or option) on trial: replaces the above when the kernel takes it. */
+    struct policy_set *next_policies; /* NULL: the same policies with other options */
+    struct compiler *next_compiler;
+    struct compile_options next_options;
+    bool has_next;
+    bool next_whole;       /* it replaces everything that stands */
+    bool policies_waiting; /* those in use wait for the first full load */
+    int policies_error;
+    char *policies_message;
+    size_t policies_changes;
+
+    struct inventory *inventory;
+    struct fact_container *containers;
+    struct fact_network *networks;
+    struct fact_image *images;
+    struct fact_link *links;
+    struct fact_bridge *bridges;
+    struct port_name *gone_ports; /* for the compiler to forget */
+    size_t n_gone_ports;
+    struct fetch *fetches;
+    uint64_t serial;
+    size_t n_removed; /* containers, since everything was compiled last */
+    bool loopback_name_servers;
+    bool br_netfilter;
+
+    bool connected, connecting;
+    char *engine_version, *engine_error;
+    unsigned engine_api;
+    uint64_t backoff, connect_at; /* connect_at 0: not waiting */
+    uint64_t resync_at;
+    bool listed_containers, listed_networks; /* since the connection was made */
+    bool networks_known;                     /* listed at least once */
+    bool synced;                             /* everything was complete once since then */
+    bool inventory_known;                    /* all was listed at least once */
+
+    /* What must be brought in line by the next flush. */
+    bool containers_dirty, networks_dirty, bridges_dirty, ports_dirty, match_dirty;
+
+    bool hold;        /* the kernel keeps what it has until the inventory is complete */
+    bool keep_tables; /* while held: our tables stand already */
+    uint64_t start_deadline;
+    bool ready;
+    bool need_full;
+    uint64_t full_at, full_backoff;
+    char *kernel_error; /* the last load failed */
+    bool applying;
+    enum apply_kind apply_kind;
+    struct delta delta;
+    bool loaded; /* our rules were in force at least once */
+    bool torn_down;
+
+    /* What others do to our tables. */
+    bool changed_by_others; /* and not loaded again yet */
+    size_t n_changes;       /* since the start */
+    char *changed_by;       /* the last one; NULL: not known */
+    unsigned n_repairs;     /* full loads for that since it was calm */
+    uint64_t repaired_at;   /* the last of them is or was due */
+    size_t n_unlogged;
+    uint64_t change_logged_at; /* 0: never */
+
+    struct action *first, **last;
+};
+
+/* brain.c */
+struct action *brain_push(struct brain *brain, enum action_kind kind);
+void brain_unpush(struct brain *brain, enum action_kind kind); /* forgets those not popped yet */
+void brain_log(struct brain *brain, int priority, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+void brain_sweep(struct brain *brain);
+void brain_set_options(struct brain *brain, bool same_bridge_enforced);
+
+/* engine.c: facts from the Engine */
+void brain_want(struct brain *brain, enum fetch_kind kind, const char *id, uint64_t now);
+void brain_engine_tick(struct brain *brain, uint64_t now);
+uint64_t brain_engine_deadline(const struct brain *brain);
+void brain_want_bridge_networks(struct brain *brain, const char *bridge, uint64_t now);
+struct live *brain_find_live(const struct fact_network *fact, const char *container_id);
+void brain_engine_clear(struct brain *brain);
+
+/* ports.c: facts from the kernel's links */
+void brain_ports_tick(struct brain *brain, uint64_t now);
+uint64_t brain_ports_deadline(const struct brain *brain);
+void brain_match_ports(struct brain *brain, uint64_t now);
+void brain_release_port(struct brain *brain, struct live *live, uint64_t now);
+struct fact_link *brain_find_link(const struct brain *brain, unsigned index);
+struct fact_bridge *brain_bridge_of(struct brain *brain, const struct fact_link *link);
+struct fact_bridge *brain_find_bridge(struct brain *brain, const char *name, bool make);
+void brain_decide_bridges(struct brain *brain, uint64_t now);
+void brain_ask_unmatched(struct brain *brain, uint64_t now);
+void brain_ports_clear(struct brain *brain);
+void brain_restore_bridges(struct brain *brain);
+void brain_forget_bridges(struct brain *brain);
+int brain_take_state(struct brain *brain, const char *text); /* 0 or -EBADMSG */
+bool brain_peers_asked(const struct brain *brain);
+
+/* reconcile.c: facts -> inventory -> compiler */
+void brain_mark(struct brain *brain, const char *container_id);
+void brain_containers_clear(struct brain *brain);
+void brain_derive(struct brain *brain);
+void brain_reconcile(struct brain *brain, struct delta *delta);
+void brain_compile_all(struct brain *brain, struct compiler *compiler);
+struct network *brain_network_of(const struct brain *brain, const struct endpoint *endpoint);

@@ -1,0 +1,530 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The event loop's side of the brain: events in, actions out. */
+#include "daemon.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "files/files.h"
+
+#define TOUCH_MAX 5000                 /* microseconds that changes are collected for while others come */
+#define REFRESH_USEC (60 * 1000000ULL) /* of what the host says of itself */
+
+uint64_t daemon_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static char *wall_clock(void)
+{
+    char text[sizeof("2026-11-20T15:04:05Z")] = "";
+    time_t now = time(NULL);
+    struct tm tm;
+
+    if (gmtime_r(&now, &tm))
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return xstrdup(text);
+}
+
+/* ---- actions ------------------------------------------------------------------------------------------ */
+
+static void act_apply(struct daemon *daemon, const struct action *action)
+{
+    _cleanup_diags_ struct diags diags = {0};
+
+    /* What others did before a full load is repaired by it. Lost news is found by the loop in its turn. */
+    (void)nft_monitor_read(daemon->changes);
+    int r = nft_apply(daemon->nft, action->delta, &diags);
+    _cleanup_free_ char *message = diags.n > 0 ? diag_line(&diags.v[0]) : NULL;
+
+    brain_applied(daemon->brain, r, message, daemon_now());
+}
+
+static void act_query_peer(struct daemon *daemon, const struct action *action)
+{
+    struct mac mac = {0};
+    int r = link_peer_mac(daemon->links, &action->link, &mac);
+
+    brain_peer_mac(daemon->brain, action->link.index, r, &mac, daemon_now());
+}
+
+static void act_set_nf_call(struct daemon *daemon, const struct action *action)
+{
+    const struct link *link = &action->link;
+    int r = link_set_nf_call(daemon->links, link->index, link->nf_call_iptables, link->nf_call_ip6tables);
+
+    brain_nf_call_set(daemon->brain, link->index, r, daemon_now());
+}
+
+static void act_save_state(struct daemon *daemon, const struct action *action)
+{
+    int r = state_save(daemon->settings->state, action->text);
+
+    if (r < 0)
+        log_text(LOG_ERR, "cannot write the state file in %s: %s", daemon->settings->state, strerror(-r));
+}
+
+static int tables_exist(struct daemon *daemon, bool *ret)
+{
+    bool inet = false, bridge = false;
+    int r = nft_table_exists(daemon->nft, TABLE_INET, &inet);
+
+    if (r == 0)
+        r = nft_table_exists(daemon->nft, TABLE_BRIDGE, &bridge);
+    if (r == 0)
+        *ret = inet && bridge;
+    return r;
+}
+
+static void act_check_tables(struct daemon *daemon)
+{
+    bool there = false;
+    int r = tables_exist(daemon, &there);
+
+    if (r < 0)
+        log_text(LOG_ERR, "cannot look for our tables in the kernel: %s", strerror(-r));
+    else
+        brain_tables_checked(daemon->brain, there, daemon_now());
+}
+
+static void act(struct daemon *daemon, const struct action *action)
+{
+    switch (action->kind) {
+    case ACTION_CONNECT:
+        engine_connect(daemon);
+        break;
+    case ACTION_FETCH:
+        engine_fetch(daemon, action->fetch, action->id);
+        break;
+    case ACTION_QUERY_PEER:
+        act_query_peer(daemon, action);
+        break;
+    case ACTION_SET_NF_CALL:
+        act_set_nf_call(daemon, action);
+        break;
+    case ACTION_SAVE_STATE:
+        act_save_state(daemon, action);
+        break;
+    case ACTION_APPLY:
+        act_apply(daemon, action);
+        break;
+    case ACTION_CHECK_TABLES:
+        act_check_tables(daemon);
+        break;
+    case ACTION_READY:
+        sd_notify(0, "READY=1\nSTATUS=The rules are in force.");
+        break;
+    case ACTION_LOG:
+        log_text(action->priority, "%s", action->text);
+        break;
+    }
+}
+
+static void act_all(struct daemon *daemon)
+{
+    for (;;) {
+        _cleanup_(action_freep) struct action *action = brain_pop(daemon->brain);
+        if (!action)
+            return;
+        act(daemon, action);
+    }
+}
+
+/* ---- the loop ----------------------------------------------------------------------------------------- */
+
+static bool brain_has_more(struct daemon *daemon, uint64_t now)
+{
+    brain_flush(daemon->brain, now);
+    struct action *action = brain_pop(daemon->brain);
+    if (!action)
+        return false;
+    act(daemon, action);
+    action_free(action);
+    return true;
+}
+
+void daemon_run(struct daemon *daemon)
+{
+    uint64_t deadline;
+
+    if (daemon->links_reset) /* they have all been reported again by now */
+        brain_link_reset_done(daemon->brain, daemon_now());
+    daemon->links_reset = false;
+    brain_tick(daemon->brain, daemon_now());
+    do
+        act_all(daemon);
+    while (brain_has_more(daemon, daemon_now()));
+    deadline = brain_deadline(daemon->brain);
+    sd_event_source_set_time(daemon->timer, deadline);
+    sd_event_source_set_enabled(daemon->timer, deadline == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+static void maybe_exit(struct daemon *daemon)
+{
+    if (!daemon->exit_when_idle)
+        return;
+    if (control_server_busy(daemon->control))
+        sd_event_source_set_time_relative(daemon->refresh, 10000);
+    else
+        sd_event_exit(daemon->event, EXIT_SUCCESS);
+}
+
+static int on_run(sd_event_source *source, void *userdata)
+{
+    struct daemon *daemon = userdata;
+
+    (void)source;
+    daemon->touched = 0;
+    daemon_run(daemon);
+    maybe_exit(daemon);
+    return 0;
+}
+
+/*
+ * The brain acts when nothing else is waiting to be read, so that what comes together is applied together;
+ * but when there is no end to that, it goes first.
+ */
+void daemon_touch(struct daemon *daemon)
+{
+    uint64_t now = daemon_now();
+
+    if (!daemon->touched) {
+        daemon->touched = now;
+        sd_event_source_set_priority(daemon->run, SD_EVENT_PRIORITY_IDLE);
+        sd_event_source_set_enabled(daemon->run, SD_EVENT_ONESHOT);
+    } else if (now - daemon->touched > TOUCH_MAX) {
+        sd_event_source_set_priority(daemon->run, SD_EVENT_PRIORITY_IMPORTANT);
+    }
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    (void)source;
+    (void)usec;
+    daemon_touch(userdata);
+    return 0;
+}
+
+static int on_refresh(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct daemon *daemon = userdata;
+
+    (void)usec;
+    sd_event_source_set_time_relative(source, REFRESH_USEC);
+    sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
+    host_refresh(daemon);
+    daemon_touch(daemon);
+    return 0;
+}
+
+static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    struct daemon *daemon = userdata;
+
+    (void)source;
+    (void)info;
+    log_text(LOG_NOTICE, "stopping; the rules stay in force");
+    sd_notify(0, "STOPPING=1");
+    return sd_event_exit(daemon->event, EXIT_SUCCESS);
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
+{
+    struct daemon *daemon = userdata;
+    _cleanup_diags_ struct diags diags = {0};
+    size_t changes = 0;
+
+    (void)source;
+    (void)info;
+    sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)daemon_now());
+    daemon_reload(daemon, &changes, &diags);
+    sd_notify(0, "READY=1");
+    return 0;
+}
+
+/* Another daemon asks whose the lock is; that it could connect says it. */
+static int on_lock_asked(sd_event_source *source, int fd, uint32_t revents, void *userdata)
+{
+    int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC);
+
+    (void)source, (void)revents, (void)userdata;
+    if (client >= 0)
+        close(client);
+    return 0;
+}
+
+static int lock_namespace(struct daemon *daemon, struct diags *diags)
+{
+    int r = namespace_lock(&daemon->namespace_lock, diags);
+
+    if (r < 0 || daemon->namespace_lock < 0)
+        return r;
+    return sd_event_add_io(daemon->event, NULL, daemon->namespace_lock, EPOLLIN, on_lock_asked, NULL);
+}
+
+static void on_link(const struct link *link, bool gone, void *userdata)
+{
+    struct daemon *daemon = userdata;
+
+    if (gone)
+        brain_link_gone(daemon->brain, link, daemon_now());
+    else
+        brain_link(daemon->brain, link, daemon_now());
+    daemon_touch(daemon);
+}
+
+static void on_link_reset(void *userdata)
+{
+    struct daemon *daemon = userdata;
+
+    log_text(LOG_WARNING, "notifications about network interfaces were lost: all are listed again");
+    brain_link_reset(daemon->brain);
+    daemon->links_reset = true;
+    daemon_touch(daemon);
+}
+
+static void on_change(const struct nft_change *change, void *userdata)
+{
+    struct daemon *daemon = userdata;
+
+    brain_tables_changed(daemon->brain, change, daemon_now());
+    daemon_touch(daemon);
+}
+
+/* ---- policies ----------------------------------------------------------------------------------------- */
+
+static int read_policies(struct daemon *daemon, struct policy_set **ret, struct diags *diags)
+{
+    _cleanup_(policy_set_freep) struct policy_set *policies = policy_set_new();
+    int r = files_load_policies(daemon->settings->policies, policies, diags);
+    int finished = policy_set_finish(policies, diags);
+
+    if (r == 0)
+        r = finished;
+    if (r == 0)
+        *ret = STEAL(policies);
+    return r;
+}
+
+static void remember_error(struct daemon *daemon, const struct diags *diags)
+{
+    _cleanup_free_ char *line = NULL;
+
+    free(STEAL(daemon->last_load_error));
+    for (size_t i = 0; i < diags->n && !daemon->last_load_error; i++)
+        if (diags->v[i].level == DIAG_ERROR)
+            daemon->last_load_error = diag_line(&diags->v[i]);
+    if (daemon->last_load_error && diags->n_errors > 1) {
+        line = STEAL(daemon->last_load_error);
+        daemon->last_load_error = xasprintf("%s; and %zu more", line, diags->n_errors - 1);
+    }
+}
+
+static int policies_refused(struct daemon *daemon, int error, struct diags *diags)
+{
+    if (diags->n_errors == 0)
+        diag_add(diags, DIAG_ERROR, NULL, NULL, "the policies cannot be read: %s", strerror(-error));
+    remember_error(daemon, diags);
+    log_text(LOG_ERR, "the policies were not loaded; those in force stay in force");
+    log_diags(diags);
+    return error;
+}
+
+int daemon_reload(struct daemon *daemon, size_t *ret_changes, struct diags *diags)
+{
+    struct policy_set *policies = NULL;
+    const char *message = NULL;
+    int r = read_policies(daemon, &policies, diags);
+
+    if (r < 0)
+        return policies_refused(daemon, r, diags);
+    log_diags(diags); /* warnings */
+    host_refresh(daemon);
+    brain_load_policies(daemon->brain, policies, daemon_now());
+    daemon_run(daemon);
+    r = brain_policies_result(daemon->brain, ret_changes, &message);
+    if (r < 0 && r != -EINPROGRESS) {
+        diag_add(diags, DIAG_ERROR, NULL, NULL, "%s", message ? message : strerror(-r));
+        remember_error(daemon, diags);
+        return r;
+    }
+    free(STEAL(daemon->last_load_error));
+    free(daemon->policies_loaded);
+    daemon->policies_loaded = wall_clock();
+    if (r < 0) {
+        diag_add(diags, DIAG_ERROR, NULL, NULL, "%s", message);
+        log_text(LOG_WARNING, "%s", message);
+        return r;
+    }
+    log_text(LOG_NOTICE, "%zu policies are in force; %zu changes in the kernel",
+             brain_policies(daemon->brain)->n_policies, *ret_changes);
+    return 0;
+}
+
+/* At start there is nothing older to keep: what cannot be read grants nothing. */
+static struct policy_set *first_policies(struct daemon *daemon)
+{
+    _cleanup_diags_ struct diags diags = {0};
+    struct policy_set *policies = NULL;
+    int r = read_policies(daemon, &policies, &diags);
+
+    daemon->policies_loaded = wall_clock();
+    if (r == 0) {
+        log_diags(&diags);
+        return policies;
+    }
+    if (diags.n_errors == 0)
+        diag_add(&diags, DIAG_ERROR, NULL, NULL, "the policies cannot be read: %s", strerror(-r));
+    remember_error(daemon, &diags);
+    log_diags(&diags);
+    log_text(LOG_CRIT,
+             "the policies have errors: every connection of every container is denied until they are "
+             "mended and applied");
+    return policy_set_new();
+}
+
+/* ---- start and end ------------------------------------------------------------------------------------ */
+
+static int open_kernel(struct daemon *daemon, bool *ret_tables, struct diags *diags)
+{
+    int r = nft_socket_open(&daemon->nft);
+
+    if (r == 0) /* before we look what stands: no change is missed between the two */
+        r = nft_monitor_open(daemon->event, daemon->nft, NFT_MONITOR_ROOM, on_change, daemon,
+                             &daemon->changes);
+    if (r == 0)
+        r = tables_exist(daemon, ret_tables);
+    if (r < 0)
+        diag_add(diags, DIAG_ERROR, NULL, NULL, "cannot speak with nf_tables: %s%s", strerror(-r),
+                 r == -EPERM ? "; root or CAP_NET_ADMIN is needed" : "");
+    return r;
+}
+
+static int make_brain(struct daemon *daemon, struct diags *diags)
+{
+    _cleanup_free_ char *state = state_load(daemon->settings->state);
+    struct brain_config config = {.settings = daemon->settings, .same_bridge_enforced = true, .state = state};
+    int r = open_kernel(daemon, &config.tables_exist, diags);
+
+    if (r < 0)
+        return r;
+    r = link_require_br_netfilter();
+    if (r < 0) {
+        config.same_bridge_enforced = false;
+        log_text(LOG_WARNING,
+                 "br_netfilter cannot be had (%s): packets between containers on one bridge cannot be "
+                 "filtered and are "
+                 "all dropped",
+                 strerror(-r));
+    }
+    daemon->brain = brain_new(&config, first_policies(daemon), daemon_now());
+    return 0;
+}
+
+static int add_sources(struct daemon *daemon)
+{
+    int r = sd_event_add_defer(daemon->event, &daemon->run, on_run, daemon);
+
+    if (r >= 0)
+        r = sd_event_add_time(daemon->event, &daemon->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_timer,
+                              daemon);
+    if (r >= 0)
+        r = sd_event_add_time_relative(daemon->event, &daemon->refresh, CLOCK_MONOTONIC, REFRESH_USEC, 0,
+                                       on_refresh, daemon);
+    if (r >= 0)
+        r = sd_event_add_signal(daemon->event, NULL, SIGTERM, on_stop, daemon);
+    if (r >= 0)
+        r = sd_event_add_signal(daemon->event, NULL, SIGINT, on_stop, daemon);
+    if (r >= 0)
+        r = sd_event_add_signal(daemon->event, NULL, SIGHUP, on_hangup, daemon);
+    return r;
+}
+
+static int open_links(struct daemon *daemon, struct diags *diags)
+{
+    int r = link_monitor_open(daemon->event, on_link, on_link_reset, daemon, &daemon->links);
+
+    if (r < 0)
+        diag_add(diags, DIAG_ERROR, NULL, NULL, "cannot follow the network interfaces: %s", strerror(-r));
+    return r;
+}
+
+static int start(struct daemon *daemon, struct diags *diags)
+{
+    int r = state_lock(daemon->settings->state, &daemon->state_lock, diags);
+
+    if (r >= 0)
+        r = lock_namespace(daemon, diags);
+    if (r >= 0)
+        r = control_server_open(daemon->event, daemon->settings->control, daemon_verb, daemon,
+                                &daemon->control, diags);
+    if (r >= 0)
+        r = engine_open(daemon, diags);
+    if (r >= 0)
+        r = make_brain(daemon, diags);
+    if (r >= 0)
+        r = open_links(daemon, diags);
+    if (r >= 0)
+        host_refresh(daemon);
+    return r;
+}
+
+int daemon_start(struct daemon *daemon)
+{
+    _cleanup_diags_ struct diags diags = {0};
+    sigset_t signals;
+    int r;
+
+    daemon->state_lock = daemon->namespace_lock = -1;
+    daemon->started = wall_clock();
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    r = sd_event_new(&daemon->event);
+    if (r >= 0)
+        r = add_sources(daemon);
+    if (r >= 0)
+        sd_event_set_watchdog(daemon->event, true);
+    if (r >= 0)
+        r = start(daemon, &diags);
+    if (r < 0 && diags.n == 0)
+        diag_add(&diags, DIAG_ERROR, NULL, NULL, "cannot start: %s", strerror(-r));
+    log_diags(&diags);
+    return r;
+}
+
+void daemon_clear(struct daemon *daemon)
+{
+    daemon->control = control_server_close(daemon->control);
+    engine_close(daemon);
+    daemon->links = link_monitor_close(daemon->links);
+    daemon->changes = nft_monitor_close(daemon->changes);
+    daemon->nft = nft_socket_close(daemon->nft);
+    daemon->brain = brain_free(daemon->brain);
+    sd_event_source_unref(daemon->run);
+    sd_event_source_unref(daemon->timer);
+    sd_event_source_unref(daemon->refresh);
+    sd_event_unref(daemon->event);
+    if (daemon->state_lock >= 0)
+        close(daemon->state_lock);
+    if (daemon->namespace_lock >= 0)
+        close(daemon->namespace_lock);
+    free(daemon->started);
+    free(daemon->policies_loaded);
+    free(daemon->last_load_error);
+    settings_free(daemon->settings);
+    *daemon = (struct daemon){.state_lock = -1, .namespace_lock = -1};
+}

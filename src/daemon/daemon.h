@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The daemon's edge: what the brain wants done, on an event loop. It decides nothing. */
+#pragma once
+
+#include <systemd/sd-event.h>
+
+#include "control/server.h"
+#include "daemon/brain.h"
+#include "docker/client.h"
+#include "link/link.h"
+#include "nft/monitor.h"
+#include "nft/socket.h"
+#include "policy/settings.h"
+
+struct request; /* to the Engine */
+
+struct daemon {
+    struct settings *settings;
+    sd_event *event;
+    sd_event_source *run, *timer, *refresh;
+    uint64_t touched; /* since when the brain has something new; 0: it has not */
+
+    struct brain *brain;
+    struct docker_client *docker;
+    struct request *requests;
+    struct link_monitor *links;
+    bool links_reset; /* being listed again */
+    struct nft_socket *nft;
+    struct nft_monitor *changes; /* of our tables by others */
+    struct control_server *control;
+
+    int state_lock, namespace_lock;
+    char *docker_socket;
+    char *started, *policies_loaded; /* RFC 3339 */
+    char *last_load_error;           /* NULL: the policies were read without an error */
+    bool exit_when_idle;             /* after teardown: once its answer is sent */
+};
+
+/* daemon.c */
+uint64_t daemon_now(void); /* microseconds, monotonic */
+/* The brain has learned something: have it act, soon, together with what else comes until then. */
+void daemon_touch(struct daemon *daemon);
+/* Carries out what the brain wants now, until it wants nothing more. */
+void daemon_run(struct daemon *daemon);
+/* 0 or a negative errno; what went wrong was logged. */
+int daemon_start(struct daemon *daemon);
+void daemon_clear(struct daemon *daemon);
+/* Reads the policies and has them compiled and applied. 0; -EBADMSG: the files have errors; -EINPROGRESS: they
+ * wait for the Engine's answer; otherwise the kernel's error. diags says what is wrong. *ret_changes:
+ * operations in the kernel. */
+int daemon_reload(struct daemon *daemon, size_t *ret_changes, struct diags *diags);
+
+/* engine_io.c: connection and questions */
+int engine_open(struct daemon *daemon, struct diags *diags);
+void engine_connect(struct daemon *daemon);
+void engine_fetch(struct daemon *daemon, enum fetch_kind kind, const char *id);
+void engine_close(struct daemon *daemon);
+
+/* verbs.c: the control socket's verbs */
+json_t *daemon_verb(const json_t *request, const struct control_peer *peer, void *userdata);
+
+/* state_io.c: files */
+int state_lock(const char *directory, int *ret_fd, struct diags *diags);
+/* Keeps any other daemon out of this network namespace, as long as *ret_fd (unchanged where the lock cannot be
+ * had for another reason) is open. 0 or a negative errno. */
+int namespace_lock(int *ret_fd, struct diags *diags);
+/* The state file's content, or NULL when there is none. The caller frees it. */
+char *state_load(const char *directory);
+/* Replaces it, whatever happens meanwhile, by the whole of the new text: 0 or a negative errno. */
+int state_save(const char *directory, const char *text);
+/* Tells the brain of the host's name servers and addresses. */
+void host_refresh(struct daemon *daemon);
+
+/* log.c */
+void log_open(void);
+void log_text(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void log_diags(const struct diags *diags);
+/* One diagnostic on one line; the caller frees it. */
+char *diag_line(const struct diag *diag);

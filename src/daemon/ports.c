@@ -1,0 +1,583 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Facts from the kernel's links: bridges and their switches, ports, and which endpoint is behind which port.
+ */
+#include "brain_private.h"
+#include "daemon/state.h"
+
+#include <errno.h>
+#include <string.h>
+#include <syslog.h>
+
+#define SWITCHES_PER_SECOND                                                                                  \
+    10 /* more are put off: two programs that fight over a switch shall not burn the host */
+
+struct fact_link *brain_find_link(const struct brain *brain, unsigned index)
+{
+    struct fact_link *fact;
+
+    HASH_FIND(hh, brain->links, &index, sizeof(index), fact);
+    return fact;
+}
+
+struct fact_bridge *brain_find_bridge(struct brain *brain, const char *name, bool make)
+{
+    struct fact_bridge *bridge;
+
+    HASH_FIND_STR(brain->bridges, name, bridge);
+    if (bridge || !make)
+        return bridge;
+    bridge = xnew(struct fact_bridge);
+    memcpy(bridge->name, name, strnlen(name, sizeof(bridge->name) - 1));
+    HASH_ADD_STR(brain->bridges, name, bridge);
+    return bridge;
+}
+
+/* The managed bridge that a link is a port of, or NULL. */
+struct fact_bridge *brain_bridge_of(struct brain *brain, const struct fact_link *link)
+{
+    const struct fact_link *master = link->link.master ? brain_find_link(brain, link->link.master) : NULL;
+    struct fact_bridge *bridge = master ? brain_find_bridge(brain, master->link.name, false) : NULL;
+
+    return bridge && bridge->managed ? bridge : NULL;
+}
+
+/* ---- the bridges' switches ---------------------------------------------------------------------------- */
+
+static void push_nf_call(struct brain *brain, const struct fact_bridge *bridge, bool ip4, bool ip6)
+{
+    struct action *action = brain_push(brain, ACTION_SET_NF_CALL);
+
+    action->link.index = bridge->index;
+    action->link.is_bridge = true;
+    action->link.nf_call_iptables = ip4;
+    action->link.nf_call_ip6tables = ip6;
+    memcpy(action->link.name, bridge->name, sizeof(action->link.name));
+}
+
+static void save_state(struct brain *brain)
+{
+    struct state state = {0};
+
+    for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next) {
+        if (!bridge->managed)
+            continue;
+        struct state_bridge *saved = ARRAY_ADD(state.bridges, state.n_bridges);
+        memcpy(saved->name, bridge->name, sizeof(saved->name));
+        saved->changed = bridge->changed;
+        saved->nf_call_iptables = bridge->former_ip4;
+        saved->nf_call_ip6tables = bridge->former_ip6;
+    }
+    brain_push(brain, ACTION_SAVE_STATE)->text = state_format(&state);
+    state_clear(&state);
+}
+
+int brain_take_state(struct brain *brain, const char *text)
+{
+    struct state state;
+    int r = state_parse(text, &state);
+
+    for (size_t i = 0; i < state.n_bridges; i++) {
+        struct fact_bridge *bridge = brain_find_bridge(brain, state.bridges[i].name, true);
+        bridge->managed = true;
+        bridge->changed = state.bridges[i].changed;
+        bridge->former_ip4 = state.bridges[i].nf_call_iptables;
+        bridge->former_ip6 = state.bridges[i].nf_call_ip6tables;
+        brain->bridges_dirty = true;
+    }
+    state_clear(&state);
+    return r;
+}
+
+static bool too_often(struct fact_bridge *bridge, uint64_t now)
+{
+    if (now - bridge->switches_from >= SEC) {
+        bridge->switches_from = now;
+        bridge->n_switches = 0;
+    }
+    if (bridge->n_switches++ < SWITCHES_PER_SECOND)
+        return false;
+    bridge->next_try = bridge->switches_from + SEC;
+    return true;
+}
+
+/* Bridged frames must pass our rules. If somebody turned that off, or the bridge is new, it is turned on. */
+static void check_switch(struct brain *brain, struct fact_bridge *bridge, uint64_t now)
+{
+    const struct fact_link *link = bridge->index ? brain_find_link(brain, bridge->index) : NULL;
+
+    if (!brain->br_netfilter || brain->torn_down || !bridge->managed || !link || bridge->setting)
+        return;
+    if (link->link.nf_call_iptables && link->link.nf_call_ip6tables) {
+        bridge->switched = true;
+        bridge->next_try = 0;
+        return;
+    }
+    if (now < bridge->next_try || too_often(bridge, now))
+        return;
+    if (bridge->switched)
+        brain_log(brain, LOG_WARNING,
+                  "somebody has turned the filtering of bridged packets off on %s: it is turned on again",
+                  bridge->name);
+    if (!bridge->changed) {
+        bridge->changed = true;
+        bridge->former_ip4 = link->link.nf_call_iptables;
+        bridge->former_ip6 = link->link.nf_call_ip6tables;
+        save_state(brain); /* before the switch: a crash in between loses nothing */
+    }
+    bridge->setting = true;
+    bridge->next_try = 0;
+    push_nf_call(brain, bridge, true, true);
+}
+
+/* Where the switch cannot be turned on, same-bridge packets are not seen by the rules: then none may pass. */
+static void judge_same_bridge(struct brain *brain)
+{
+    bool enforced = brain->br_netfilter;
+
+    for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
+        if (bridge->managed && bridge->index && bridge->error < 0)
+            enforced = false;
+    brain_set_options(brain, enforced);
+}
+
+void brain_nf_call_set(struct brain *brain, unsigned index, int error, uint64_t now)
+{
+    struct fact_link *link = brain_find_link(brain, index);
+    struct fact_bridge *bridge = link ? brain_find_bridge(brain, link->link.name, false) : NULL;
+
+    if (!bridge || !bridge->setting || bridge->index != index)
+        return;
+    bridge->setting = false;
+    if (error < 0 && bridge->error == 0)
+        brain_log(
+            brain, LOG_ERR,
+            "cannot turn the filtering of bridged packets on for %s (%s): packets between containers on one "
+            "bridge are dropped until that works",
+            bridge->name, strerror(-error));
+    bridge->error = error;
+    if (error < 0) {
+        bridge->next_try = now + 5 * SEC;
+    } else {
+        bridge->switched = true;
+        link->link.nf_call_iptables = link->link.nf_call_ip6tables = true;
+    }
+    judge_same_bridge(brain);
+}
+
+static void mark_managed(struct brain *brain, struct fact_bridge *bridge, bool managed, uint64_t now)
+{
+    bool was = bridge->managed;
+
+    bridge->managed = managed;
+    if (was == managed)
+        return;
+    brain->bridges_dirty = true;
+    brain->match_dirty = true;
+    if (!managed && bridge->changed) {
+        if (bridge->index)
+            push_nf_call(brain, bridge, bridge->former_ip4, bridge->former_ip6);
+        bridge->changed = bridge->switched = false;
+        bridge->error = 0;
+    }
+    judge_same_bridge(brain);
+    check_switch(brain, bridge, now);
+}
+
+/* Which bridges are managed follows from the networks, once these are known at all; before, from the state
+ * file. */
+void brain_decide_bridges(struct brain *brain, uint64_t now)
+{
+    bool changed = false;
+
+    if (!brain->networks_dirty || !brain->networks_known)
+        return;
+    brain->networks_dirty = false;
+    for (struct network *network = brain->inventory->networks; network; network = network->hh.next)
+        if (network->managed && network->bridge)
+            brain_find_bridge(brain, network->bridge, true);
+    for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next) {
+        bool managed = false, was = bridge->managed;
+        for (struct network *network = brain->inventory->networks; network && !managed;
+             network = network->hh.next)
+            managed = network->managed && network->bridge && strcmp(network->bridge, bridge->name) == 0;
+        mark_managed(brain, bridge, managed, now);
+        changed = changed || was != managed;
+    }
+    if (changed) {
+        save_state(brain);
+        brain_ask_unmatched(brain, now);
+    }
+}
+
+void brain_restore_bridges(struct brain *brain)
+{
+    for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next) {
+        if (bridge->changed && bridge->index)
+            push_nf_call(brain, bridge, bridge->former_ip4, bridge->former_ip6);
+        bridge->changed = bridge->managed = false;
+    }
+    save_state(brain);
+}
+
+/* ---- who is behind a port ----------------------------------------------------------------------------- */
+
+static void ask(struct brain *brain, struct fact_link *link, uint64_t now)
+{
+    uint64_t wait = PEER_ASK_MIN << (link->asks < 16 ? link->asks : 16);
+
+    if (link->asking)
+        return;
+    link->asking = true;
+    link->asks++;
+    link->next_ask =
+        link->asks >= PEER_ASKS_MAX ? UINT64_MAX : now + (wait < PEER_ASK_MAX ? wait : PEER_ASK_MAX);
+    brain_push(brain, ACTION_QUERY_PEER)->link = link->link;
+}
+
+/* A port whose endpoint is found is not asked again: what a container does to its MAC address changes
+ * nothing. */
+static bool wants_asking(struct brain *brain, const struct fact_link *link)
+{
+    return link->link.is_veth && !link->in_use && brain_bridge_of(brain, link);
+}
+
+void brain_peer_mac(struct brain *brain, unsigned index, int error, const struct mac *mac, uint64_t now)
+{
+    struct fact_link *link = brain_find_link(brain, index);
+
+    (void)now;
+    if (!link)
+        return;
+    link->asking = false;
+    if (error < 0 || link->in_use)
+        return;
+    link->has_mac = true;
+    link->mac = *mac;
+    brain->match_dirty = true;
+}
+
+bool brain_peers_asked(const struct brain *brain)
+{
+    for (struct fact_link *link = brain->links; link; link = link->hh.next)
+        if (link->asking)
+            return false;
+    return true;
+}
+
+static bool may_be_owned_by(const struct fact_link *link, const char *container_id, uint64_t now)
+{
+    return !link->owner || strcmp(link->owner, container_id) == 0 || (link->free_at && now >= link->free_at);
+}
+
+/*
+ * May this port be the endpoint's? MAC addresses are the container's own to change, and with some Engines the
+ * next owner of an IP address has the same, so they alone prove little: the port must be free, not another
+ * container's, and about as old as the endpoint, unless that was there before we looked.
+ */
+static bool fits(const struct fact_link *link, unsigned bridge, const struct live *live, uint64_t now)
+{
+    if (link->in_use || link->link.master != bridge || !link->has_mac ||
+        memcmp(link->mac.bytes, live->endpoint.mac.bytes, sizeof(link->mac.bytes)) != 0)
+        return false;
+    if (!may_be_owned_by(link, live->container_id, now) || link->first_seen > live->appeared + PORT_NEWER_MAX)
+        return false;
+    return live->was_there || link->first_seen + PORT_OLDER_MAX >= live->appeared;
+}
+
+static void match_live(struct brain *brain, struct live *live, unsigned bridge, uint64_t now)
+{
+    struct fact_link *found = NULL;
+
+    for (struct fact_link *link = brain->links; link; link = link->hh.next) {
+        if (!fits(link, bridge, live, now))
+            continue;
+        if (found) /* two claim the same address: neither gets it */
+            return;
+        found = link;
+    }
+    if (!found)
+        return;
+    live->port = found->index;
+    live->ended = false;
+    found->in_use = true;
+    found->free_at = 0;
+    free(found->owner);
+    found->owner = xstrdup(live->container_id);
+    brain_mark(brain, live->container_id);
+}
+
+static bool wants_port(const struct live *live, uint64_t now)
+{
+    return !live->port && live->endpoint.has_mac && (!live->ended || now >= live->ended_at + ENDED_FOR_GOOD);
+}
+
+void brain_match_ports(struct brain *brain, uint64_t now)
+{
+    if (!brain->match_dirty)
+        return;
+    brain->match_dirty = false;
+    for (struct fact_network *fact = brain->networks; fact; fact = fact->hh.next) {
+        const struct network *network = inventory_network(brain->inventory, fact->id);
+        struct fact_bridge *bridge = network && network->managed && network->bridge
+                                         ? brain_find_bridge(brain, network->bridge, false)
+                                         : NULL;
+        if (!bridge || !bridge->index)
+            continue;
+        for (size_t i = 0; i < fact->n_live; i++)
+            if (wants_port(&fact->live[i], now))
+                match_live(brain, &fact->live[i], bridge->index, now);
+    }
+}
+
+static void leave_port(struct brain *brain, struct live *live)
+{
+    struct fact_link *link = live->port ? brain_find_link(brain, live->port) : NULL;
+
+    if (link)
+        link->in_use = false;
+    live->port = 0;
+    brain->match_dirty = true;
+}
+
+/*
+ * The Engine no longer knows the endpoint. It removes the port first: so the notification of that is under
+ * way, or else the port was not the endpoint's.
+ */
+void brain_release_port(struct brain *brain, struct live *live, uint64_t now)
+{
+    struct fact_link *link = live->port ? brain_find_link(brain, live->port) : NULL;
+
+    if (link) {
+        link->free_at = now + PORT_FREE_AFTER;
+        link->next_ask = link->free_at;
+        link->asks = 0;
+    }
+    leave_port(brain, live);
+}
+
+/* The endpoint that has this port, or NULL. */
+static struct live *live_at_port(struct brain *brain, unsigned index)
+{
+    for (struct fact_network *fact = brain->networks; fact; fact = fact->hh.next)
+        for (size_t i = 0; i < fact->n_live; i++)
+            if (fact->live[i].port == index)
+                return &fact->live[i];
+    return NULL;
+}
+
+/* After bridges became managed, and at each resync: every port without an endpoint is asked once more. */
+void brain_ask_unmatched(struct brain *brain, uint64_t now)
+{
+    for (struct fact_link *link = brain->links; link; link = link->hh.next)
+        if (wants_asking(brain, link))
+            ask(brain, link, now);
+}
+
+/* ---- links -------------------------------------------------------------------------------------------- */
+
+static struct fact_link *add_link(struct brain *brain, const struct link *link, uint64_t now)
+{
+    struct fact_link *fact = xnew(struct fact_link);
+
+    fact->index = link->index;
+    fact->first_seen = now;
+    fact->next_ask = UINT64_MAX;
+    HASH_ADD(hh, brain->links, index, sizeof(fact->index), fact);
+    return fact;
+}
+
+static void bridge_seen(struct brain *brain, struct fact_link *fact, uint64_t now)
+{
+    struct fact_bridge *bridge = brain_find_bridge(brain, fact->link.name, true);
+
+    if (bridge->index != fact->index) {
+        /* made anew: what we know of its switch is about the one before, unless that was before our start */
+        if (bridge->index != 0)
+            bridge->changed = false;
+        bridge->index = fact->index;
+        bridge->switched = bridge->setting = false;
+        bridge->error = 0;
+        bridge->next_try = 0;
+        brain->bridges_dirty = brain->match_dirty = true;
+    }
+    check_switch(brain, bridge, now);
+}
+
+/* Neither there, nor a network's, nor in the rules: nothing about it needs remembering. */
+void brain_forget_bridges(struct brain *brain)
+{
+    struct fact_bridge *bridge, *next;
+
+    HASH_ITER (hh, brain->bridges, bridge, next) {
+        if (bridge->index || bridge->managed || bridge->compiled)
+            continue;
+        HASH_DEL(brain->bridges, bridge);
+        free(bridge);
+    }
+}
+
+static void bridge_gone(struct brain *brain, unsigned index)
+{
+    for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
+        if (bridge->index == index) {
+            bridge->index = 0;
+            bridge->changed = bridge->switched = bridge->setting = false;
+            bridge->error = 0;
+            brain->bridges_dirty = true;
+            judge_same_bridge(brain);
+        }
+}
+
+/* A port that leaves its bridge keeps its owner but not its endpoint: there is no way to the bridge through
+ * it. */
+static void master_changed(struct brain *brain, struct fact_link *fact)
+{
+    struct live *live = fact->in_use ? live_at_port(brain, fact->index) : NULL;
+
+    brain->ports_dirty = true;
+    if (live) {
+        brain_mark(brain, live->container_id);
+        leave_port(brain, live);
+    }
+    fact->asks = 0;
+}
+
+void brain_link(struct brain *brain, const struct link *link, uint64_t now)
+{
+    struct fact_link *fact = brain_find_link(brain, link->index);
+    struct link before = {0};
+
+    if (fact)
+        before = fact->link;
+    else
+        fact = add_link(brain, link, now);
+    fact->link = *link;
+    fact->stale = false;
+    if (strcmp(before.name, link->name) != 0 && before.name[0]) {
+        brain->ports_dirty = brain->bridges_dirty = true;
+        if (before.is_bridge)
+            bridge_gone(brain, link->index);
+        struct live *live = fact->in_use ? live_at_port(brain, fact->index) : NULL;
+        if (live)
+            brain_mark(brain, live->container_id);
+    }
+    if (link->is_bridge)
+        bridge_seen(brain, fact, now);
+    if (before.master != link->master)
+        master_changed(brain, fact);
+
+    struct fact_bridge *bridge = brain_bridge_of(brain, fact);
+    if (bridge && before.master != link->master)
+        brain_want_bridge_networks(brain, bridge->name, now);
+    if (wants_asking(brain, fact)) {
+        fact->asks = 0;
+        ask(brain, fact, now);
+    }
+}
+
+static void drop_link(struct brain *brain, struct fact_link *fact)
+{
+    if (fact->compiled[0]) /* the compiler forgets it with the next flush */
+        memcpy(ARRAY_ADD(brain->gone_ports, brain->n_gone_ports)->name, fact->compiled,
+               sizeof(fact->compiled));
+    HASH_DEL(brain->links, fact);
+    free(fact->owner);
+    free(fact);
+}
+
+void brain_link_gone(struct brain *brain, const struct link *link, uint64_t now)
+{
+    struct fact_link *fact = brain_find_link(brain, link->index);
+
+    if (!fact)
+        return;
+    struct fact_bridge *bridge = brain_bridge_of(brain, fact);
+    struct live *live = fact->in_use ? live_at_port(brain, fact->index) : NULL;
+    if (live) {
+        /* The Engine removes the port before it releases the address: this is the one signal that is never
+         * late. */
+        live->ended = true;
+        live->ended_at = now;
+        live->port = 0;
+        brain_mark(brain, live->container_id);
+    }
+    if (bridge)
+        brain_want_bridge_networks(brain, bridge->name, now);
+    if (fact->link.is_bridge)
+        bridge_gone(brain, fact->index);
+    brain->ports_dirty = true;
+    brain->match_dirty = true; /* of two with one MAC address, the other may be the one */
+    drop_link(brain, fact);
+}
+
+void brain_link_reset(struct brain *brain)
+{
+    for (struct fact_link *link = brain->links; link; link = link->hh.next)
+        link->stale = true;
+}
+
+void brain_link_reset_done(struct brain *brain, uint64_t now)
+{
+    struct fact_link *fact, *next;
+
+    HASH_ITER (hh, brain->links, fact, next)
+        if (fact->stale)
+            brain_link_gone(brain, &fact->link, now);
+}
+
+/* ---- time --------------------------------------------------------------------------------------------- */
+
+/* Asking again is for ports that some live endpoint may be waiting for. */
+static bool someone_waits(const struct brain *brain, uint64_t now)
+{
+    for (struct fact_network *fact = brain->networks; fact; fact = fact->hh.next)
+        for (size_t i = 0; i < fact->n_live; i++)
+            if (wants_port(&fact->live[i], now))
+                return true;
+    return false;
+}
+
+void brain_ports_tick(struct brain *brain, uint64_t now)
+{
+    bool waits = someone_waits(brain, now);
+
+    for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
+        if (bridge->next_try && now >= bridge->next_try)
+            check_switch(brain, bridge, now);
+    for (struct fact_link *link = brain->links; link; link = link->hh.next) {
+        if (now < link->next_ask)
+            continue;
+        link->next_ask = UINT64_MAX;
+        if (waits && wants_asking(brain, link))
+            ask(brain, link, now);
+    }
+}
+
+uint64_t brain_ports_deadline(const struct brain *brain)
+{
+    uint64_t next = UINT64_MAX;
+
+    for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
+        if (bridge->managed && bridge->index && bridge->next_try && bridge->next_try < next)
+            next = bridge->next_try;
+    for (struct fact_link *link = brain->links; link; link = link->hh.next)
+        if (!link->in_use && link->next_ask < next)
+            next = link->next_ask;
+    return next;
+}
+
+void brain_ports_clear(struct brain *brain)
+{
+    struct fact_link *link, *next_link;
+    struct fact_bridge *bridge, *next_bridge;
+
+    HASH_ITER (hh, brain->links, link, next_link) {
+        HASH_DEL(brain->links, link);
+        free(link->owner);
+        free(link);
+    }
+    HASH_ITER (hh, brain->bridges, bridge, next_bridge) {
+        HASH_DEL(brain->bridges, bridge);
+        free(bridge);
+    }
+}

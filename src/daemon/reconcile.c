@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Facts -> inventory -> compiler. What changed was marked; only that is looked at, and doing it twice does
+ * nothing. */
+#include "brain_private.h"
+
+#include <string.h>
+#include <syslog.h>
+
+void brain_mark(struct brain *brain, const char *container_id)
+{
+    struct fact_container *fact;
+
+    HASH_FIND_STR(brain->containers, container_id, fact);
+    if (fact) {
+        fact->dirty = true;
+        brain->containers_dirty = true;
+    }
+}
+
+/*
+ * The network that an endpoint in a container's settings means. A container that does not run may still name
+ * an ID that its network had before (the default bridge gets a new one whenever the Engine starts): then the
+ * name decides.
+ */
+struct network *brain_network_of(const struct brain *brain, const struct endpoint *endpoint)
+{
+    struct network *network =
+        endpoint->network_id ? inventory_network(brain->inventory, endpoint->network_id) : NULL;
+
+    if (network || !endpoint->network_name)
+        return network;
+    for (network = brain->inventory->networks; network; network = network->hh.next)
+        if (strcmp(network->name, endpoint->network_name) == 0)
+            return network;
+    return NULL;
+}
+
+/* ---- facts -> inventory
+ * ------------------------------------------------------------------------------------ */
+
+static const struct live *live_of(const struct brain *brain, const char *network_id, const char *container_id)
+{
+    struct fact_network *fact;
+
+    HASH_FIND_STR(brain->networks, network_id, fact);
+    const struct live *live = fact ? brain_find_live(fact, container_id) : NULL;
+    return live && !live->ended ? live : NULL;
+}
+
+static bool has_endpoint(const struct container *container, const char *network_id)
+{
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        if (container->endpoints[i].network_id && strcmp(container->endpoints[i].network_id, network_id) == 0)
+            return true;
+    return false;
+}
+
+static void add_live(struct brain *brain, struct container *container, const struct network *network,
+                     const struct live *live)
+{
+    struct endpoint *endpoint = ARRAY_ADD(container->endpoints, container->n_endpoints);
+    struct fact_link *port = live->port ? brain_find_link(brain, live->port) : NULL;
+
+    *endpoint = endpoint_copy(&live->endpoint);
+    free(endpoint->network_name);
+    endpoint->network_name = xstrdup_null(network->name);
+    if (port) {
+        memcpy(endpoint->port, port->link.name, sizeof(endpoint->port));
+        endpoint->port_index = port->index;
+    }
+    container->running = true;
+}
+
+static void add_settled(struct brain *brain, struct container *container, const struct endpoint *settings)
+{
+    const struct network *network = brain_network_of(brain, settings);
+    struct endpoint *endpoint;
+
+    if (network && network->managed) {
+        if (has_endpoint(container, network->id))
+            return;
+        const struct live *live = live_of(brain, network->id, container->id);
+        if (live) {
+            add_live(brain, container, network, live);
+            return;
+        }
+        /* Whatever the list says of addresses and endpoint IDs: the network does not know of it. */
+        endpoint = ARRAY_ADD(container->endpoints, container->n_endpoints);
+        endpoint->network_id = xstrdup(network->id);
+        endpoint->network_name = xstrdup_null(network->name);
+        return;
+    }
+    endpoint = ARRAY_ADD(container->endpoints, container->n_endpoints);
+    *endpoint = endpoint_copy(settings);
+    if (!endpoint->network_id)
+        endpoint->network_id = xstrdup("");
+}
+
+/* Taken off `none` and put on another network: the Engine still says `none`. */
+static void leave_none(struct container *container)
+{
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        if (container->mode == NETMODE_NONE &&
+            (container->endpoints[i].has_ip[IP4] || container->endpoints[i].has_ip[IP6]))
+            container->mode = NETMODE_BRIDGE;
+}
+
+static void derive_endpoints(struct brain *brain, struct fact_container *fact, struct container *container)
+{
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        endpoint_clear(&container->endpoints[i]);
+    free(container->endpoints);
+    container->endpoints = NULL;
+    container->n_endpoints = 0;
+    container->running = fact->running;
+    container->mode = fact->mode;
+    for (size_t i = 0; i < fact->n_settings; i++)
+        add_settled(brain, container, &fact->settings[i]);
+    for (struct fact_network *other = brain->networks; other; other = other->hh.next) {
+        const struct network *network = inventory_network(brain->inventory, other->id);
+        if (!network || !network->managed || has_endpoint(container, network->id))
+            continue;
+        const struct live *live = live_of(brain, network->id, container->id);
+        if (live)
+            add_live(brain, container, network, live);
+    }
+    leave_none(container);
+}
+
+void brain_derive(struct brain *brain)
+{
+    if (!brain->containers_dirty)
+        return;
+    for (struct fact_container *fact = brain->containers; fact; fact = fact->hh.next) {
+        struct container *container = inventory_container(brain->inventory, fact->id);
+        if (!fact->dirty || !container)
+            continue;
+        if (fact->gone)
+            inventory_drop_container(brain->inventory, fact->id);
+        else
+            derive_endpoints(brain, fact, container);
+    }
+}
+
+/* ---- inventory -> compiler
+ * --------------------------------------------------------------------------------- */
+
+static bool is_managed(const struct brain *brain, const struct endpoint *endpoint)
+{
+    const struct network *network =
+        endpoint->network_id ? inventory_network(brain->inventory, endpoint->network_id) : NULL;
+
+    return network && network->managed;
+}
+
+static const struct endpoint *live_endpoint(const struct brain *brain, const struct container *container,
+                                            const char *network_id)
+{
+    for (size_t i = 0; container && i < container->n_endpoints; i++) {
+        const struct endpoint *endpoint = &container->endpoints[i];
+        if (endpoint->id && endpoint->network_id && strcmp(endpoint->network_id, network_id) == 0)
+            return is_managed(brain, endpoint) ? endpoint : NULL;
+    }
+    return NULL;
+}
+
+static void drop_ended(struct brain *brain, struct fact_container *fact, struct delta *delta)
+{
+    const struct container *container = inventory_container(brain->inventory, fact->id);
+    size_t kept = 0;
+
+    for (size_t i = 0; i < fact->n_applied; i++) {
+        char *network_id = fact->applied[i];
+        if (live_endpoint(brain, container, network_id)) {
+            fact->applied[kept++] = network_id;
+            continue;
+        }
+        compiler_drop_endpoint(brain->compiler, fact->id, network_id, delta);
+        if (brain->loaded)
+            brain_log(brain, LOG_INFO, "%s has left network %.12s", container ? container->name : fact->id,
+                      network_id);
+        free(network_id);
+    }
+    fact->n_applied = kept;
+}
+
+static bool is_applied(const struct fact_container *fact, const char *network_id)
+{
+    for (size_t i = 0; i < fact->n_applied; i++)
+        if (strcmp(fact->applied[i], network_id) == 0)
+            return true;
+    return false;
+}
+
+static void add_applied(struct brain *brain, struct fact_container *fact, const struct container *container,
+                        const struct endpoint *endpoint)
+{
+    char ip4[IP_TEXT_MAX] = "", ip6[IP_TEXT_MAX] = "";
+
+    if (is_applied(fact, endpoint->network_id))
+        return;
+    /* array_grow() needs every size to have been grown to in turn; applied only shrinks within its storage */
+    fact->applied = xreallocarray(fact->applied, fact->n_applied + 1, sizeof(*fact->applied));
+    fact->applied[fact->n_applied++] = xstrdup(endpoint->network_id);
+    if (!brain->loaded)
+        return;
+    if (endpoint->has_ip[IP4])
+        ip_format(endpoint->ip[IP4], ip4);
+    if (endpoint->has_ip[IP6])
+        ip_format(endpoint->ip[IP6], ip6);
+    brain_log(brain, LOG_INFO, "%s is on network %s: %s%s%s", container->name, endpoint->network_name, ip4,
+              ip4[0] && ip6[0] ? ", " : "", ip6);
+}
+
+static void set_live(struct brain *brain, struct fact_container *fact, struct delta *delta)
+{
+    const struct container *container = inventory_container(brain->inventory, fact->id);
+
+    for (size_t i = 0; container && i < container->n_endpoints; i++) {
+        const struct endpoint *endpoint = &container->endpoints[i];
+        if (!is_managed(brain, endpoint))
+            continue;
+        if (endpoint->id) {
+            compiler_set_endpoint(brain->compiler, brain->inventory, container, endpoint, delta);
+            add_applied(brain, fact, container, endpoint);
+        } else {
+            compiler_prepare_endpoint(brain->compiler, brain->inventory, container, endpoint, delta);
+        }
+    }
+}
+
+static void drop_ports(struct brain *brain, struct delta *delta)
+{
+    for (size_t i = 0; i < brain->n_gone_ports; i++)
+        compiler_drop_port(brain->compiler, brain->gone_ports[i].name, delta);
+    free(STEAL(brain->gone_ports));
+    brain->n_gone_ports = 0;
+    for (struct fact_link *link = brain->links; link; link = link->hh.next) {
+        if (!link->compiled[0] ||
+            (strcmp(link->compiled, link->link.name) == 0 && brain_bridge_of(brain, link)))
+            continue;
+        compiler_drop_port(brain->compiler, link->compiled, delta);
+        link->compiled[0] = '\0';
+    }
+}
+
+static void add_ports(struct brain *brain, struct delta *delta)
+{
+    for (struct fact_link *link = brain->links; link; link = link->hh.next) {
+        if (link->compiled[0] || !brain_bridge_of(brain, link))
+            continue;
+        compiler_add_port(brain->compiler, link->link.name, delta);
+        memcpy(link->compiled, link->link.name, sizeof(link->compiled));
+    }
+}
+
+static void reconcile_bridges(struct brain *brain, bool managed, struct delta *delta)
+{
+    for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next) {
+        if (bridge->managed != managed || bridge->compiled == managed)
+            continue;
+        if (managed)
+            compiler_add_bridge(brain->compiler, bridge->name, delta);
+        else
+            compiler_drop_bridge(brain->compiler, bridge->name, delta);
+        bridge->compiled = managed;
+    }
+}
+
+static void fact_container_free(struct brain *brain, struct fact_container *fact)
+{
+    HASH_DEL(brain->containers, fact);
+    for (size_t i = 0; i < fact->n_settings; i++)
+        endpoint_clear(&fact->settings[i]);
+    for (size_t i = 0; i < fact->n_applied; i++)
+        free(fact->applied[i]);
+    free(fact->settings);
+    free(fact->applied);
+    free(fact->id);
+    free(fact);
+}
+
+void brain_containers_clear(struct brain *brain)
+{
+    struct fact_container *fact, *next;
+
+    HASH_ITER (hh, brain->containers, fact, next)
+        fact_container_free(brain, fact);
+}
+
+static void clear_marks(struct brain *brain)
+{
+    struct fact_container *fact, *next;
+
+    HASH_ITER (hh, brain->containers, fact, next) {
+        fact->dirty = false;
+        if (!fact->gone)
+            continue;
+        fact_container_free(brain, fact);
+        brain->n_removed++;
+    }
+    brain->containers_dirty = false;
+    brain->bridges_dirty = false;
+    brain->ports_dirty = false;
+}
+
+/* What ends goes first, so that an address is free for its next owner. */
+void brain_reconcile(struct brain *brain, struct delta *delta)
+{
+    if (brain->containers_dirty)
+        for (struct fact_container *fact = brain->containers; fact; fact = fact->hh.next)
+            if (fact->dirty)
+                drop_ended(brain, fact, delta);
+    if (brain->ports_dirty || brain->bridges_dirty)
+        drop_ports(brain, delta);
+    if (brain->bridges_dirty) {
+        reconcile_bridges(brain, false, delta);
+        reconcile_bridges(brain, true, delta);
+        brain_forget_bridges(brain);
+    }
+    if (brain->ports_dirty || brain->bridges_dirty)
+        add_ports(brain, delta);
+    if (brain->containers_dirty)
+        for (struct fact_container *fact = brain->containers; fact; fact = fact->hh.next)
+            if (fact->dirty)
+                set_live(brain, fact, delta);
+    clear_marks(brain);
+}
+
+void brain_compile_all(struct brain *brain, struct compiler *compiler)
+{
+    compiler_load(compiler, brain->inventory);
+    for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
+        if (bridge->managed)
+            compiler_add_bridge(compiler, bridge->name, NULL);
+    for (struct fact_link *link = brain->links; link; link = link->hh.next)
+        if (link->compiled[0])
+            compiler_add_port(compiler, link->compiled, NULL);
+}

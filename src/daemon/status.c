@@ -1,0 +1,419 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The status document: what is known, what is enforced, and what is not as it should be. */
+#include "brain_private.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+#include "inventory/json.h"
+#include "inventory/match.h"
+
+/* What comes from strangers may be no UTF-8, and then is no JSON string. */
+static json_t *text_or_null(const char *text)
+{
+    json_t *string = text ? json_string(text) : NULL;
+
+    return string ? string : json_null();
+}
+
+static void set_text(json_t *object, const char *key, const char *text)
+{
+    json_object_set_new(object, key, text_or_null(text));
+}
+
+static void add_problem(json_t *problems, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void add_problem(json_t *problems, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    _cleanup_free_ char *text = xvasprintf(format, args);
+    va_end(args);
+    json_array_append_new(problems, text_or_null(text));
+}
+
+/* Why nothing at all is enforced, or NULL. */
+static const char *not_in_force(const struct brain *brain)
+{
+    if (brain->torn_down)
+        return "the rules were removed";
+    if (brain->kernel_error && !brain->loaded)
+        return "the kernel refused the rules";
+    if (!brain->loaded && !brain->keep_tables)
+        return "the rules are not loaded yet";
+    if (brain->changed_by_others)
+        return "another program has changed the rules, and they are not loaded again yet";
+    return NULL;
+}
+
+/* ---- daemon and engine -------------------------------------------------------------------------------- */
+
+static json_t *daemon_status(const struct brain *brain, const struct status_facts *facts)
+{
+    json_t *daemon = json_object();
+
+    set_text(daemon, "version", facts->version);
+    json_object_set_new(daemon, "pid", json_integer(facts->pid));
+    set_text(daemon, "started", facts->started);
+    set_text(daemon, "policies_dir", facts->policies_dir);
+    json_object_set_new(daemon, "policies", json_integer((json_int_t)brain->policies->n_policies));
+    set_text(daemon, "policies_loaded", facts->policies_loaded);
+    set_text(daemon, "last_load_error", facts->last_load_error);
+    set_text(daemon, "default_mode", brain->options.default_mode == MODE_AUDIT ? "audit" : "enforce");
+    json_object_set_new(daemon, "generation", json_integer((json_int_t)facts->generation));
+    return daemon;
+}
+
+static json_t *engine_status(const struct brain *brain, const struct status_facts *facts)
+{
+    json_t *engine = json_object();
+    _cleanup_free_ char *api = brain->engine_version ? xasprintf("1.%u", brain->engine_api) : NULL;
+
+    json_object_set_new(engine, "connected", json_boolean(brain->connected));
+    set_text(engine, "version", brain->engine_version);
+    set_text(engine, "api", api);
+    set_text(engine, "socket", facts->engine_socket);
+    set_text(engine, "error", brain->connected ? NULL : brain->engine_error);
+    return engine;
+}
+
+/* ---- networks ----------------------------------------------------------------------------------------- */
+
+static int by_name(const void *a, const void *b)
+{
+    const char *x = json_string_value(json_object_get(*(json_t *const *)a, "name"));
+    const char *y = json_string_value(json_object_get(*(json_t *const *)b, "name"));
+
+    return strcmp(x ? x : "", y ? y : "");
+}
+
+/* Steals the array. */
+static json_t *sorted_by_name(json_t *array)
+{
+    size_t n = json_array_size(array);
+    json_t *sorted = json_array();
+    json_t **items = xcalloc(n ? n : 1, sizeof(*items));
+
+    for (size_t i = 0; i < n; i++)
+        items[i] = json_array_get(array, i);
+    qsort(items, n, sizeof(*items), by_name);
+    for (size_t i = 0; i < n; i++)
+        json_array_append(sorted, items[i]);
+    free(items);
+    json_decref(array);
+    return sorted;
+}
+
+static json_t *networks_status(const struct brain *brain)
+{
+    json_t *networks = json_array();
+    const char *reason = not_in_force(brain);
+
+    for (const struct network *network = brain->inventory->networks; network; network = network->hh.next) {
+        json_t *object = json_object();
+        set_text(object, "id", network->id);
+        set_text(object, "name", network->name);
+        set_text(object, "bridge", network->bridge);
+        json_object_set_new(object, "managed", json_boolean(network->managed));
+        json_object_set_new(object, "enforced", json_boolean(network->managed && !reason));
+        set_text(object, "reason", network->managed ? reason : network->unmanaged_reason);
+        json_array_append_new(networks, object);
+    }
+    return sorted_by_name(networks);
+}
+
+/* ---- containers --------------------------------------------------------------------------------------- */
+
+static bool policy_selects(const struct policy *policy, const struct container *container)
+{
+    if (container->n_endpoints == 0)
+        return selector_matches(&policy->select, container, NULL);
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        if (selector_matches(&policy->select, container, &container->endpoints[i]))
+            return true;
+    return false;
+}
+
+static const char *mode_name(enum policy_mode mode)
+{
+    switch (mode) {
+    case MODE_ENFORCE:
+        return "enforce";
+    case MODE_AUDIT:
+        return "audit";
+    }
+    return "";
+}
+
+static json_t *policies_of(const struct brain *brain, const struct container *container)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < brain->policies->n_policies; i++) {
+        const struct policy *policy = &brain->policies->policies[i];
+        if (policy_selects(policy, container))
+            json_array_append_new(array, json_pack("{s:o, s:s}", "name", text_or_null(policy->name), "mode",
+                                                   mode_name(policy->mode)));
+    }
+    return array;
+}
+
+static json_t *ignored_labels(const struct container *container)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < container->n_labels; i++)
+        if (!container->labels_known || container->labels[i].from_image)
+            json_array_append_new(array, text_or_null(container->labels[i].key));
+    return array;
+}
+
+static bool endpoint_managed(const struct brain *brain, const struct endpoint *endpoint)
+{
+    const struct network *network = brain_network_of(brain, endpoint);
+
+    return network && network->managed;
+}
+
+static const char *endpoint_reason(const struct brain *brain, const struct endpoint *endpoint)
+{
+    if (!endpoint_managed(brain, endpoint))
+        return "the network is not managed";
+    if (endpoint->id && !endpoint->port[0])
+        return "no port found: nothing passes until it is";
+    return NULL;
+}
+
+static json_t *endpoint_status(const struct brain *brain, const struct endpoint *endpoint)
+{
+    const struct network *network = brain_network_of(brain, endpoint);
+    char ip[IP_FAMILIES][IP_TEXT_MAX];
+    json_t *object = json_object();
+
+    for (int f = 0; f < IP_FAMILIES; f++)
+        if (endpoint->has_ip[f])
+            ip_format(endpoint->ip[f], ip[f]);
+    set_text(object, "network", endpoint->network_name);
+    set_text(object, "bridge", network ? network->bridge : NULL);
+    set_text(object, "port", endpoint->port[0] ? endpoint->port : NULL);
+    set_text(object, "ipv4", endpoint->has_ip[IP4] ? ip[IP4] : NULL);
+    set_text(object, "ipv6", endpoint->has_ip[IP6] ? ip[IP6] : NULL);
+    json_object_set_new(object, "live", json_boolean(endpoint->id != NULL));
+    set_text(object, "reason", endpoint_reason(brain, endpoint));
+    return object;
+}
+
+static json_t *container_status(const struct brain *brain, const struct container *container, bool *enforced)
+{
+    _cleanup_free_ char *unenforced = container_unenforced_reason(brain->inventory, container);
+    const char *reason = unenforced ? unenforced : not_in_force(brain);
+    json_t *object = json_object(), *endpoints = json_array();
+
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        json_array_append_new(endpoints, endpoint_status(brain, &container->endpoints[i]));
+    set_text(object, "id", container->id);
+    set_text(object, "name", container->name);
+    json_object_set_new(object, "running", json_boolean(container->running));
+    json_object_set_new(object, "enforced", json_boolean(!reason));
+    set_text(object, "reason", reason);
+    json_object_set_new(object, "policies", policies_of(brain, container));
+    json_object_set_new(object, "ignored_labels", ignored_labels(container));
+    json_object_set_new(object, "endpoints", endpoints);
+    if (reason && container->running)
+        *enforced = false;
+    return object;
+}
+
+static json_t *containers_status(const struct brain *brain, bool *enforced)
+{
+    json_t *containers = json_array();
+
+    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next)
+        json_array_append_new(containers, container_status(brain, c, enforced));
+    return sorted_by_name(containers);
+}
+
+/* ---- policies ----------------------------------------------------------------------------------------- */
+
+static size_t count_selected(const struct brain *brain, const struct policy *policy, bool running)
+{
+    size_t n = 0;
+
+    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next)
+        if (policy_selects(policy, c) && (c->running || !running))
+            n++;
+    return n;
+}
+
+static json_t *policies_status(const struct brain *brain)
+{
+    json_t *policies = json_array();
+
+    for (size_t i = 0; i < brain->policies->n_policies; i++) {
+        const struct policy *policy = &brain->policies->policies[i];
+        json_t *object = json_object();
+        set_text(object, "name", policy->name);
+        set_text(object, "mode", mode_name(policy->mode));
+        set_text(object, "file", policy->pos.file);
+        json_object_set_new(object, "line", json_integer(policy->pos.line));
+        json_object_set_new(object, "containers",
+                            json_integer((json_int_t)count_selected(brain, policy, true)));
+        json_array_append_new(policies, object);
+    }
+    return policies;
+}
+
+/* ---- problems ----------------------------------------------------------------------------------------- */
+
+static void kernel_problems(const struct brain *brain, json_t *problems)
+{
+    if (brain->n_changes > 0)
+        add_problem(problems,
+                    "another program has changed Cofferdam's rules %zu time%s since cofferdamd started%s%s; "
+                    "each time they are loaded again",
+                    brain->n_changes, brain->n_changes == 1 ? "" : "s", brain->changed_by ? ", last " : "",
+                    brain->changed_by ? brain->changed_by : "");
+    if (brain->kernel_error)
+        add_problem(problems, "the kernel refuses the rules: %s", brain->kernel_error);
+    if (!brain->br_netfilter)
+        add_problem(problems,
+                    "this kernel has no br_netfilter: all packets between containers on one bridge are "
+                    "dropped, whatever the policies say");
+    for (const struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
+        if (bridge->managed && bridge->error < 0)
+            add_problem(
+                problems,
+                "cannot turn the filtering of bridged packets on for %s (%s): all packets between containers "
+                "on one bridge are dropped",
+                bridge->name, strerror(-bridge->error));
+}
+
+static void inventory_problems(const struct brain *brain, json_t *problems)
+{
+    const char *meanwhile = "no rules are in force yet";
+
+    if (brain->inventory_known)
+        return;
+    if (brain->loaded)
+        meanwhile =
+            "rules without any container are in force, so every connection of every container is denied";
+    else if (brain->keep_tables)
+        meanwhile = "the rules that stand in the kernel stay in force";
+    add_problem(problems, "the containers are not known yet, as the Docker Engine has not answered; %s",
+                meanwhile);
+}
+
+/* Only joined containers: none of its own network is there for its rules. */
+static bool only_joined(const struct brain *brain, const struct policy *policy)
+{
+    bool any = false;
+
+    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next) {
+        if (!policy_selects(policy, c))
+            continue;
+        if (c->mode != NETMODE_CONTAINER)
+            return false;
+        any = true;
+    }
+    return any;
+}
+
+static void policy_problems(const struct brain *brain, json_t *problems)
+{
+    const struct diags *compiled = compiler_problems(brain->compiler);
+
+    for (size_t i = 0; i < brain->policies->n_policies; i++) {
+        const struct policy *policy = &brain->policies->policies[i];
+        if (!brain->inventory_known)
+            break;
+        if (count_selected(brain, policy, false) == 0)
+            add_problem(problems, "policy %s selects no container", policy->name);
+        else if (only_joined(brain, policy))
+            add_problem(
+                problems,
+                "policy %s has no effect: it selects only containers that share another one's network",
+                policy->name);
+    }
+    for (size_t i = 0; compiled && i < compiled->n; i++)
+        add_problem(problems, "%s", compiled->v[i].message);
+}
+
+static bool engine_asks_itself(const struct brain *brain)
+{
+    unsigned major = brain->engine_version ? (unsigned)strtoul(brain->engine_version, NULL, 10) : 0;
+
+    return major >= 28 || brain->loopback_name_servers;
+}
+
+/* On networks other than the default one, containers ask the Engine for names, and it may ask on from the
+ * host. */
+static void lookup_problems(const struct brain *brain, json_t *problems)
+{
+    size_t n = 0;
+
+    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next) {
+        bool embedded = false;
+        for (size_t i = 0; i < c->n_endpoints; i++)
+            embedded =
+                embedded || (c->endpoints[i].network_name && endpoint_managed(brain, &c->endpoints[i]) &&
+                             strcmp(c->endpoints[i].network_name, "bridge") != 0);
+        if (c->running && embedded && c->n_dns == 0)
+            n++;
+    }
+    if (n > 0 && engine_asks_itself(brain))
+        add_problem(
+            problems,
+            "lookups are not filtered: the Docker Engine sends the name queries of %zu container%s from the "
+            "host itself",
+            n, n == 1 ? "" : "s");
+}
+
+static void container_problems(const struct brain *brain, const struct container *container, json_t *problems)
+{
+    struct fact_image *image = NULL;
+
+    if (container->image_id)
+        HASH_FIND_STR(brain->images, container->image_id, image);
+    if (!container->labels_known && container->n_labels > 0)
+        add_problem(problems, "the labels of container %s do not count: those of its image %s",
+                    container->name, image && image->failed ? "cannot be read" : "are not known yet");
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        if (container->endpoints[i].id && endpoint_managed(brain, &container->endpoints[i]) &&
+            !container->endpoints[i].port[0])
+            add_problem(problems, "no port found for container %s on network %s: nothing passes until it is",
+                        container->name, container->endpoints[i].network_name);
+}
+
+static json_t *all_problems(const struct brain *brain, const struct status_facts *facts)
+{
+    json_t *problems = json_array();
+
+    if (facts->last_load_error)
+        add_problem(problems, "the policy files have errors; %s",
+                    brain->policies->n_policies > 0 ? "those read before stay in force"
+                                                    : "everything is denied, without any policy");
+    kernel_problems(brain, problems);
+    inventory_problems(brain, problems);
+    policy_problems(brain, problems);
+    lookup_problems(brain, problems);
+    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next)
+        container_problems(brain, c, problems);
+    return problems;
+}
+
+json_t *brain_status(const struct brain *brain, const struct status_facts *facts, bool *ret_enforced)
+{
+    json_t *status = json_object();
+    bool enforced = not_in_force(brain) == NULL && brain->inventory_known;
+
+    json_object_set_new(status, "format_version", json_string("1.0"));
+    json_object_set_new(status, "daemon", daemon_status(brain, facts));
+    json_object_set_new(status, "engine", engine_status(brain, facts));
+    json_object_set_new(status, "networks", networks_status(brain));
+    json_object_set_new(status, "containers", containers_status(brain, &enforced));
+    json_object_set_new(status, "policies", policies_status(brain));
+    json_object_set_new(status, "problems", all_problems(brain, facts));
+    json_object_set_new(status, "inventory", inventory_to_json(brain->inventory));
+    *ret_enforced = enforced;
+    return status;
+}

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The control socket's verbs. */
+#include <errno.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "control/protocol.h"
+#include "daemon.h"
+#include "verdict/explain_json.h"
+
+/* An error whose first line is the first error among the diagnostics. */
+static json_t *error_of(const struct diags *diags, const char *otherwise)
+{
+    for (size_t i = 0; i < diags->n; i++)
+        if (diags->v[i].level == DIAG_ERROR)
+            return control_error(STATUS_ERROR, diags->v[i].message, diags->v[i].help, NULL);
+    return control_error(STATUS_ERROR, otherwise, NULL, NULL);
+}
+
+static json_t *verb_status(struct daemon *daemon, const json_t *request)
+{
+    uint32_t generation = 0;
+    bool enforced;
+
+    (void)request;
+    nft_generation(daemon->nft, &generation);
+    const struct status_facts facts = {
+        .version = COFFERDAM_VERSION,
+        .started = daemon->started,
+        .policies_loaded = daemon->policies_loaded,
+        .policies_dir = daemon->settings->policies,
+        .last_load_error = daemon->last_load_error,
+        .engine_socket = daemon->docker_socket,
+        .pid = getpid(),
+        .generation = generation,
+    };
+    json_t *status = brain_status(daemon->brain, &facts, &enforced);
+    return control_answer(enforced ? STATUS_OK : STATUS_ATTENTION, status);
+}
+
+static json_t *verb_explain(struct daemon *daemon, const json_t *request)
+{
+    const char *from = json_string_value(json_object_get(request, "from"));
+    const char *to = json_string_value(json_object_get(request, "to"));
+    const json_t *port = json_object_get(request, "port");
+    const struct evaluation with = {
+        .policies = brain_policies(daemon->brain),
+        .inventory = brain_inventory(daemon->brain),
+        .settings = daemon->settings,
+    };
+    _cleanup_(explanation_freep) struct explanation *explanation = NULL;
+    _cleanup_diags_ struct diags diags = {0};
+
+    if (!brain_inventory_known(daemon->brain))
+        return control_error(STATUS_ERROR, "the containers are not known yet",
+                             "the Docker Engine has not answered since cofferdamd started", NULL);
+    if (!from || !to || (port && !json_is_string(port) && !json_is_null(port)))
+        return control_error(
+            STATUS_USAGE, "explain needs \"from\" and \"to\", and \"port\" as a text if at all", NULL, NULL);
+    if (explain(&with, from, to, json_string_value(port), &explanation, &diags) < 0)
+        return error_of(&diags, "that cannot be explained");
+    return control_answer(explanation->verdict == VERDICT_ALLOW ? STATUS_OK : STATUS_ATTENTION,
+                          explanation_to_json(explanation));
+}
+
+static json_t *verb_apply(struct daemon *daemon, const json_t *request)
+{
+    _cleanup_diags_ struct diags diags = {0};
+    size_t changes = 0;
+
+    (void)request;
+    int r = daemon_reload(daemon, &changes, &diags);
+    if (r == -EINPROGRESS)
+        return error_of(&diags, "the policies wait for the Docker Engine");
+    if (r < 0)
+        return control_error(STATUS_ERROR, "the policies were not loaded; those in force stay in force", NULL,
+                             &diags);
+    size_t n = brain_policies(daemon->brain)->n_policies;
+    _cleanup_free_ char *text = xasprintf("applied %zu polic%s; %zu change%s in the kernel", n,
+                                          n == 1 ? "y" : "ies", changes, changes == 1 ? "" : "s");
+    return control_answer(STATUS_OK, json_pack("{s:I, s:I, s:s}", "policies", (json_int_t)n, "changes",
+                                               (json_int_t)changes, "text", text));
+}
+
+static json_t *verb_teardown(struct daemon *daemon, const json_t *request)
+{
+    (void)request;
+    brain_teardown(daemon->brain, daemon_now());
+    daemon_run(daemon);
+    if (!brain_torn_down(daemon->brain))
+        return control_error(STATUS_ERROR, "the kernel refuses to remove the rules; they stay in force", NULL,
+                             NULL);
+    daemon->exit_when_idle = true;
+    daemon_touch(daemon);
+    return control_answer(
+        STATUS_OK, json_pack("{s:s}", "text", "the rules are removed; containers are no longer isolated"));
+}
+
+struct verb {
+    const char *name;
+    json_t *(*run)(struct daemon *daemon, const json_t *request);
+    bool changes; /* something: who asked for it goes to the log */
+};
+
+static const struct verb verbs[] = {
+    {"status", verb_status, false},
+    {"explain", verb_explain, false},
+    {"apply", verb_apply, true},
+    {"teardown", verb_teardown, true},
+};
+
+json_t *daemon_verb(const json_t *request, const struct control_peer *peer, void *userdata)
+{
+    const char *name = json_string_value(json_object_get(request, "verb"));
+    struct daemon *daemon = userdata;
+
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+        if (strcmp(verbs[i].name, name) != 0)
+            continue;
+        log_text(verbs[i].changes ? LOG_NOTICE : LOG_DEBUG, "%s, asked for by user %u (process %d)", name,
+                 (unsigned)peer->uid, (int)peer->pid);
+        return verbs[i].run(daemon, request);
+    }
+    return control_error(STATUS_USAGE, "this daemon knows no such command",
+                         "cofferdam and cofferdamd may be of different versions", NULL);
+}

@@ -1,0 +1,1542 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The brain, with scripted events: what it does, in which order, and what it leaves alone. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "brain_private.h"
+#include "world.h"
+
+#define SECONDS ((uint64_t)1000000)
+
+static const char shop[] = "policy: db\n"
+                           "select: {name: db}\n"
+                           "ingress:\n"
+                           "  - from: [{name: web}]\n"
+                           "    ports: [5432/tcp]\n"
+                           "---\n"
+                           "policy: web\n"
+                           "select: {name: web}\n"
+                           "egress:\n"
+                           "  - to: [{name: db}]\n"
+                           "    ports: [5432/tcp]\n";
+
+static const char by_label[] = "policy: labelled\n"
+                               "select: {labels: {role: db}}\n"
+                               "ingress:\n"
+                               "  - from: [host]\n";
+
+/* One managed network, the Engine there, the first inventory loaded. */
+static struct world *started(const char *policies, int *ret_network)
+{
+    struct world *world = world_new(policies, false, NULL);
+
+    *ret_network = world_add_network(world, "backend", "br-backend");
+    world_pump(world);
+    assert_true(world->ready);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1);
+    return world;
+}
+
+/* ---- start -------------------------------------------------------------------------------------------- */
+
+static void start_loads_everything_at_once(void **state)
+{
+    struct world *world = world_new(shop, true, NULL);
+    int network = world_add_network(world, "backend", "br-backend");
+    int web = world_add_container(world, "web", network), db = world_add_container(world, "db", network);
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        int endpoint = world_add_endpoint(world, i ? db : web, network, i ? "172.18.0.3" : "172.18.0.2");
+        unsigned port =
+            world_add_link(world, i ? "veth2" : "veth1", world->networks[network].bridge_index, false);
+        world_link(world, port)->peer = world->endpoints[endpoint].mac;
+        world_link(world, port)->has_peer = true;
+    }
+    world->hold[FETCH_IMAGE] = world->hold[FETCH_INSPECT] = true;
+    world_pump(world);
+    /* nothing is applied and nobody is told before labels and name servers are known */
+    assert_int_equal(world->n_applied[APPLY_FULL], 0);
+    assert_false(world->ready);
+    world_release(world, FETCH_IMAGE);
+    assert_int_equal(world->n_applied[APPLY_FULL], 0);
+    world_release(world, FETCH_INSPECT);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1);
+    assert_int_equal(world->n_applied[APPLY_ELEMENTS], 0);
+    assert_true(world->ready);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    assert_true(world_address_live(world, "172.18.0.3"));
+    assert_string_equal(world_known_endpoint(world, 0)->port, "veth1");
+    assert_string_equal(world_known_endpoint(world, 1)->port, "veth2");
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+static void start_does_not_wait_for_ever(void **state)
+{
+    struct world *world = world_new(shop, true, NULL);
+    int network = world_add_network(world, "backend", "br-backend");
+
+    (void)state;
+    world_add_container(world, "db", network);
+    world->hold[FETCH_INSPECT] = true;
+    world_pump(world);
+    world_wait(world, 9 * SECONDS);
+    assert_int_equal(world->n_applied[APPLY_FULL], 0);
+    world_wait(world, 2 * SECONDS);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1);
+    assert_true(world->ready);
+    world_free(world);
+}
+
+static void without_engine_and_tables_the_empty_rules_are_loaded(void **state)
+{
+    struct world *world = world_new(shop, false, NULL);
+
+    (void)state;
+    world->engine_there = false;
+    world_pump(world);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1);
+    assert_true(world->ready);
+    world_free(world);
+}
+
+static void without_engine_tables_that_stand_are_left_alone(void **state)
+{
+    struct world *world = world_new(shop, true, NULL);
+
+    (void)state;
+    world->engine_there = false;
+    world_pump(world);
+    assert_int_equal(world->n_applied[APPLY_FULL], 0);
+    assert_true(world->ready);
+    world_add_network(world, "backend", "br-backend");
+    world_wait(world, 30 * SECONDS);
+    assert_int_equal(world->n_applied[APPLY_FULL], 0);
+    world->engine_there = true;
+    world_wait(world, 6 * SECONDS);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1);
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+static void an_engine_that_hangs_does_not_hold_up_the_boot(void **state)
+{
+    struct world *world = world_new(shop, false, NULL);
+
+    (void)state;
+    action_free(brain_pop(world->brain)); /* ACTION_CONNECT, never answered */
+    world_pump(world);
+    assert_false(world->ready);
+    world_wait(world, 11 * SECONDS);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1);
+    assert_true(world->ready);
+    world_free(world);
+}
+
+static void bridges_of_the_last_run_are_closed_before_the_engine_answers(void **state)
+{
+    static const char last[] =
+        "{\"format_version\": \"1.0\", \"bridges\": [{\"name\": \"br-backend\", \"changed\": true}]}";
+    struct world *world = world_new(shop, false, last);
+
+    (void)state;
+    world->engine_there = false;
+    int network = world_add_network(world, "backend", "br-backend");
+    unsigned port = world_add_link(world, "veth1", world->networks[network].bridge_index, false);
+    world_pump(world);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1);
+    assert_true(world_link(world, world->networks[network].bridge_index)->link.nf_call_iptables);
+    struct compiler *fresh =
+        compiler_new(brain_policies(world->brain), &(struct compile_options){.same_bridge_enforced = true});
+    _cleanup_delta_ struct delta delta = {0};
+    compiler_add_bridge(fresh, "br-backend", NULL);
+    compiler_add_port(fresh, "veth1", NULL);
+    delta_between(compiler_ruleset(world->brain->compiler), compiler_ruleset(fresh), &delta);
+    assert_int_equal(delta_count(&delta), 0);
+    compiler_free(fresh);
+    world_remove_link(world, port);
+    world->engine_there = true;
+    world_wait(world, 6 * SECONDS);
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+/* ---- a container's life ------------------------------------------------------------------------------- */
+
+static void a_start_is_only_elements(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+
+    (void)state;
+    world_container_event(world, DOCKER_CREATE, db);
+    world_pump(world);
+    assert_non_null(world_known(world, db));
+    assert_false(world_known(world, db)->running);
+    size_t prepared = world->n_applied[APPLY_ELEMENTS];
+    int endpoint = world_start(world, db, network, "172.18.0.2");
+    assert_true(world->n_applied[APPLY_ELEMENTS] > prepared);
+    assert_true(world->only_elements);
+    assert_true(world_known(world, db)->running);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    assert_true(world_known_endpoint(world, endpoint)->port[0]);
+    world_check_fresh(world, true);
+
+    world_stop(world, endpoint);
+    assert_true(world->only_elements);
+    assert_false(world_address_live(world, "172.18.0.2"));
+    assert_false(world_known(world, db)->running);
+    assert_non_null(world_known(world, db));
+    world_check_fresh(world, true);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1);
+    world_free(world);
+}
+
+static void live_before_inspection_and_list_say_so(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+
+    (void)state;
+    world->hold[FETCH_INSPECT] = true; /* as the Engine does while the container starts */
+    world_container_event(world, DOCKER_CREATE, db);
+    world_pump(world);
+    world_add_endpoint(world, db, network, "172.18.0.2");
+    world_network_event(world, DOCKER_CONNECT, network, db);
+    world_pump(world);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    assert_true(world_known(world, db)->running);
+    assert_false(world_known(world, db)->dns_known);
+    world_release(world, FETCH_INSPECT);
+    assert_true(world_known(world, db)->dns_known);
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+static void an_unknown_container_on_a_network_is_looked_up(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+
+    (void)state;
+    world_add_endpoint(world, db, network, "172.18.0.2");
+    world_network_event(world, DOCKER_CONNECT, network, db); /* the event of its creation was lost */
+    world_pump(world);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    world_free(world);
+}
+
+/* Docker 28 and later: the port is there, and its endpoint listed as nobody's, before the container joins. */
+static void an_endpoint_keeps_its_port_when_its_container_joins(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+    int endpoint = world_add_endpoint(world, db, network, "172.18.0.2");
+
+    (void)state;
+    world->endpoints[endpoint].joining = true;
+    unsigned port = world_add_link(world, "veth1", world->networks[network].bridge_index, false);
+    world_link(world, port)->peer = world->endpoints[endpoint].mac;
+    world_link(world, port)->has_peer = true;
+    world_report_link(world, port);
+    world_pump(world);
+    assert_false(world_address_live(world, "172.18.0.2"));
+    assert_false(world_bound(world, port, "172.18.0.2"));
+    world->endpoints[endpoint].joining = false;
+    world_network_event(world, DOCKER_CONNECT, network, db); /* and the event of its creation was lost */
+    world_pump(world);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    assert_true(world_bound(world, port, "172.18.0.2"));
+    assert_int_equal(world_known_endpoint(world, endpoint)->port_index, port);
+    world_check_fresh(world, true);
+
+    /* from now on the port is that container's and nobody else's */
+    int web = world_add_container(world, "web", network);
+    world->endpoints[endpoint].live = false;
+    int heir = world_add_endpoint(world, web, network, "172.18.0.2");
+    world_network_event(world, DOCKER_CONNECT, network, web);
+    world_pump(world);
+    assert_string_equal(world_known_endpoint(world, heir)->port, "");
+    assert_false(world_bound(world, port, "172.18.0.2"));
+    world_free(world);
+}
+
+/* Docker 23 and later: the network goes first, `die` comes last. */
+static void die_after_cleanup(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+    int endpoint = world_start(world, db, network, "172.18.0.2");
+
+    (void)state;
+    world_remove_link(world, world_known_endpoint(world, endpoint)->port_index);
+    world->hold[FETCH_NETWORK] = true; /* the Engine is slow: the port alone ends it */
+    world_pump(world);
+    assert_false(world_address_live(world, "172.18.0.2"));
+    world->endpoints[endpoint].live = false;
+    world_release(world, FETCH_NETWORK);
+    world_network_event(world, DOCKER_DISCONNECT, network, db);
+    world_pump(world);
+    world->containers[db].listed_running = false;
+    world_container_event(world, DOCKER_DIE, db);
+    world_pump(world);
+    world->containers[db].exists = false;
+    world_container_event(world, DOCKER_DESTROY, db);
+    world_pump(world);
+    assert_null(world_known(world, db));
+    world_check_fresh(world, false);
+    world_free(world);
+}
+
+/* The Engine still lists an endpoint whose port is gone: it stays ended. */
+static void an_ended_endpoint_stays_ended(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+    int endpoint = world_start(world, db, network, "172.18.0.2");
+
+    (void)state;
+    world_remove_link(world, world_known_endpoint(world, endpoint)->port_index);
+    world_pump(world);
+    world_wait(world, 130 * SECONDS);
+    assert_false(world_address_live(world, "172.18.0.2"));
+    assert_null(world_known_endpoint(world, endpoint)->id);
+    world_free(world);
+}
+
+/* Docker gives the address to the next container before it says that the former owner has left. */
+static void a_late_disconnect_does_not_touch_the_next_owner(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int web = world_add_container(world, "web", network), db = world_add_container(world, "db", network);
+    int first = world_start(world, web, network, "172.18.0.2");
+
+    (void)state;
+    world_remove_link(world, world_known_endpoint(world, first)->port_index);
+    world->endpoints[first].live = false;
+    world_pump(world);
+    assert_false(world_address_live(world, "172.18.0.2"));
+    int second = world_start(world, db, network, "172.18.0.2");
+    assert_true(world_address_live(world, "172.18.0.2"));
+    assert_string_equal(world_known_endpoint(world, second)->id, world->endpoints[second].id);
+    size_t n_ops = world->n_ops;
+    world_network_event(world, DOCKER_DISCONNECT, network, web);
+    world_container_event(world, DOCKER_DIE, web);
+    world_pump(world);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    assert_true(world_bound(world, world_known_endpoint(world, second)->port_index, "172.18.0.2"));
+    assert_int_equal(world->n_ops, n_ops);
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+/* The same, when the port's end was not seen and one answer shows the new owner in place of the old. */
+static void an_address_passes_to_its_next_owner_in_one_change(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int web = world_add_container(world, "web", network), db = world_add_container(world, "db", network);
+
+    (void)state;
+    world->endpoints[world_start(world, web, network, "172.18.0.2")].live = false;
+    int second = world_add_endpoint(world, db, network, "172.18.0.2");
+    size_t before = world->n_applied[APPLY_ELEMENTS];
+    world_container_event(world, DOCKER_CREATE, db);
+    world_network_event(world, DOCKER_CONNECT, network, db);
+    world_pump(world);
+    assert_true(world->n_applied[APPLY_ELEMENTS] > before);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    /* the old port was the former owner's: the same MAC behind it proves nothing */
+    assert_string_equal(world_known_endpoint(world, second)->port, "");
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+static void rename_changes_who_is_selected(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "0123456789ab_db", network);
+
+    (void)state;
+    world_start(world, db, network, "172.18.0.2");
+    size_t before = world->n_applied[APPLY_ELEMENTS];
+    strcpy(world->containers[db].name, "db");
+    world_container_event(world, DOCKER_RENAME, db);
+    world_pump(world);
+    assert_string_equal(world_known(world, db)->name, "db");
+    assert_true(world->n_applied[APPLY_ELEMENTS] > before);
+    world_check_fresh(world, false);
+    world_free(world);
+}
+
+static void network_connect_and_disconnect_at_run_time(void **state)
+{
+    int backend;
+    struct world *world = started(shop, &backend);
+    int front = world_add_network(world, "front", "br-front");
+    int web = world_add_container(world, "web", backend);
+
+    (void)state;
+    world_network_event(world, DOCKER_CREATE, front, -1);
+    world_pump(world);
+    world_start(world, web, backend, "172.18.0.2");
+    int second =
+        world_start(world, web, front, "172.19.0.2"); /* not in its settings until it is listed again */
+    assert_true(world_address_live(world, "172.18.0.2"));
+    assert_true(world_address_live(world, "172.19.0.2"));
+    world_check_fresh(world, true);
+    world_remove_link(world, world_known_endpoint(world, second)->port_index);
+    world->endpoints[second].live = false;
+    world_network_event(world, DOCKER_DISCONNECT, front, web);
+    world_network_event(world, DOCKER_DISCONNECT, front, web);
+    world_pump(world);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    assert_false(world_address_live(world, "172.19.0.2"));
+    world->networks[front].exists = false;
+    world_remove_link(world, world->networks[front].bridge_index);
+    world_network_event(world, DOCKER_DESTROY, front, -1);
+    world_pump(world);
+    world_check_fresh(world, false);
+    world_free(world);
+}
+
+/* `docker network disconnect none` and `connect backend`: the Engine goes on saying `none`. */
+static void a_container_that_leaves_none_has_a_network(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", -1);
+
+    (void)state;
+    world->containers[db].none_mode = true;
+    world_container_event(world, DOCKER_CREATE, db);
+    world_pump(world);
+    assert_int_equal(world_known(world, db)->mode, NETMODE_NONE);
+    world->containers[db].networks[0] = network;
+    int endpoint = world_start(world, db, network, "172.18.0.2");
+    assert_int_equal(world_known(world, db)->mode, NETMODE_BRIDGE);
+    world_wait(world, 61 * SECONDS);
+    assert_int_equal(world_known(world, db)->mode, NETMODE_BRIDGE);
+    world_stop(world, endpoint);
+    assert_int_equal(world_known(world, db)->mode, NETMODE_NONE);
+    world_free(world);
+}
+
+/* ---- labels ------------------------------------------------------------------------------------------- */
+
+static void labels_count_once_the_image_is_known(void **state)
+{
+    int network;
+    struct world *world = started(by_label, &network);
+    int db = world_add_container(world, "db", network);
+
+    (void)state;
+    world->containers[db].label_key = "role";
+    world->containers[db].label_value = "db";
+    world->hold[FETCH_IMAGE] = true;
+    world_container_event(world, DOCKER_CREATE, db);
+    world_start(world, db, network, "172.18.0.2");
+    assert_true(world_address_live(world, "172.18.0.2"));
+    assert_null(container_label(world_known(world, db), "role"));
+    world_check_fresh(world, true);
+    world_release(world, FETCH_IMAGE);
+    assert_string_equal(container_label(world_known(world, db), "role"), "db");
+    world_check_fresh(world, false);
+    world_free(world);
+}
+
+static void labels_of_the_image_never_count(void **state)
+{
+    int network;
+    struct world *world = started(by_label, &network);
+    int db = world_add_container(world, "db", network);
+
+    (void)state;
+    world->containers[db].label_key = world->image_label_key = "role";
+    world->containers[db].label_value = world->image_label_value = "db";
+    world_start(world, db, network, "172.18.0.2");
+    assert_true(world_known(world, db)->labels_known);
+    assert_null(container_label(world_known(world, db), "role"));
+    world_wait(world, 130 * SECONDS);
+    assert_null(container_label(world_known(world, db), "role"));
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+static json_t *status(const struct world *world, bool *ret_enforced)
+{
+    return brain_status(world->brain,
+                        &(struct status_facts){.version = "0", .started = "", .policies_dir = "p"},
+                        ret_enforced);
+}
+
+static bool has_problem(const struct world *world, const char *text)
+{
+    bool enforced, found = false;
+    json_t *document = status(world, &enforced), *problem;
+    size_t i;
+
+    json_array_foreach (json_object_get(document, "problems"), i, problem)
+        found = found || strstr(json_string_value(problem), text);
+    json_decref(document);
+    return found;
+}
+
+static void labels_of_an_unreadable_image_are_not_trusted(void **state)
+{
+    int network;
+    struct world *world = started(by_label, &network);
+    int db = world_add_container(world, "db", network);
+
+    (void)state;
+    world->image_error = -ENOENT;
+    world->containers[db].label_key = "role";
+    world->containers[db].label_value = "db";
+    world_start(world, db, network, "172.18.0.2");
+    assert_null(container_label(world_known(world, db), "role"));
+    assert_true(has_problem(world, "labels of container db do not count"));
+    world->image_error = 0;
+    world_wait(world, 61 * SECONDS);
+    assert_string_equal(container_label(world_known(world, db), "role"), "db");
+    assert_false(has_problem(world, "labels of container db"));
+    world_free(world);
+}
+
+static void trust_asks_no_image(void **state)
+{
+    struct world *world = world_new(by_label, false, NULL);
+
+    (void)state;
+    world->settings->trust_image_labels = true;
+    world->hold[FETCH_IMAGE] = true;
+    int db = world_add_container(world, "db", world_add_network(world, "backend", "br-backend"));
+    world->containers[db].label_key = "role";
+    world->containers[db].label_value = "db";
+    world_pump(world);
+    assert_int_equal(world->n_held, 0);
+    assert_string_equal(container_label(world_known(world, db), "role"), "db");
+    world_free(world);
+}
+
+/* ---- ports -------------------------------------------------------------------------------------------- */
+
+static void a_port_whose_mac_comes_late_is_asked_again(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+    unsigned port = world_add_link(world, "veth1", world->networks[network].bridge_index, false);
+
+    (void)state;
+    world_pump(world);
+    world_check_fresh(world, true); /* closed at once, whoever it is */
+    int endpoint = world_add_endpoint(world, db, network, "172.18.0.2");
+    world_network_event(world, DOCKER_CONNECT, network, db);
+    world_pump(world);
+    assert_string_equal(world_known_endpoint(world, endpoint)->port, "");
+    assert_true(has_problem(world, "no port found for container db"));
+    assert_false(world_bound(world, port, "172.18.0.2"));
+    world_link(world, port)->peer = world->endpoints[endpoint].mac;
+    world_link(world, port)->has_peer = true;
+    world_wait(world, 1 * SECONDS); /* no notification: time alone */
+    assert_string_equal(world_known_endpoint(world, endpoint)->port, "veth1");
+    assert_true(world_bound(world, port, "172.18.0.2"));
+    assert_false(has_problem(world, "no port found"));
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+static void asking_has_a_bound(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+
+    (void)state;
+    world_add_link(world, "veth1", world->networks[network].bridge_index, false);
+    world_add_endpoint(world, db, network, "172.18.0.2");
+    world_network_event(world, DOCKER_CONNECT, network, db);
+    world_pump(world);
+    world_wait(world, 300 * SECONDS);
+    size_t n = world->n_peer_queries;
+    assert_in_range(n, 20, 60);
+    world_wait(world, 600 * SECONDS);
+    assert_in_range(world->n_peer_queries - n, 1, 40); /* with each resync */
+    world_free(world);
+}
+
+/* A container that may change its MAC address cannot become another one. */
+static void a_found_port_is_never_another_containers(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int web = world_add_container(world, "web", network), db = world_add_container(world, "db", network);
+    int first = world_start(world, web, network, "172.18.0.2");
+    unsigned port = world_known_endpoint(world, first)->port_index;
+
+    (void)state;
+    int second = world_add_endpoint(world, db, network, "172.18.0.3");
+    world_link(world, port)->peer = world->endpoints[second].mac;
+    world_report_link(world, port);
+    world_pump(world);
+    world_network_event(world, DOCKER_CONNECT, network, db);
+    world_pump(world);
+    assert_int_equal(world_known_endpoint(world, first)->port_index, port);
+    assert_string_equal(world_known_endpoint(world, second)->port, "");
+    assert_false(world_bound(world, port, "172.18.0.3"));
+    assert_true(world_bound(world, port, "172.18.0.2"));
+    world_free(world);
+}
+
+static void two_ports_with_one_mac_are_nobodys(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+    int endpoint = world_add_endpoint(world, db, network, "172.18.0.2");
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        unsigned port =
+            world_add_link(world, i ? "veth2" : "veth1", world->networks[network].bridge_index, false);
+        world_link(world, port)->peer = world->endpoints[endpoint].mac;
+        world_link(world, port)->has_peer = true;
+    }
+    world_network_event(world, DOCKER_CONNECT, network, db);
+    world_pump(world);
+    assert_string_equal(world_known_endpoint(world, endpoint)->port, "");
+    world_free(world);
+}
+
+static void an_old_port_is_not_a_new_endpoints(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+    unsigned port = world_add_link(world, "veth1", world->networks[network].bridge_index, false);
+
+    (void)state;
+    world_wait(world, 100 * SECONDS);
+    int endpoint = world_add_endpoint(world, db, network, "172.18.0.2");
+    world_link(world, port)->peer = world->endpoints[endpoint].mac;
+    world_link(world, port)->has_peer = true;
+    world_report_link(world, port);
+    world_network_event(world, DOCKER_CONNECT, network, db);
+    world_pump(world);
+    assert_string_equal(world_known_endpoint(world, endpoint)->port, "");
+    world_free(world);
+}
+
+/* The next owner of the address has the same MAC; its port is not its predecessor's, whose end is not known
+ * yet. */
+static void a_new_port_is_not_an_old_endpoints(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int web = world_add_container(world, "web", network), db = world_add_container(world, "db", network);
+    int first = world_add_endpoint(world, web, network, "172.18.0.2");
+
+    (void)state;
+    world_network_event(world, DOCKER_CONNECT, network, web);
+    world_pump(world);
+    assert_string_equal(world_known_endpoint(world, first)->port, "");
+    world_wait(world, 10 * SECONDS);
+    world->hold[FETCH_NETWORK] = true;
+    unsigned port = world_add_link(world, "veth2", world->networks[network].bridge_index, false);
+    world_link(world, port)->peer = world->endpoints[first].mac;
+    world_link(world, port)->has_peer = true;
+    world_report_link(world, port);
+    world_pump(world);
+    assert_string_equal(world_known_endpoint(world, first)->port, "");
+    world->endpoints[first].live = false;
+    int second = world_add_endpoint(world, db, network, "172.18.0.2");
+    world_release(world, FETCH_NETWORK);
+    assert_string_equal(world_known_endpoint(world, second)->port, "veth2");
+    world_check_fresh(world, false);
+    world_free(world);
+}
+
+/* Its first endpoint is gone for seconds and it is still there: then it never was that endpoint's. */
+static void a_port_found_by_mistake_is_given_up(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int web = world_add_container(world, "web", network), db = world_add_container(world, "db", network);
+    int first = world_start(world, web, network, "172.18.0.2");
+
+    (void)state;
+    world->endpoints[first].live = false;
+    int second = world_add_endpoint(world, db, network, "172.18.0.2");
+    world_network_event(world, DOCKER_CONNECT, network, db);
+    world_pump(world);
+    assert_string_equal(world_known_endpoint(world, second)->port, "");
+    world_wait(world, 1 * SECONDS);
+    assert_string_equal(world_known_endpoint(world, second)->port, "");
+    world_wait(world, 2 * SECONDS);
+    assert_string_not_equal(world_known_endpoint(world, second)->port, "");
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+static void a_port_that_leaves_its_bridge_is_bound_to_nothing(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+    int endpoint = world_start(world, db, network, "172.18.0.2");
+    unsigned port = world_known_endpoint(world, endpoint)->port_index;
+
+    (void)state;
+    world_link(world, port)->link.master = 0;
+    world_report_link(world, port);
+    world_pump(world);
+    assert_false(world_bound(world, port, "172.18.0.2"));
+    world_check_fresh(world, true);
+    world_link(world, port)->link.master = world->networks[network].bridge_index;
+    world_report_link(world, port);
+    world_pump(world);
+    assert_true(world_bound(world, port, "172.18.0.2"));
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+static void lost_notifications_are_made_up_for(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+    int endpoint = world_start(world, db, network, "172.18.0.2");
+    unsigned port = world_known_endpoint(world, endpoint)->port_index;
+
+    (void)state;
+    brain_link_reset(world->brain);
+    world_report_link(world, world->networks[network].bridge_index);
+    world_link(world, port)->exists = false; /* gone, and nobody said so */
+    brain_link_reset_done(world->brain, world->now);
+    world_pump(world);
+    assert_false(world_address_live(world, "172.18.0.2"));
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+/* ---- bridges ------------------------------------------------------------------------------------------ */
+
+static void bridged_packets_are_switched_on_and_kept_on(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    struct world_link *bridge = world_link(world, world->networks[network].bridge_index);
+
+    (void)state;
+    assert_true(bridge->link.nf_call_iptables && bridge->link.nf_call_ip6tables);
+    assert_int_equal(world->n_nf_calls, 1);
+    assert_false(world_logged(world, "somebody has turned"));
+    bridge->link.nf_call_ip6tables = false;
+    world_report_link(world, bridge->link.index);
+    world_pump(world);
+    assert_true(bridge->link.nf_call_ip6tables);
+    assert_true(
+        world_logged(world, "somebody has turned the filtering of bridged packets off on br-backend"));
+    assert_int_equal(world->n_applied[APPLY_POLICIES], 0);
+    world_free(world);
+}
+
+static void a_fight_over_the_switch_is_slowed_down(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    struct world_link *bridge = world_link(world, world->networks[network].bridge_index);
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        bridge->link.nf_call_iptables = false;
+        world_report_link(world, bridge->link.index);
+        world_pump(world);
+    }
+    assert_in_range(world->n_nf_calls, 5, 20);
+    assert_false(bridge->link.nf_call_iptables);
+    world_wait(world, 2 * SECONDS);
+    assert_true(bridge->link.nf_call_iptables);
+    world_free(world);
+}
+
+static void a_switch_that_cannot_be_set_closes_the_bridge(void **state)
+{
+    struct world *world = world_new(shop, false, NULL);
+
+    (void)state;
+    world->nf_call_error = -EPERM;
+    world_add_network(world, "backend", "br-backend");
+    world_pump(world);
+    struct compiler *closed =
+        compiler_new(brain_policies(world->brain), &(struct compile_options){.same_bridge_enforced = false});
+    _cleanup_delta_ struct delta delta = {0};
+    compiler_load(closed, brain_inventory(world->brain));
+    delta_between(compiler_ruleset(world->brain->compiler), compiler_ruleset(closed), &delta);
+    assert_int_equal(delta_count(&delta), 0);
+    compiler_free(closed);
+    assert_true(has_problem(world, "cannot turn the filtering of bridged packets on for br-backend"));
+    world->nf_call_error = 0;
+    world_wait(world, 6 * SECONDS);
+    world_check_fresh(world, true); /* compiles with it */
+    assert_false(has_problem(world, "cannot turn"));
+    world_free(world);
+}
+
+static void bridges_that_are_gone_are_forgotten(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    for (int i = 0; i < 50; i++) {
+        char name[IFNAMSIZ];
+        snprintf(name, sizeof(name), "virbr%d", i);
+        unsigned other = world_add_link(world, name, 0, true); /* somebody else's */
+        snprintf(name, sizeof(name), "br-%d", i);
+        int managed = world_add_network(world, name, name);
+        world_network_event(world, DOCKER_CREATE, managed, -1);
+        world_pump(world);
+        assert_int_equal(HASH_COUNT(world->brain->bridges), 3);
+        world->networks[managed].exists = false;
+        if (i % 2)
+            world_remove_link(world, world->networks[managed].bridge_index);
+        world_network_event(world, DOCKER_DESTROY, managed, -1);
+        world_pump(world);
+        if (i % 2 == 0)
+            world_remove_link(world, world->networks[managed].bridge_index);
+        world_remove_link(world, other);
+        world_pump(world);
+        assert_int_equal(HASH_COUNT(world->brain->bridges), 1);
+    }
+    world_check_fresh(world, true);
+    /* one whose network is still there is remembered: its ports must be closed when it comes back */
+    world_remove_link(world, world->networks[network].bridge_index);
+    world_pump(world);
+    assert_int_equal(HASH_COUNT(world->brain->bridges), 1);
+    assert_non_null(strstr(world->state, "br-backend"));
+    world_free(world);
+}
+
+static void teardown_restores_what_was_changed(void **state)
+{
+    struct world *world = world_new(shop, false, NULL);
+    int one = world_add_network(world, "one", "br-one"), two = world_add_network(world, "two", "br-two");
+
+    (void)state;
+    world_link(world, world->networks[two].bridge_index)->link.nf_call_iptables = true;
+    world_link(world, world->networks[two].bridge_index)->link.nf_call_ip6tables = true;
+    world_report_link(world, world->networks[two].bridge_index);
+    world_pump(world);
+    assert_true(world_link(world, world->networks[one].bridge_index)->link.nf_call_iptables);
+    brain_teardown(world->brain, world->now);
+    world_pump(world);
+    assert_true(brain_torn_down(world->brain));
+    assert_int_equal(world->n_applied[APPLY_TEARDOWN], 1);
+    assert_false(world_link(world, world->networks[one].bridge_index)->link.nf_call_iptables);
+    assert_false(world_link(world, world->networks[one].bridge_index)->link.nf_call_ip6tables);
+    assert_true(world_link(world, world->networks[two].bridge_index)->link.nf_call_iptables);
+    assert_null(strstr(world->state, "br-"));
+    size_t n_ops = world->n_ops;
+    world_start(world, world_add_container(world, "db", one), one, "172.18.0.2");
+    assert_int_equal(world->n_ops, n_ops);
+    world_free(world);
+}
+
+static void a_teardown_that_is_refused_changes_nothing(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    world->apply_error = -EPERM;
+    brain_teardown(world->brain, world->now);
+    world_pump(world);
+    assert_false(brain_torn_down(world->brain));
+    assert_true(world_link(world, world->networks[network].bridge_index)->link.nf_call_iptables);
+    assert_non_null(strstr(world->state, "br-backend"));
+    world_free(world);
+}
+
+/* ---- the Engine's coming and going -------------------------------------------------------------------- */
+
+static void a_resync_without_news_changes_nothing(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    world_start(world, world_add_container(world, "web", network), network, "172.18.0.2");
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.3");
+    world_add_container(world, "idle", network);
+    world_wait(world, 61 * SECONDS);
+    size_t n_ops = world->n_ops, n_saves = world->n_saves, n_fetches = world->n_fetches;
+    char *log = xstrdup(world->log);
+    world_wait(world, 300 * SECONDS);
+    assert_int_equal(world->n_ops, n_ops);
+    assert_int_equal(world->n_saves, n_saves);
+    assert_string_equal(world->log, log);
+    /* two lists and one network, five times */
+    assert_int_equal(world->n_fetches - n_fetches, 15);
+    free(log);
+    world_free(world);
+}
+
+static void a_resync_finds_what_events_did_not_tell(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int web = world_add_container(world, "web", network), db = world_add_container(world, "db", network);
+
+    (void)state;
+    world->endpoints[world_start(world, web, network, "172.18.0.2")].live = false;
+    world->containers[web].exists = false;
+    world_add_endpoint(world, db, network, "172.18.0.3");
+    world_wait(world, 61 * SECONDS);
+    assert_null(world_known(world, web));
+    assert_false(world_address_live(world, "172.18.0.2"));
+    assert_true(world_address_live(world, "172.18.0.3"));
+    world_check_fresh(world, false);
+    world_free(world);
+}
+
+static void an_engine_that_goes_changes_nothing(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+    int endpoint = world_start(world, db, network, "172.18.0.2");
+
+    (void)state;
+    size_t n_ops = world->n_ops, n_connects = world->n_connects;
+    world_engine_down(world);
+    world_wait(world, 60 * SECONDS);
+    assert_int_equal(world->n_ops, n_ops);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    /* 0.1 s, doubling to 5 s: for ever, but not faster */
+    assert_in_range(world->n_connects - n_connects, 12, 20);
+    /* what the kernel tells still counts */
+    world_remove_link(world, world_known_endpoint(world, endpoint)->port_index);
+    world_pump(world);
+    assert_false(world_address_live(world, "172.18.0.2"));
+    world_free(world);
+}
+
+static void an_engine_that_comes_back_unchanged_changes_nothing(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
+    size_t n_ops = world->n_ops;
+    world_engine_down(world);
+    world_wait(world, 10 * SECONDS);
+    world->engine_there = true;
+    world_wait(world, 10 * SECONDS);
+    assert_true(world->brain->connected);
+    assert_int_equal(world->n_ops, n_ops);
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+/* dockerd restarts: its default network gets another ID, and the containers come back with each other's
+ * addresses. */
+static void an_engine_that_comes_back_with_swapped_addresses(void **state)
+{
+    struct world *world = world_new(shop, false, NULL);
+    int network = world_add_network(world, "bridge", "docker0");
+    int web = world_add_container(world, "web", network), db = world_add_container(world, "db", network);
+
+    (void)state;
+    world_pump(world);
+    int a = world_start(world, web, network, "172.17.0.2"), b = world_start(world, db, network, "172.17.0.3");
+    world_engine_down(world);
+    world_remove_link(world, world_known_endpoint(world, a)->port_index);
+    world_remove_link(world, world_known_endpoint(world, b)->port_index);
+    world_pump(world);
+    assert_false(world_address_live(world, "172.17.0.2"));
+    assert_false(world_address_live(world, "172.17.0.3"));
+    world->endpoints[a].live = world->endpoints[b].live = false;
+    strcpy(world->networks[network].id, "b" /* another */);
+    memset(world->networks[network].id + 1, '0', 63);
+    a = world_add_endpoint(world, web, network, "172.17.0.3");
+    b = world_add_endpoint(world, db, network, "172.17.0.2");
+    for (int i = 0; i < 2; i++) {
+        unsigned port =
+            world_add_link(world, i ? "veth91" : "veth90", world->networks[network].bridge_index, false);
+        world_link(world, port)->peer = world->endpoints[i ? b : a].mac;
+        world_link(world, port)->has_peer = true;
+    }
+    world_pump(world);
+    assert_false(world_address_live(world, "172.17.0.2"));
+    world->engine_there = true;
+    world_wait(world, 6 * SECONDS);
+    assert_true(world_address_live(world, "172.17.0.2"));
+    assert_string_equal(world_known_endpoint(world, a)->port, "veth90");
+    assert_string_equal(world_known_endpoint(world, b)->port, "veth91");
+    world_check_fresh(world, false);
+    world_free(world);
+}
+
+/* A list that was made before a container's creation arrives after the answer about that container. */
+static void a_late_list_does_not_undo_newer_answers(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    struct container_list early = {0};
+    int db;
+
+    (void)state;
+    world->hold[FETCH_CONTAINERS] = true;
+    brain_resync(world->brain, world->now);
+    world_pump(world);
+    db = world_add_container(world, "db", network);
+    world_start(world, db, network, "172.18.0.2");
+    assert_true(world_address_live(world, "172.18.0.2"));
+    brain_containers(world->brain, &early, world->now); /* empty */
+    world_pump(world);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    assert_non_null(world_known(world, db));
+    world_free(world);
+}
+
+/* An event that comes while its network is being read has it read again. */
+static void an_event_during_an_answer_asks_again(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    struct network_detail stale = {0};
+    int db = world_add_container(world, "db", network);
+
+    (void)state;
+    world->hold[FETCH_NETWORK] = true;
+    world_network_event(world, DOCKER_CONNECT, network, db);
+    world_pump(world);
+    assert_int_equal(world->n_held, 1);
+    world_add_endpoint(world, db, network, "172.18.0.2");
+    world_network_event(world, DOCKER_CONNECT, network, db);
+    world_pump(world);
+    assert_int_equal(world->n_held, 1); /* not two at once */
+    stale.network = network_new();
+    stale.network->id = xstrdup(world->networks[network].id);
+    stale.network->name = xstrdup("backend");
+    stale.network->driver = xstrdup("bridge");
+    stale.network->scope = xstrdup("local");
+    stale.network->bridge = xstrdup("br-backend");
+    brain_network(world->brain, world->networks[network].id, &stale, world->now);
+    free(world->held[0].id);
+    world->n_held = 0;
+    world->hold[FETCH_NETWORK] = false;
+    world_pump(world);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    world_free(world);
+}
+
+/* ---- policies and the kernel -------------------------------------------------------------------------- */
+
+static void a_reload_is_one_change_to_the_new_policies(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    size_t changes;
+
+    (void)state;
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    world_pump(world);
+    assert_int_equal(brain_policies_result(world->brain, &changes, NULL), 0);
+    assert_true(changes > 0);
+    assert_int_equal(world->n_applied[APPLY_POLICIES], 1);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1);
+    assert_string_equal(brain_policies(world->brain)->policies[0].name, "labelled");
+    world_check_fresh(world, true);
+
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    world_pump(world);
+    assert_int_equal(brain_policies_result(world->brain, &changes, NULL), 0);
+    assert_int_equal(changes, 0);
+    assert_int_equal(world->n_applied[APPLY_POLICIES], 1);
+    world_free(world);
+}
+
+static void a_reload_that_the_kernel_refuses_leaves_the_old_policies(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    const char *message;
+    size_t changes;
+
+    (void)state;
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
+    world->apply_refuses_policies = true;
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    world_pump(world);
+    assert_int_equal(brain_policies_result(world->brain, &changes, &message), -EINVAL);
+    assert_string_equal(message, "the kernel says no");
+    assert_int_equal(brain_policies(world->brain)->n_policies, 2);
+    world_check_fresh(world, true);
+    world_start(world, world_add_container(world, "web", network), network,
+                "172.18.0.3"); /* goes on as before */
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+static void tables_that_somebody_changed_are_loaded_again(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    static const int errors[] = {-ENOENT, -EEXIST};
+
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        world->apply_error = errors[i];
+        world_start(world, world_add_container(world, i ? "web" : "db", network), network,
+                    i ? "172.18.0.3" : "172.18.0.2");
+        assert_int_equal(world->n_applied[APPLY_FULL], 2 + i);
+    }
+    assert_true(world_logged(world, "all rules are loaded again"));
+    world_check_fresh(world, true);
+
+    world->apply_error = -ENOENT; /* the same at a reload */
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    world_pump(world);
+    assert_int_equal(brain_policies_result(world->brain, NULL, NULL), 0);
+    assert_int_equal(world->n_applied[APPLY_POLICIES], 2); /* what changes, and then all there is */
+    assert_int_equal(world->n_applied[APPLY_FULL], 3);
+    assert_string_equal(brain_policies(world->brain)->policies[0].name, "labelled");
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+/* Of a delta in several transactions, some may have gone in: nothing but everything anew is sure. */
+static void whatever_fails_has_everything_loaded_again(void **state)
+{
+    static const int errors[] = {-EINVAL, -ENOMEM, -EMLINK, -ENOBUFS, -EIO, -EBUSY};
+    int network;
+    struct world *world = started(shop, &network);
+    const char *message;
+
+    (void)state;
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
+    for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+        char name[16], ip[16];
+        snprintf(name, sizeof(name), "web%zu", i);
+        snprintf(ip, sizeof(ip), "172.18.0.%zu", i + 3);
+        size_t n = world->n_applied[APPLY_FULL];
+        world->apply_error = errors[i];
+        world_start(world, world_add_container(world, name, network), network, ip);
+        assert_int_equal(world->n_applied[APPLY_FULL], n + 1);
+        world_check_fresh(world, true);
+
+        world->apply_error = errors[i];
+        brain_load_policies(world->brain, world_policies(by_label), world->now);
+        world_pump(world);
+        assert_int_equal(brain_policies_result(world->brain, NULL, &message), errors[i]);
+        assert_string_equal(message, "the kernel says no");
+        assert_int_equal(world->n_applied[APPLY_FULL], n + 2);
+        assert_string_equal(brain_policies(world->brain)->policies[0].name, "db");
+        world_check_fresh(world, true);
+    }
+    assert_true(world_logged(world, "those in force stay in force"));
+    world_free(world);
+}
+
+/* An option that the brain itself changes is never given up. */
+static void a_refused_change_of_an_option_goes_in_with_all_the_rest(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    struct world_link *bridge = world_link(world, world->networks[network].bridge_index);
+
+    (void)state;
+    world->nf_call_error = -EPERM;
+    world->apply_error = -EINVAL;
+    bridge->link.nf_call_iptables = false;
+    world_report_link(world, bridge->link.index);
+    world_pump(world);
+    assert_false(world->brain->options.same_bridge_enforced);
+    assert_int_equal(world->n_applied[APPLY_POLICIES], 1);
+    assert_int_equal(world->n_applied[APPLY_FULL], 2);
+    assert_false(world->brain->need_full);
+    world_free(world);
+}
+
+static void policies_behind_a_load_that_fails_are_not_kept_for_later(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    world->apply_always = -ENOMEM;
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
+    assert_true(world->brain->need_full);
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    world_pump(world);
+    assert_int_equal(brain_policies_result(world->brain, NULL, NULL), -ENOMEM);
+    assert_int_equal(world->n_applied[APPLY_POLICIES], 1);
+    assert_string_equal(brain_policies(world->brain)->policies[0].name, "db");
+    world->apply_always = 0;
+    world_wait(world, 60 * SECONDS);
+    assert_false(world->brain->need_full);
+    assert_string_equal(brain_policies(world->brain)->policies[0].name, "db");
+    assert_int_equal(world->n_applied[APPLY_POLICIES], 1);
+    world_check_fresh(world, true);
+
+    /* and those that come when the kernel has recovered are not made to wait */
+    world->apply_always = -ENOMEM;
+    world_start(world, world_add_container(world, "web", network), network, "172.18.0.3");
+    world->apply_always = 0;
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    world_pump(world);
+    assert_int_equal(brain_policies_result(world->brain, NULL, NULL), 0);
+    assert_false(world->brain->need_full);
+    assert_string_equal(brain_policies(world->brain)->policies[0].name, "labelled");
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+/* ---- others ------------------------------------------------------------------------------------------- */
+
+static const struct nft_change by_nft = {.process = "nft", .pid = 123};
+
+static void what_others_change_is_loaded_again_at_once(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    bool enforced;
+
+    (void)state;
+    assert_false(has_problem(world, "another program"));
+    brain_tables_changed(world->brain, &by_nft, world->now);
+    json_decref(status(world, &enforced));
+    assert_false(enforced);
+    world_pump(world);
+    assert_int_equal(world->n_applied[APPLY_FULL], 2);
+    assert_true(world_logged(
+        world, "another program (nft, pid 123) has changed Cofferdam's rules; they are loaded again"));
+    json_decref(status(world, &enforced));
+    assert_true(enforced);
+    assert_true(has_problem(world, "has changed Cofferdam's rules 1 time since"));
+    world_wait(world, 5 * SECONDS);
+    brain_tables_changed(world->brain, &(struct nft_change){.lost = true}, world->now);
+    world_pump(world);
+    assert_int_equal(world->n_applied[APPLY_FULL], 3);
+    assert_true(world_logged(world, "notifications were lost"));
+    assert_true(has_problem(world, "has changed Cofferdam's rules 2 times since"));
+    world_wait(world, 50 * SECONDS);
+    assert_int_equal(world->n_applied[APPLY_FULL], 3);
+    world_free(world);
+}
+
+/* It comes to our knowledge while our own change is under way. */
+static void what_others_change_meanwhile_is_loaded_again(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    struct action *action;
+
+    (void)state;
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
+    brain_tables_changed(world->brain, &by_nft, world->now);
+    brain_flush(world->brain, world->now);
+    while ((action = brain_pop(world->brain)) && action->kind != ACTION_APPLY)
+        action_free(action);
+    assert_non_null(action);
+    assert_int_equal(action->apply, APPLY_FULL);
+    brain_tables_changed(world->brain, &by_nft, world->now); /* before this load, which so mends it */
+    brain_applied(world->brain, 0, NULL, world->now);
+    action_free(action);
+    world_pump(world);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1); /* not counting the one above */
+
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    brain_flush(world->brain, world->now);
+    action = brain_pop(world->brain);
+    assert_int_equal(action->apply, APPLY_POLICIES);
+    brain_tables_changed(world->brain, &by_nft, world->now);
+    brain_applied(world->brain, 0, NULL, world->now); /* that is no cure */
+    action_free(action);
+    world_pump(world);
+    assert_int_equal(world->n_applied[APPLY_FULL], 2);
+    assert_string_equal(brain_policies(world->brain)->policies[0].name, "labelled");
+    world_free(world);
+}
+
+static size_t count_in(const char *text, const char *what)
+{
+    size_t n = 0;
+
+    for (const char *at = text; at && (at = strstr(at, what)); at++)
+        n++;
+    return n;
+}
+
+static void a_fight_over_the_tables_is_slowed_down(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    for (int i = 0; i < 1000; i++) { /* one second: as fast as we repair */
+        brain_tables_changed(world->brain, &by_nft, world->now);
+        world_wait(world, 1000);
+    }
+    assert_in_range(world->n_applied[APPLY_FULL] - 1, 10, 11);
+    assert_in_range(count_in(world->log, "has changed Cofferdam's rules"), 1, 2);
+    size_t n = world->n_applied[APPLY_FULL];
+    for (int i = 0; i < 10000; i++) {
+        brain_tables_changed(world->brain, &by_nft, world->now);
+        world_wait(world, 1000);
+    }
+    assert_in_range(world->n_applied[APPLY_FULL] - n, 9, 11);
+    assert_in_range(count_in(world->log, "has changed Cofferdam's rules"), 10, 12);
+    assert_true(world_logged(world, "(1000 times since this was last said)"));
+    assert_true(has_problem(world, "has changed Cofferdam's rules 11000 times"));
+    world_wait(world, 3 * SECONDS);
+    n = world->n_applied[APPLY_FULL];
+    assert_false(world->brain->need_full);
+    brain_tables_changed(world->brain, &by_nft, world->now); /* peace: at once again */
+    world_pump(world);
+    assert_int_equal(world->n_applied[APPLY_FULL], n + 1);
+    world_free(world);
+}
+
+static void a_resync_looks_whether_the_tables_stand(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    world->tables_gone = true;
+    world_wait(world, 61 * SECONDS);
+    assert_false(world->tables_gone);
+    assert_int_equal(world->n_applied[APPLY_FULL], 2);
+    assert_true(world_logged(world, "Cofferdam's tables are gone; they are loaded again"));
+    world_wait(world, 61 * SECONDS);
+    assert_int_equal(world->n_applied[APPLY_FULL], 2);
+    world_free(world);
+}
+
+static void tables_that_go_before_the_engine_answers_are_replaced(void **state)
+{
+    struct world *world = world_new(shop, true, NULL);
+
+    (void)state;
+    world->engine_there = false;
+    world_add_network(world, "backend", "br-backend");
+    world_pump(world);
+    assert_int_equal(world->n_applied[APPLY_FULL], 0);
+    brain_tables_changed(world->brain, &by_nft, world->now);
+    world_pump(world);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1);
+    assert_true(has_problem(world, "rules without any container are in force"));
+    world->engine_there = true;
+    world_wait(world, 6 * SECONDS);
+    assert_false(has_problem(world, "not known yet"));
+    world_check_fresh(world, true);
+    world_free(world);
+
+    world = world_new(shop, false, NULL); /* nothing of ours is there yet */
+    brain_tables_changed(world->brain, &by_nft, world->now);
+    assert_false(has_problem(world, "another program"));
+    world_free(world);
+}
+
+static void policies_wait_while_the_engine_is_away(void **state)
+{
+    struct world *world = world_new(shop, true, NULL);
+    const char *message;
+    bool enforced;
+
+    (void)state;
+    world->engine_there = false;
+    world_add_network(world, "backend", "br-backend");
+    world_pump(world);
+    json_decref(status(world, &enforced));
+    assert_false(enforced);
+    assert_false(brain_inventory_known(world->brain));
+    assert_true(has_problem(world, "the containers are not known yet"));
+    assert_true(has_problem(world, "the rules that stand in the kernel stay in force"));
+    assert_false(has_problem(world, "selects no container"));
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    world_pump(world);
+    assert_int_equal(brain_policies_result(world->brain, NULL, &message), -EINPROGRESS);
+    assert_non_null(strstr(message, "will be in force when the Docker Engine answers"));
+    assert_int_equal(world->n_ops, 0);
+    world->engine_there = true;
+    world_wait(world, 6 * SECONDS);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1);
+    assert_int_equal(brain_policies_result(world->brain, NULL, &message), 0);
+    assert_null(message);
+    assert_string_equal(brain_policies(world->brain)->policies[0].name, "labelled");
+    world_check_fresh(world, true);
+    json_decref(status(world, &enforced));
+    assert_true(enforced);
+    assert_true(has_problem(world, "policy labelled selects no container"));
+    /* an Engine that goes later is another matter: what is known is known */
+    world_engine_down(world);
+    assert_true(brain_inventory_known(world->brain));
+    world_free(world);
+}
+
+static void policies_that_the_kernel_refuses_at_start_leave_everything_denied(void **state)
+{
+    struct world *world = world_new(shop, false, NULL);
+    size_t changes;
+
+    (void)state;
+    world_add_network(world, "backend", "br-backend");
+    world->apply_error = -EINVAL;
+    world_pump(world);
+    assert_int_equal(world->n_applied[APPLY_FULL], 2);
+    assert_true(world->ready);
+    assert_int_equal(brain_policies(world->brain)->n_policies, 0);
+    assert_true(world_logged(world, "everything is denied"));
+    brain_load_policies(world->brain, world_policies(shop), world->now);
+    world_pump(world);
+    assert_int_equal(brain_policies_result(world->brain, &changes, NULL), 0);
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+static void a_kernel_that_refuses_everything_is_asked_again_and_again(void **state)
+{
+    struct world *world = world_new(NULL, false, NULL);
+    bool enforced;
+
+    (void)state;
+    world_add_network(world, "backend", "br-backend");
+    world->apply_error = -ENOMEM;
+    world_pump(world);
+    assert_false(world->ready);
+    json_decref(status(world, &enforced));
+    assert_false(enforced);
+    assert_true(has_problem(world, "the kernel refuses the rules"));
+    world_wait(world, 2 * SECONDS);
+    assert_int_equal(world->n_applied[APPLY_FULL], 2);
+    assert_true(world->ready);
+    json_decref(status(world, &enforced));
+    assert_true(enforced);
+    world_free(world);
+}
+
+/* ---- status ------------------------------------------------------------------------------------------- */
+
+static void status_tells_who_is_not_enforced(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network), host = world_add_container(world, "agent", -1);
+    bool enforced;
+
+    (void)state;
+    world_start(world, db, network, "172.18.0.2");
+    json_t *document = status(world, &enforced);
+    assert_true(enforced);
+    const json_t *first = json_array_get(json_object_get(document, "containers"), 0);
+    assert_string_equal(json_string_value(json_object_get(first, "name")), "db");
+    assert_true(json_is_true(json_object_get(first, "enforced")));
+    const json_t *policy = json_array_get(json_object_get(first, "policies"), 0);
+    assert_string_equal(json_string_value(json_object_get(policy, "name")), "db");
+    const json_t *endpoint = json_array_get(json_object_get(first, "endpoints"), 0);
+    assert_string_equal(json_string_value(json_object_get(endpoint, "ipv4")), "172.18.0.2");
+    assert_string_equal(json_string_value(json_object_get(endpoint, "bridge")), "br-backend");
+    assert_true(json_is_null(json_object_get(endpoint, "reason")));
+    json_decref(document);
+    assert_true(has_problem(world, "policy web selects no container"));
+
+    world->containers[host].host_mode = world->containers[host].listed_running = true;
+    world_container_event(world, DOCKER_CREATE, host);
+    world_pump(world);
+    document = status(world, &enforced);
+    assert_false(enforced);
+    first = json_array_get(json_object_get(document, "containers"), 0);
+    assert_string_equal(json_string_value(json_object_get(first, "name")), "agent");
+    assert_non_null(strstr(json_string_value(json_object_get(first, "reason")), "host"));
+    json_decref(document);
+    world_free(world);
+}
+
+#define TEST(function) cmocka_unit_test(function)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(start_loads_everything_at_once),
+        TEST(start_does_not_wait_for_ever),
+        TEST(without_engine_and_tables_the_empty_rules_are_loaded),
+        TEST(without_engine_tables_that_stand_are_left_alone),
+        TEST(an_engine_that_hangs_does_not_hold_up_the_boot),
+        TEST(bridges_of_the_last_run_are_closed_before_the_engine_answers),
+        TEST(a_start_is_only_elements),
+        TEST(live_before_inspection_and_list_say_so),
+        TEST(an_unknown_container_on_a_network_is_looked_up),
+        TEST(an_endpoint_keeps_its_port_when_its_container_joins),
+        TEST(die_after_cleanup),
+        TEST(an_ended_endpoint_stays_ended),
+        TEST(a_late_disconnect_does_not_touch_the_next_owner),
+        TEST(an_address_passes_to_its_next_owner_in_one_change),
+        TEST(rename_changes_who_is_selected),
+        TEST(network_connect_and_disconnect_at_run_time),
+        TEST(a_container_that_leaves_none_has_a_network),
+        TEST(labels_count_once_the_image_is_known),
+        TEST(labels_of_the_image_never_count),
+        TEST(labels_of_an_unreadable_image_are_not_trusted),
+        TEST(trust_asks_no_image),
+        TEST(a_port_whose_mac_comes_late_is_asked_again),
+        TEST(asking_has_a_bound),
+        TEST(a_found_port_is_never_another_containers),
+        TEST(two_ports_with_one_mac_are_nobodys),
+        TEST(an_old_port_is_not_a_new_endpoints),
+        TEST(a_new_port_is_not_an_old_endpoints),
+        TEST(a_port_found_by_mistake_is_given_up),
+        TEST(a_port_that_leaves_its_bridge_is_bound_to_nothing),
+        TEST(lost_notifications_are_made_up_for),
+        TEST(bridged_packets_are_switched_on_and_kept_on),
+        TEST(a_fight_over_the_switch_is_slowed_down),
+        TEST(a_switch_that_cannot_be_set_closes_the_bridge),
+        TEST(bridges_that_are_gone_are_forgotten),
+        TEST(teardown_restores_what_was_changed),
+        TEST(a_teardown_that_is_refused_changes_nothing),
+        TEST(a_resync_without_news_changes_nothing),
+        TEST(a_resync_finds_what_events_did_not_tell),
+        TEST(an_engine_that_goes_changes_nothing),
+        TEST(an_engine_that_comes_back_unchanged_changes_nothing),
+        TEST(an_engine_that_comes_back_with_swapped_addresses),
+        TEST(a_late_list_does_not_undo_newer_answers),
+        TEST(an_event_during_an_answer_asks_again),
+        TEST(a_reload_is_one_change_to_the_new_policies),
+        TEST(a_reload_that_the_kernel_refuses_leaves_the_old_policies),
+        TEST(tables_that_somebody_changed_are_loaded_again),
+        TEST(whatever_fails_has_everything_loaded_again),
+        TEST(a_refused_change_of_an_option_goes_in_with_all_the_rest),
+        TEST(policies_behind_a_load_that_fails_are_not_kept_for_later),
+        TEST(what_others_change_is_loaded_again_at_once),
+        TEST(what_others_change_meanwhile_is_loaded_again),
+        TEST(a_fight_over_the_tables_is_slowed_down),
+        TEST(a_resync_looks_whether_the_tables_stand),
+        TEST(tables_that_go_before_the_engine_answers_are_replaced),
+        TEST(policies_wait_while_the_engine_is_away),
+        TEST(policies_that_the_kernel_refuses_at_start_leave_everything_denied),
+        TEST(a_kernel_that_refuses_everything_is_asked_again_and_again),
+        TEST(status_tells_who_is_not_enforced),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
