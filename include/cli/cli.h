@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The command `cofferdam`: one file per verb, a table of verbs (src/cli/main.c) that prints the help as well,
+ * and what the verbs share.
+ */
+#pragma once
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "control/protocol.h"
+#include "policy/settings.h"
+
+/* argv[0] is the verb's own name. They return an enum exit_status. */
+int cli_check(int argc, char **argv);
+int cli_apply(int argc, char **argv);
+int cli_status(int argc, char **argv);
+int cli_explain(int argc, char **argv);
+int cli_teardown(int argc, char **argv);
+int cli_help(int argc, char **argv);
+
+/* ---- options ------------------------------------------------------------------------------------------ */
+
+enum { /* which options a verb takes, besides those that all take; the table is in src/cli/options.c */
+       TAKES_CONTROL = 1 << 0,
+       TAKES_STATE = 1 << 1,
+       TAKES_POLICIES = 1 << 2,
+       TAKES_YES = 1 << 3,
+};
+
+struct cli_options {
+    const char *config, *control, *state, *policies; /* NULL where not given; never empty */
+    bool json, yes;
+    int n_args; /* what is left: the verb's arguments */
+    char **args;
+};
+
+/* What a verb says of itself, and prints with --help: usage, about, its options, examples and exit statuses. */
+struct cli_verb {
+    const char *name;
+    const char *arguments; /* "FROM TO [PORT/PROTO]" */
+    unsigned takes;
+    int min_args, max_args;
+    const char *about, *examples;
+};
+
+/* The options that every command takes, or all that this verb takes, a line each. */
+void cli_options_print(const struct cli_verb *verb /* may be NULL */, FILE *out);
+
+/*
+ * The command line before the command: returns the index of the command's word, argc when there is none, or -1
+ * when wrong usage was reported. *ret_help and *ret_version: whether these were asked for.
+ */
+int cli_find_verb(int argc, char **argv, bool *ret_help, bool *ret_version);
+
+/*
+ * Reads a verb's command line. Returns true to go on; false when it is done, with the exit status in *ret_exit
+ * (--help or --version was printed, or wrong usage was reported).
+ */
+bool cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struct cli_options *ret,
+                       int *ret_exit);
+
+/*
+ * The host's settings: the file (missing is fine unless it was named with --config), then the options. Errors
+ * are printed to stderr. Returns 0 or a negative errno.
+ */
+int cli_settings(const struct cli_options *options, struct settings **ret);
+
+/* ---- output ------------------------------------------------------------------------------------------- */
+
+/* Colour only on a terminal, and not with NO_COLOR set to anything, nor on TERM=dumb. */
+bool cli_colour(FILE *stream);
+
+/* The text with control characters, invalid UTF-8 and characters that change the direction of writing as
+ * \xNN, so that a name cannot play tricks with the terminal. keep_newlines leaves line ends alone. The caller
+ * frees it. */
+char *cli_escape(const char *text, bool keep_newlines);
+
+/* "cofferdam: ..." on stderr, escaped. */
+void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* A JSON object on stdout, indented, with a line end; "format_version" is put in front where it has none. */
+void cli_print_json(json_t *json);
+
+/* A table whose columns are as wide as they need; the texts are escaped when added. */
+struct cli_table;
+enum cli_style { STYLE_NONE, STYLE_HEAD, STYLE_GOOD, STYLE_BAD, STYLE_WARN, STYLE_DIM };
+struct cli_table *cli_table_new(size_t n_columns);
+struct cli_table *cli_table_free(struct cli_table *table);
+DEFINE_CLEANUP(struct cli_table *, cli_table_free);
+/* Fills the next cell, row after row. NULL is an empty cell. */
+void cli_table_add(struct cli_table *table, enum cli_style style, const char *text);
+void cli_table_print(const struct cli_table *table, FILE *out, bool colour);
+void cli_print_styled(FILE *out, bool colour, enum cli_style style, const char *text);
+
+/* ---- the daemon --------------------------------------------------------------------------------------- */
+
+#define CLI_TIMEOUT_MS (60 * 1000) /* loading policies for a thousand containers takes seconds at most */
+
+/* Says on stderr why control_call() failed, and what to do. */
+void cli_complain(const char *path, int error);
+/* Does this error of control_call() mean that no daemon runs, rather than that the path is another file's? */
+bool cli_no_daemon(const char *path, int error);
+
+/*
+ * Prints an answer: its result by print (NULL: its "text") or, with json, as it is; or its error, help and
+ * diagnostics to stderr (with json as one document to stdout). Returns the exit status that it asks for.
+ */
+typedef void (*cli_printer)(const json_t *result, int exit_status);
+int cli_print_answer(json_t *answer, bool json, cli_printer print);
+/*
+ * A verb that is one question to the daemon: reads the options, has fill (may be NULL) put the arguments into the
+ * request (false: it has said what is wrong with them), asks, and prints the answer. Returns the exit status.
+ */
+typedef bool (*cli_filler)(const struct cli_options *options, json_t *request);
+int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill, cli_printer print);
+
+/* ---- texts (pure; src/cli/status_text.c) -------------------------------------------------------------- */
+
+/* exit_status is the daemon's: not everything that matters for it has a key of its own in the document. */
+void status_print(const json_t *result, int exit_status, FILE *out, bool colour);

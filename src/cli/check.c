@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `cofferdam check`: parses and lints policies. It needs no root, no Docker and no daemon. */
+#include <limits.h>
+
+#include "cli/cli.h"
+#include "files/files.h"
+
+static const struct cli_verb verb = {
+    .name = "check",
+    .arguments = "[PATH...]",
+    .takes = TAKES_POLICIES,
+    .max_args = INT_MAX,
+    .about =
+        "Checks policies: each PATH is a file, or a directory whose *.yaml and *.yml files are read. All of\n"
+        "them count as one set. Without a PATH it is the directory of --policies, else the one that the settings\n"
+        "name. Nothing is changed, and neither root nor Docker nor the daemon is needed.\n"
+        "\n"
+        "Every mistake is shown with its place and what would be right; cofferdam-policy(5) explains the codes.\n"
+        "With --config, that settings file is checked as well.\n",
+    .examples = "Examples:\n"
+                "  cofferdam check                       the policies of this host\n"
+                "  cofferdam check policies/ extra.yaml  a directory and a file, as one set\n"
+                "  cofferdam check --json policies/      for scripts and editors\n"
+                "\n"
+                "Exit status: 0 no errors (there may be warnings), 1 errors, 64 wrong usage.\n",
+};
+
+static int wrong_usage(const char *why)
+{
+    cli_error("check: %s\nsee cofferdam check --help", why);
+    return STATUS_USAGE;
+}
+
+/* The settings matter where they were named, and where they say which policies are meant. */
+static int load_settings(const struct cli_options *options, struct settings *settings, struct diags *diags)
+{
+    if (!options->config && (options->n_args || options->policies))
+        return 0;
+    return files_load_settings(options->config ? options->config : SETTINGS_FILE, !options->config, settings,
+                               diags);
+}
+
+static void load_policies(const struct cli_options *options, const struct settings *settings,
+                          struct policy_set *set, struct diags *diags)
+{
+    for (int i = 0; i < options->n_args; i++)
+        files_load_policies(options->args[i], set, diags);
+    if (!options->n_args)
+        files_load_policies(options->policies ?: settings->policies, set, diags);
+    policy_set_finish(set, diags);
+}
+
+static const char *plural(size_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+/* "3 files, 7 policies: no problems" */
+static void print_summary(const struct policy_set *set, const struct diags *diags)
+{
+    size_t n_other = diags->n - diags->n_errors;
+
+    printf("%zu file%s, %zu polic%s", set->n_files, plural(set->n_files), set->n_policies,
+           set->n_policies == 1 ? "y" : "ies");
+    if (set->n_expects)
+        printf(", %zu expectation document%s", set->n_expects, plural(set->n_expects));
+    if (!diags->n)
+        fputs(": no problems", stdout);
+    if (diags->n_errors)
+        printf(": %zu error%s", diags->n_errors, plural(diags->n_errors));
+    if (n_other)
+        printf("%s%zu warning%s", diags->n_errors ? ", " : ": ", n_other, plural(n_other));
+    putchar('\n');
+}
+
+static void print_json(const struct policy_set *set, const struct diags *diags)
+{
+    json_t *json =
+        json_pack("{s:b, s:I, s:I, s:o}", "ok", diags->n_errors == 0, "files", (json_int_t)set->n_files,
+                  "policies", (json_int_t)set->n_policies, "diagnostics", diags_to_json(diags));
+
+    cli_print_json(json);
+    json_decref(json);
+}
+
+int cli_check(int argc, char **argv)
+{
+    _cleanup_(policy_set_freep) struct policy_set *set = policy_set_new();
+    _cleanup_(settings_freep) struct settings *settings = settings_new();
+    _cleanup_diags_ struct diags diags = {0};
+    struct cli_options options;
+    int status;
+
+    if (!cli_options_parse(&verb, argc, argv, &options, &status))
+        return status;
+    for (int i = 0; i < options.n_args; i++)
+        if (!*options.args[i])
+            return wrong_usage("the path is empty");
+    if (options.policies && options.n_args)
+        return wrong_usage("either --policies or a PATH says which policies are meant");
+    /* With settings that cannot be read, which policies are meant is not known. */
+    if (load_settings(&options, settings, &diags) == 0 || options.n_args || options.policies)
+        load_policies(&options, settings, set, &diags);
+    if (options.json) {
+        print_json(set, &diags);
+    } else {
+        diags_print(&diags, stderr, cli_colour(stderr));
+        print_summary(set, &diags);
+    }
+    return diags.n_errors ? STATUS_ERROR : STATUS_OK;
+}

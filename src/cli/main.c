@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * cofferdam: the table of verbs, from which a verb is run and the help is printed.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "util/text.h"
+
+static const struct {
+    const char *name, *arguments, *summary;
+    int (*run)(int argc, char **argv);
+} verbs[] = {
+    {"check", "[PATH...]", "check policies for mistakes; needs no root, Docker or daemon", cli_check},
+    {"apply", "", "make the daemon load the policies now", cli_apply},
+    {"status", "", "show the daemon, the networks and every container", cli_status},
+    {"explain", "FROM TO [PORT/PROTO]", "say whether a connection is allowed, and why", cli_explain},
+    {"teardown", "", "remove every rule of Cofferdam from the kernel", cli_teardown},
+    {"help", "[COMMAND]", "print this, or the help of a command", cli_help},
+};
+
+static void print_usage(FILE *out)
+{
+    fputs("Usage: cofferdam [OPTION...] COMMAND [ARGUMENT...]\n"
+          "\n"
+          "Network isolation for the containers of a Docker host.\n"
+          "\n"
+          "Commands:\n",
+          out);
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
+        _cleanup_free_ char *synopsis = xasprintf("%s %s", verbs[i].name, verbs[i].arguments);
+        fprintf(out, "  %-29s %s\n", synopsis, verbs[i].summary);
+    }
+    fputs("\nOptions that every command takes, before it or after it:\n", out);
+    cli_options_print(NULL, out);
+    fputs("\n"
+          "`cofferdam COMMAND --help` has the command's own options, examples and exit statuses.\n"
+          "The daemon is cofferdamd(8); the language of policies is in cofferdam-policy(5).\n",
+          out);
+}
+
+static int unknown_verb(const char *word)
+{
+    const char *names[ARRAY_SIZE(verbs) + 1] = {};
+
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+        names[i] = verbs[i].name;
+    const char *meant = nearest_word(word, names);
+    if (meant)
+        cli_error("unknown command '%s'; did you mean '%s'?", word, meant);
+    else
+        cli_error("unknown command '%s'; `cofferdam --help` lists them", word);
+    return STATUS_USAGE;
+}
+
+static int run_verb(const char *name, int argc, char **argv)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return verbs[i].run(argc, argv);
+    return unknown_verb(name);
+}
+
+static const struct cli_verb help_verb = {
+    .name = "help",
+    .arguments = "[COMMAND]",
+    .max_args = 1,
+    .about = "Prints the list of commands, or the help of one.\n",
+    .examples = "Examples:\n"
+                "  cofferdam help explain\n"
+                "\n"
+                "Exit status: 0 printed, 64 wrong usage.\n",
+};
+
+int cli_help(int argc, char **argv)
+{
+    struct cli_options options;
+    int status;
+
+    if (!cli_options_parse(&help_verb, argc, argv, &options, &status))
+        return status;
+    if (options.n_args) {
+        char *help[] = {options.args[0], (char *)"--help", NULL};
+        return run_verb(help[0], 2, help);
+    }
+    print_usage(stdout);
+    return STATUS_OK;
+}
+
+/* The command's word goes first and takes the options that stood before it along. */
+static int run_command_line(int verb, int argc, char **argv)
+{
+    _cleanup_free_ char **words = xcalloc((size_t)argc + 1, sizeof(*words));
+    int n = 0;
+
+    words[n++] = argv[verb];
+    for (int i = 1; i < argc; i++)
+        if (i != verb)
+            words[n++] = argv[i];
+    return run_verb(words[0], n, words);
+}
+
+static int run(int argc, char **argv)
+{
+    bool help, version;
+
+    if (argc < 2) {
+        print_usage(stderr);
+        return STATUS_USAGE;
+    }
+    int verb = cli_find_verb(argc, argv, &help, &version);
+    if (verb >= 0 && version) {
+        puts("cofferdam " COFFERDAM_VERSION);
+        return STATUS_OK;
+    }
+    if (verb >= 0 && verb < argc)
+        return run_command_line(verb, argc, argv);
+    if (verb >= 0 && help) {
+        print_usage(stdout);
+        return STATUS_OK;
+    }
+    if (verb >= 0)
+        cli_error("a command is missing");
+    fputs("see cofferdam --help\n", stderr);
+    return STATUS_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    int status = run(argc, argv);
+
+    /* A full disk or a closed pipe must not look like success. */
+    if (fflush(stdout) != 0 || ferror(stdout)) {
+        cli_error("writing the output: %s", strerror(errno));
+        return STATUS_ERROR;
+    }
+    return status;
+}

@@ -1,0 +1,253 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The options that the verbs share, in one table, and the host's settings.
+ */
+#include <getopt.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "files/files.h"
+
+enum { OPT_CONFIG = 256, OPT_CONTROL, OPT_STATE, OPT_POLICIES, OPT_JSON, OPT_YES, OPT_HELP, OPT_VERSION };
+
+/*
+ * The only list of options: those before the command and those after it are parsed by it, and --help prints it.
+ * needs: the TAKES_ bits of the verbs that take the option; 0: all do.
+ */
+static const struct {
+    const char *name, *value; /* value: NULL where it takes none */
+    int id;
+    char letter; /* its short name, or 0; no letter takes a value */
+    unsigned needs;
+    const char *summary;
+} known[] = {
+    {"policies", "DIRECTORY", OPT_POLICIES, 0, TAKES_POLICIES,
+     "the policies, instead of those of the settings"},
+    {"control", "SOCKET", OPT_CONTROL, 0, TAKES_CONTROL,
+     "the daemon's socket, instead of that of the settings"},
+    {"state", "DIRECTORY", OPT_STATE, 0, TAKES_STATE, "the daemon's state, instead of that of the settings"},
+    {"yes", NULL, OPT_YES, 'y', TAKES_YES, "do not ask; needed where there is no terminal"},
+    {"config", "FILE", OPT_CONFIG, 0, 0, "the host's settings (default " SETTINGS_FILE ")"},
+    {"json", NULL, OPT_JSON, 0, 0, "print JSON instead of text"},
+    {"help", NULL, OPT_HELP, 'h', 0, "print the help of the command"},
+    {"version", NULL, OPT_VERSION, 0, 0, "print the version"},
+};
+
+static bool takes(const struct cli_verb *verb, size_t i)
+{
+    return (known[i].needs & ~(verb ? verb->takes : 0)) == 0;
+}
+
+void cli_options_print(const struct cli_verb *verb, FILE *out)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        char letter[] = {'-', known[i].letter, ',', '\0'};
+        _cleanup_free_ char *name =
+            xasprintf("--%s%s%s", known[i].name, known[i].value ? " " : "", known[i].value ?: "");
+
+        if (takes(verb, i))
+            fprintf(out, "  %-3s %-21s %s\n", known[i].letter ? letter : "", name, known[i].summary);
+    }
+}
+
+/* ---- parsing ------------------------------------------------------------------------------------------ */
+
+static void option_set(struct cli_options *options, int id)
+{
+    switch (id) {
+    case OPT_CONFIG:
+        options->config = optarg;
+        break;
+    case OPT_CONTROL:
+        options->control = optarg;
+        break;
+    case OPT_STATE:
+        options->state = optarg;
+        break;
+    case OPT_POLICIES:
+        options->policies = optarg;
+        break;
+    case OPT_JSON:
+        options->json = true;
+        break;
+    case OPT_YES:
+        options->yes = true;
+        break;
+    }
+}
+
+/* "config" for OPT_CONFIG; NULL for what is no option's number. */
+static const char *long_name(int id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (known[i].id == id)
+            return known[i].name;
+    return NULL;
+}
+
+struct parser {
+    struct option options[ARRAY_SIZE(known) + 1];
+    char letters[ARRAY_SIZE(known) + 3]; /* "+:" first */
+};
+
+/* Before the command it is not known who takes which option: then all are listed, and parsing ends at a word. */
+static void parser_init(struct parser *parser, const struct cli_verb *verb)
+{
+    size_t n = 0;
+    char *letters = stpcpy(parser->letters, verb ? ":" : "+:");
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
+        if (verb && !takes(verb, i))
+            continue;
+        parser->options[n++] = (struct option){
+            known[i].name, known[i].value ? required_argument : no_argument, NULL, known[i].id};
+        if (known[i].letter)
+            *letters++ = known[i].letter;
+    }
+    *letters = '\0';
+    parser->options[n] = (struct option){};
+    optind = 0; /* getopt may have been used before */
+    opterr = 0;
+}
+
+/* The next option's OPT_ number; -1 after the last one; '?' or ':' as getopt_long() does. */
+static int parser_next(const struct parser *parser, int argc, char **argv)
+{
+    int option = getopt_long(argc, argv, parser->letters, parser->options, NULL);
+
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (known[i].letter && option == known[i].letter)
+            return known[i].id;
+    return option;
+}
+
+/* Says what getopt_long() did not like; result is what it returned. verb may be "". */
+static void bad_option(const char *verb, int result, char **argv)
+{
+    /* optopt is the number of an option used in a wrong way, the letter of an unknown one, or 0 */
+    const char *name = long_name(optopt), *gap = *verb ? ": " : "";
+    _cleanup_free_ char *option = name          ? xasprintf("--%s", name)
+                                  : optopt != 0 ? xasprintf("-%c", optopt)
+                                                : xstrdup(argv[optind - 1]);
+
+    if (result == ':')
+        cli_error("%s%s'%s' needs a value", verb, gap, option);
+    else if (name)
+        cli_error("%s%s'%s' takes no value", verb, gap, option);
+    else
+        cli_error("%s%sunknown option '%s'", verb, gap, option);
+}
+
+int cli_find_verb(int argc, char **argv, bool *ret_help, bool *ret_version)
+{
+    struct parser parser;
+    int option;
+
+    *ret_help = *ret_version = false;
+    parser_init(&parser, NULL);
+    while ((option = parser_next(&parser, argc, argv)) != -1) {
+        if (option == '?' || option == ':') {
+            bad_option("", option, argv);
+            return -1;
+        }
+        *ret_help = *ret_help || option == OPT_HELP;
+        *ret_version = *ret_version || option == OPT_VERSION;
+    }
+    return optind;
+}
+
+/* Says that the verb is used in a wrong way, after what is wrong. */
+static bool wrong_usage(const struct cli_verb *verb, int *ret_exit)
+{
+    fprintf(stderr, "see cofferdam %s --help\n", verb->name);
+    *ret_exit = STATUS_USAGE;
+    return false;
+}
+
+static void print_help(const struct cli_verb *verb)
+{
+    printf("Usage: cofferdam %s [OPTION...]%s%s\n\n%s\nOptions:\n", verb->name, *verb->arguments ? " " : "",
+           verb->arguments, verb->about);
+    cli_options_print(verb, stdout);
+    printf("\n%s", verb->examples);
+}
+
+/* Returns 0 when all options were read, -1 when wrong usage was reported, or OPT_HELP or OPT_VERSION. */
+static int parse_options(const struct cli_verb *verb, int argc, char **argv, struct cli_options *options)
+{
+    struct parser parser;
+    int option;
+
+    parser_init(&parser, verb);
+    while ((option = parser_next(&parser, argc, argv)) != -1) {
+        if (option == OPT_HELP || option == OPT_VERSION)
+            return option;
+        if (option == '?' || option == ':') {
+            bad_option(verb->name, option, argv);
+            return -1;
+        }
+        if (optarg && !*optarg) {
+            cli_error("%s: the value of '--%s' is empty", verb->name, long_name(option));
+            return -1;
+        }
+        option_set(options, option);
+    }
+    return 0;
+}
+
+static bool check_arguments(const struct cli_verb *verb, const struct cli_options *options)
+{
+    if (options->n_args < verb->min_args)
+        cli_error("%s: something is missing: %s", verb->name, verb->arguments);
+    else if (options->n_args > verb->max_args)
+        cli_error("%s: '%s' is one word too many", verb->name, options->args[verb->max_args]);
+    return options->n_args >= verb->min_args && options->n_args <= verb->max_args;
+}
+
+bool cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struct cli_options *ret,
+                       int *ret_exit)
+{
+    struct cli_options options = {};
+    int r = parse_options(verb, argc, argv, &options);
+
+    if (r > 0) {
+        if (r == OPT_HELP)
+            print_help(verb);
+        else
+            puts("cofferdam " COFFERDAM_VERSION);
+        *ret_exit = STATUS_OK;
+        return false;
+    }
+    options.n_args = argc - optind;
+    options.args = argv + optind;
+    if (r < 0 || !check_arguments(verb, &options))
+        return wrong_usage(verb, ret_exit);
+    *ret = options;
+    return true;
+}
+
+/* ---- the host's settings ------------------------------------------------------------------------------ */
+
+static void override(char **setting, const char *value)
+{
+    if (!value)
+        return;
+    free(*setting);
+    *setting = xstrdup(value);
+}
+
+int cli_settings(const struct cli_options *options, struct settings **ret)
+{
+    _cleanup_(settings_freep) struct settings *settings = settings_new();
+    _cleanup_diags_ struct diags diags = {};
+
+    int r = files_load_settings(options->config ?: SETTINGS_FILE, !options->config, settings, &diags);
+    diags_print(&diags, stderr, cli_colour(stderr));
+    if (r < 0)
+        return r;
+
+    override(&settings->control, options->control);
+    override(&settings->state, options->state);
+    *ret = STEAL(settings);
+    return 0;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "cli/cli.h"
+
+static const struct cli_verb verb = {
+    .name = "status",
+    .arguments = "",
+    .takes = TAKES_CONTROL,
+    .about =
+        "Shows the daemon and the Docker Engine, each network and whether it is managed, each container with\n"
+        "its policies and addresses and whether it is enforced or why not, and last the problems.\n",
+    .examples =
+        "Examples:\n"
+        "  cofferdam status\n"
+        "  cofferdam status --json | jq -r '.containers[] | select(.enforced | not) | .name'\n"
+        "\n"
+        "Exit status: 0 all running containers are enforced, 3 some are not or it is not known which run, 1 error,\n"
+        "64 wrong usage.\n",
+};
+
+static void print(const json_t *result, int exit_status)
+{
+    status_print(result, exit_status, stdout, cli_colour(stdout));
+}
+
+int cli_status(int argc, char **argv)
+{
+    return cli_ask(&verb, argc, argv, NULL, print);
+}

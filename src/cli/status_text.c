@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The document of the verb "status" as a person wants it: daemon and Engine, networks, containers, problems
+ * last.
+ */
+#include <string.h>
+
+#include "cli/cli.h"
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+static bool is_true(const json_t *object, const char *key)
+{
+    return json_is_true(json_object_get(object, key));
+}
+
+static void print_head(FILE *out, bool colour, const char *title)
+{
+    fputc('\n', out);
+    cli_print_styled(out, colour, STYLE_HEAD, title);
+    fputc('\n', out);
+}
+
+static void print_line(FILE *out, bool colour, enum cli_style style, char *text /* freed */)
+{
+    cli_print_styled(out, colour, style, text);
+    fputc('\n', out);
+    free(text);
+}
+
+static void print_daemon(const json_t *daemon, FILE *out, bool colour)
+{
+    const char *error = text_of(daemon, "last_load_error"), *mode = text_of(daemon, "default_mode");
+    const char *loaded = text_of(daemon, "policies_loaded");
+    long long n_policies = json_integer_value(json_object_get(daemon, "policies"));
+
+    print_line(out, false, STYLE_NONE,
+               xasprintf("cofferdamd %s, pid %lld, since %s", text_of(daemon, "version") ?: "?",
+                         (long long)json_integer_value(json_object_get(daemon, "pid")),
+                         text_of(daemon, "started") ?: "?"));
+    print_line(out, false, STYLE_NONE,
+               xasprintf("%lld polic%s from %s%s%s", n_policies, n_policies == 1 ? "y" : "ies",
+                         text_of(daemon, "policies_dir") ?: "?", loaded ? ", loaded " : "", loaded ?: ""));
+    if (mode && strcmp(mode, "audit") == 0)
+        print_line(out, colour, STYLE_WARN,
+                   xstrdup("default_mode is audit: containers that no policy selects are not restricted"));
+    if (error) {
+        print_line(out, colour, STYLE_BAD,
+                   xstrdup("The last load failed; the policies before it are in force:"));
+        print_line(out, false, STYLE_NONE, xstrdup(error));
+    }
+}
+
+static void print_engine(const json_t *engine, FILE *out, bool colour)
+{
+    const char *socket = text_of(engine, "socket") ?: "?", *error = text_of(engine, "error");
+
+    if (is_true(engine, "connected"))
+        print_line(out, false, STYLE_NONE,
+                   xasprintf("Docker Engine %s (API %s) at %s", text_of(engine, "version") ?: "?",
+                             text_of(engine, "api") ?: "?", socket));
+    else
+        print_line(
+            out, colour, STYLE_BAD,
+            xasprintf("No connection to the Docker Engine at %s%s%s; the rules in the kernel stay in force",
+                      socket, error ? ": " : "", error ?: ""));
+}
+
+/* "enforced", or "not managed: why", "not enforced: why". */
+static void add_state(struct cli_table *table, const json_t *object, bool managed)
+{
+    const char *reason = text_of(object, "reason");
+    const char *state = managed ? "not enforced" : "not managed";
+
+    if (is_true(object, "enforced")) {
+        cli_table_add(table, STYLE_GOOD, "enforced");
+        return;
+    }
+    _cleanup_free_ char *text = xasprintf("%s%s%s", state, reason ? ": " : "", reason ?: "");
+    cli_table_add(table, managed ? STYLE_BAD : STYLE_DIM, text);
+}
+
+/* Docker's own networks that are none: a container on them shows it in its own line. */
+static bool is_no_network(const json_t *network)
+{
+    const char *name = text_of(network, "name");
+
+    return !text_of(network, "bridge") && name && (strcmp(name, "host") == 0 || strcmp(name, "none") == 0);
+}
+
+static void print_networks(const json_t *networks, const char *none, FILE *out, bool colour)
+{
+    _cleanup_(cli_table_freep) struct cli_table *table = cli_table_new(3);
+    size_t i;
+    json_t *network;
+
+    print_head(out, colour, "Networks");
+    if (json_array_size(networks) == 0)
+        fprintf(out, "  %s\n", none);
+    json_array_foreach (networks, i, network) {
+        if (is_no_network(network))
+            continue;
+        cli_table_add(table, STYLE_NONE, text_of(network, "name"));
+        cli_table_add(table, STYLE_DIM, text_of(network, "bridge") ?: "-");
+        add_state(table, network, is_true(network, "managed"));
+    }
+    cli_table_print(table, out, colour);
+}
+
+/* "shop-web, trial (audit)"; "-" when no policy selects it. */
+static char *policies_text(const json_t *policies)
+{
+    char *text = NULL;
+    size_t len, i;
+    json_t *policy;
+    FILE *list = open_memstream(&text, &len);
+
+    if (!list)
+        return xstrdup("");
+    json_array_foreach (policies, i, policy) {
+        const char *mode = text_of(policy, "mode");
+        fprintf(list, "%s%s%s", i ? ", " : "", text_of(policy, "name") ?: "?",
+                mode && strcmp(mode, "audit") == 0 ? " (audit)" : "");
+    }
+    if (json_array_size(policies) == 0)
+        fputc('-', list);
+    fclose(list);
+    return text;
+}
+
+static char *addresses_text(const json_t *endpoint)
+{
+    const char *ipv4 = text_of(endpoint, "ipv4"), *ipv6 = text_of(endpoint, "ipv6");
+    const char *reason = text_of(endpoint, "reason");
+
+    if (!ipv4 && !ipv6)
+        return xstrdup(reason ?: "-");
+    return xasprintf("%s%s%s%s%s", ipv4 ?: "", ipv4 && ipv6 ? " " : "", ipv6 ?: "", reason ? ": " : "",
+                     reason ?: "");
+}
+
+static void add_endpoint(struct cli_table *table, const json_t *endpoint)
+{
+    _cleanup_free_ char *addresses = endpoint ? addresses_text(endpoint) : NULL;
+
+    cli_table_add(table, STYLE_NONE, endpoint ? text_of(endpoint, "network") : "-");
+    cli_table_add(table, STYLE_DIM, addresses ?: "-");
+}
+
+static void add_container(struct cli_table *table, const json_t *container)
+{
+    const json_t *endpoints = json_object_get(container, "endpoints");
+    _cleanup_free_ char *policies = policies_text(json_object_get(container, "policies"));
+    bool none = strcmp(policies, "-") == 0;
+
+    cli_table_add(table, STYLE_HEAD, text_of(container, "name"));
+    cli_table_add(table, none ? STYLE_WARN : STYLE_NONE, policies);
+    add_endpoint(table, json_array_get(endpoints, 0));
+    if (is_true(container, "running"))
+        add_state(table, container, true);
+    else
+        cli_table_add(table, STYLE_DIM, "stopped");
+    for (size_t i = 1; i < json_array_size(endpoints); i++) {
+        cli_table_add(table, STYLE_NONE, NULL);
+        cli_table_add(table, STYLE_NONE, NULL);
+        add_endpoint(table, json_array_get(endpoints, i));
+        cli_table_add(table, STYLE_NONE, NULL);
+    }
+}
+
+static void print_containers(const json_t *containers, const char *none, FILE *out, bool colour)
+{
+    _cleanup_(cli_table_freep) struct cli_table *table = cli_table_new(5);
+    static const char *const heads[] = {"NAME", "POLICIES", "NETWORK", "ADDRESSES", "STATE"};
+    size_t i;
+    json_t *container;
+
+    print_head(out, colour, "Containers");
+    if (json_array_size(containers) == 0) {
+        fprintf(out, "  %s\n", none);
+        return;
+    }
+    for (size_t h = 0; h < ARRAY_SIZE(heads); h++)
+        cli_table_add(table, STYLE_DIM, heads[h]);
+    json_array_foreach (containers, i, container)
+        add_container(table, container);
+    cli_table_print(table, out, colour);
+}
+
+/* Labels of a container that do not count because they only repeat its image's. */
+static char *ignored_text(const json_t *container)
+{
+    const json_t *labels = json_object_get(container, "ignored_labels");
+    char *text = NULL;
+    size_t len, i;
+    json_t *label;
+
+    if (json_array_size(labels) == 0)
+        return NULL;
+    FILE *list = open_memstream(&text, &len);
+    if (!list)
+        return NULL;
+    fprintf(list,
+            "%s: labels that only repeat the image's do not count: ", text_of(container, "name") ?: "?");
+    json_array_foreach (labels, i, label)
+        fprintf(list, "%s%s", i ? ", " : "", json_string_value(label) ?: "?");
+    fclose(list);
+    return text;
+}
+
+static void print_problems(const json_t *result, FILE *out, bool colour)
+{
+    const json_t *problems = json_object_get(result, "problems"),
+                 *containers = json_object_get(result, "containers");
+    bool headed = false;
+    size_t i;
+    json_t *item;
+
+    json_array_foreach (problems, i, item) {
+        if (!headed)
+            print_head(out, colour, "Problems");
+        headed = true;
+        print_line(out, colour, STYLE_WARN, xasprintf("  %s", json_string_value(item) ?: "?"));
+    }
+    headed = false;
+    json_array_foreach (containers, i, item) {
+        char *ignored = ignored_text(item);
+        if (!ignored)
+            continue;
+        if (!headed)
+            print_head(out, colour, "Notes");
+        headed = true;
+        print_line(out, false, STYLE_NONE, xasprintf("  %s", ignored));
+        free(ignored);
+    }
+}
+
+void status_print(const json_t *result, int exit_status, FILE *out, bool colour)
+{
+    const json_t *engine = json_object_get(result, "engine");
+    /* Without an answer of the Engine, or as long as not all of it is known, an empty list says nothing. */
+    bool complete = exit_status == STATUS_OK && is_true(engine, "connected");
+    const char *none = complete ? "none" : "none known";
+
+    print_daemon(json_object_get(result, "daemon"), out, colour);
+    print_engine(engine, out, colour);
+    if (exit_status != STATUS_OK)
+        print_line(out, colour, STYLE_BAD,
+                   xstrdup("Not everything is enforced: see the states and problems below"));
+    print_networks(json_object_get(result, "networks"), none, out, colour);
+    print_containers(json_object_get(result, "containers"), none, out, colour);
+    print_problems(result, out, colour);
+}

@@ -1,0 +1,232 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * `cofferdam teardown`: through the daemon when it answers, else by itself: our tables go, and the bridges
+ * get back the settings that the daemon's state file remembers.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "control/client.h"
+#include "daemon/state.h"
+#include "files/files.h"
+#include "link/link.h"
+#include "nft/socket.h"
+#include "util/fd.h"
+
+static const struct cli_verb verb = {
+    .name = "teardown",
+    .arguments = "",
+    .takes = TAKES_CONTROL | TAKES_STATE | TAKES_YES,
+    .about =
+        "Removes every rule of Cofferdam from the kernel, after asking. Containers then have the network that\n"
+        "Docker gives them. A daemon that runs does it and ends; without one the command does it by itself.\n"
+        "Docker's own rules are not touched. To have the rules back: systemctl start cofferdamd.\n",
+    .examples =
+        "Examples:\n"
+        "  cofferdam teardown\n"
+        "  cofferdam teardown --yes && systemctl disable cofferdamd    in a script that removes Cofferdam\n"
+        "\n"
+        "Exit status: 0 nothing of it is left, 1 error or not confirmed, 64 wrong usage.\n",
+};
+
+/* ---- asking ------------------------------------------------------------------------------------------- */
+
+static bool confirmed(void)
+{
+    char line[16] = "";
+
+    if (!isatty(STDIN_FILENO)) {
+        cli_error("teardown: there is no terminal to ask on; say --yes if you mean it");
+        return false;
+    }
+    fputs(
+        "Remove every rule of Cofferdam from the kernel? Containers will then have the network that Docker\n"
+        "gives them. Type yes to go on: ",
+        stderr);
+    fflush(stderr);
+    if (fgets(line, sizeof(line), stdin) && strcmp(line, "yes\n") == 0)
+        return true;
+    cli_error("teardown: nothing was done");
+    return false;
+}
+
+/* ---- without the daemon ------------------------------------------------------------------------------- */
+
+/* A daemon holds this lock as long as it lives: then it must not be worked against, even if it does not
+ * answer. */
+static int lock_state(const char *directory, int *ret_fd)
+{
+    _cleanup_free_ char *path = xasprintf("%s/" STATE_LOCK, directory);
+    int fd = open(path, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+
+    if (fd < 0 && errno == ENOENT) /* there never was a daemon, or its state is elsewhere */
+        return 0;
+    if (fd < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0) {
+        int error = errno;
+        if (fd >= 0)
+            close(fd);
+        if (fd >= 0 && error == EWOULDBLOCK)
+            cli_error("teardown: a daemon runs but does not answer at its control socket\n"
+                      "  stop it first: systemctl stop cofferdamd");
+        else
+            cli_error("teardown: %s: %s", path, strerror(error));
+        return -error;
+    }
+    *ret_fd = fd;
+    return 0;
+}
+
+static int remove_tables(bool *ret_found)
+{
+    _cleanup_(nft_socket_closep) struct nft_socket *socket = NULL;
+    _cleanup_diags_ struct diags diags = {};
+    _cleanup_delta_ struct delta delta = {};
+    bool inet = false, bridge = false;
+
+    int r = nft_socket_open(&socket);
+    if (r == 0)
+        r = nft_table_exists(socket, TABLE_INET, &inet);
+    if (r == 0)
+        r = nft_table_exists(socket, TABLE_BRIDGE, &bridge);
+    if (r == 0 && (inet || bridge)) {
+        delta_teardown(&delta);
+        r = nft_apply(socket, &delta, &diags);
+    }
+    diags_print(&diags, stderr, cli_colour(stderr));
+    if (r < 0)
+        cli_error("teardown: the rules could not be removed: %s%s", strerror(-r),
+                  r == -EPERM ? "\n  only root may: try sudo" : "");
+    *ret_found = inet || bridge;
+    return r;
+}
+
+struct links {
+    struct link *v;
+    size_t n;
+};
+
+static void on_link(const struct link *link, bool gone, void *userdata)
+{
+    struct links *bridges = userdata;
+
+    if (!gone && link->is_bridge)
+        *ARRAY_ADD(bridges->v, bridges->n) = *link;
+}
+
+static void on_reset(void *userdata)
+{
+    struct links *bridges = userdata;
+    bridges->n = 0;
+}
+
+/* A bridge that is gone needs nothing. */
+static int restore_bridge(struct link_monitor *monitor, const struct links *bridges,
+                          const struct state_bridge *bridge)
+{
+    for (size_t i = 0; bridge->changed && i < bridges->n; i++) {
+        if (strcmp(bridges->v[i].name, bridge->name) != 0)
+            continue;
+        int r = link_set_nf_call(monitor, bridges->v[i].index, bridge->nf_call_iptables,
+                                 bridge->nf_call_ip6tables);
+        if (r < 0 && r != -ENODEV) {
+            cli_error("teardown: bridge %s keeps nf_call_iptables: %s", bridge->name, strerror(-r));
+            return r;
+        }
+    }
+    return 0;
+}
+
+static int restore_all(const struct state *state)
+{
+    struct link_monitor *monitor = NULL;
+    struct links bridges = {};
+    int r = link_monitor_open(NULL, on_link, on_reset, &bridges, &monitor);
+
+    if (r < 0)
+        cli_error("teardown: the bridges cannot be listed: %s", strerror(-r));
+    for (size_t i = 0; r == 0 && i < state->n_bridges; i++)
+        r = restore_bridge(monitor, &bridges, &state->bridges[i]);
+    if (monitor)
+        link_monitor_close(monitor);
+    free(bridges.v);
+    return r;
+}
+
+/* Removes the state file when all that it remembers was done. */
+static int restore_bridges(const char *directory)
+{
+    _cleanup_free_ char *path = xasprintf("%s/" STATE_FILE, directory), *text = NULL;
+    struct state state = {};
+    int r = files_read(path, STATE_MAX, &text, NULL);
+
+    if (r == -ENOENT)
+        return 0;
+    if (r == 0)
+        r = state_parse(text, &state);
+    if (r < 0)
+        cli_error("teardown: %s cannot be used (%s); the bridges' nf_call_iptables settings stay as they are",
+                  path, r == -EBADMSG ? "it makes no sense" : strerror(-r));
+    else
+        r = restore_all(&state);
+    if (r == 0)
+        unlink(path);
+    state_clear(&state);
+    return r;
+}
+
+static int report(bool json, const char *text)
+{
+    if (json) {
+        json_t *result = json_pack("{s:s}", "text", text);
+        cli_print_json(result);
+        json_decref(result);
+    } else {
+        puts(text);
+    }
+    return STATUS_OK;
+}
+
+static int teardown_directly(const struct settings *settings, bool json)
+{
+    _cleanup_close_ int lock = -1;
+    bool found;
+
+    if (lock_state(settings->state, &lock) < 0 || remove_tables(&found) < 0 ||
+        restore_bridges(settings->state) < 0)
+        return STATUS_ERROR;
+    return report(json,
+                  found ? "the rules are removed; containers are no longer isolated (no daemon was running)"
+                        : "nothing of Cofferdam is in the kernel, and no daemon is running");
+}
+
+/* ---- through the daemon ------------------------------------------------------------------------------- */
+
+int cli_teardown(int argc, char **argv)
+{
+    _cleanup_(settings_freep) struct settings *settings = NULL;
+    struct cli_options options;
+    json_t *answer = NULL;
+    int status;
+
+    if (!cli_options_parse(&verb, argc, argv, &options, &status))
+        return status;
+    if (cli_settings(&options, &settings) < 0 || (!options.yes && !confirmed()))
+        return STATUS_ERROR;
+
+    json_t *request = control_request("teardown");
+    int r = control_call(settings->control, request, CLI_TIMEOUT_MS, &answer);
+    json_decref(request);
+    if (cli_no_daemon(settings->control, r))
+        return teardown_directly(settings, options.json);
+    if (r < 0) {
+        cli_complain(settings->control, r);
+        return STATUS_ERROR;
+    }
+    status = cli_print_answer(answer, options.json, NULL);
+    json_decref(answer);
+    return status;
+}

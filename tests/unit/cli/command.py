@@ -1,0 +1,359 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The command `cofferdam` as its users see it, against a daemon of this test's own: command.py PROGRAM."""
+
+import json
+import os
+import pty
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import unittest
+
+PROGRAM = sys.argv.pop(1)
+
+
+class Daemon:
+    """Answers each request on a unix socket with what the test prepared, and keeps the request."""
+
+    def __init__(self, path, answer):
+        self.requests = []
+        self.answer = answer
+        self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.listener.bind(path)
+        self.listener.listen()
+        self.thread = threading.Thread(target=self.serve, daemon=True)
+        self.thread.start()
+
+    def serve(self):
+        while True:
+            try:
+                client, _ = self.listener.accept()
+            except OSError:
+                return
+            with client:
+                line = b""
+                while not line.endswith(b"\n"):
+                    piece = client.recv(4096)
+                    if not piece:
+                        break
+                    line += piece
+                self.requests.append(json.loads(line))
+                answer = self.answer
+                client.sendall(answer if isinstance(answer, bytes) else json.dumps(answer).encode() + b"\n")
+
+    def close(self):
+        self.listener.shutdown(socket.SHUT_RDWR)
+        self.listener.close()
+        self.thread.join()
+
+
+def run(*args, stdin=subprocess.DEVNULL, env=None):
+    done = subprocess.run([PROGRAM, *args], stdin=stdin, capture_output=True, text=True, timeout=30,
+                          env={**os.environ, **(env or {})}, check=False)
+    return done.returncode, done.stdout, done.stderr
+
+
+class Usage(unittest.TestCase):
+    def test_nothing_given(self):
+        code, out, err = run()
+        self.assertEqual((code, out), (64, ""))
+        self.assertIn("Usage: cofferdam", err)
+
+    def test_help_lists_the_commands_that_exist(self):
+        code, out, _ = run("--help")
+        self.assertEqual(code, 0)
+        listed = [line.split()[0] for line in out.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
+        self.assertEqual(listed, ["check", "apply", "status", "explain", "teardown", "help"])
+        self.assertEqual(run("help")[1], out)
+
+    def test_every_command_has_help_with_examples_and_exit_statuses(self):
+        for verb in ("check", "apply", "status", "explain", "teardown", "help"):
+            code, out, err = run(verb, "--help")
+            self.assertEqual((code, err), (0, ""), verb)
+            self.assertTrue(out.startswith(f"Usage: cofferdam {verb}"), out)
+            self.assertIn("Example", out)
+            self.assertIn("Exit status", out)
+            self.assertEqual(run("help", verb), (0, out, ""))
+            self.assertEqual(run("--help", verb), (0, out, ""))
+
+    def test_help_takes_one_command(self):
+        self.assertEqual(run("help", "explain", "extra"),
+                         (64, "", "cofferdam: help: 'extra' is one word too many\nsee cofferdam help --help\n"))
+        self.assertEqual(run("help", "frob")[0], 64)
+
+    def test_each_command_takes_the_options_that_its_help_names(self):
+        for verb in ("check", "apply", "status", "explain", "teardown"):
+            section = run(verb, "--help")[1].split("Options:\n")[1].split("\n\n")[0]
+            named = {word for word in section.replace(",", " ").split() if word.startswith("--")}
+            self.assertLessEqual({"--config", "--json", "--help", "--version"}, named)
+            for option in ("--control", "--state", "--policies", "--yes", "--docker"):
+                complaint = f"unknown option '{option}'"
+                # the empty word makes every command line wrong, so that nothing is done
+                _, _, err = run(verb, option, "", "", "", "", "")
+                self.assertEqual(complaint not in err, option in named, (verb, option, err))
+
+    def test_wrong_options_before_the_command(self):
+        for args, message in (
+            (("--bogus",), "unknown option '--bogus'"),
+            (("--bogus", "status"), "unknown option '--bogus'"),
+            (("--bogus=1", "status"), "unknown option '--bogus=1'"),
+            (("-x", "status"), "unknown option '-x'"),
+            (("--json", "-hx"), "unknown option '-x'"),
+            (("--config",), "'--config' needs a value"),
+            (("--control",), "'--control' needs a value"),
+            (("--json=1", "status"), "'--json' takes no value"),
+            (("--json",), "a command is missing"),
+            (("--config", "status"), "a command is missing"),
+        ):
+            self.assertEqual(run(*args), (64, "", f"cofferdam: {message}\nsee cofferdam --help\n"), args)
+
+    def test_every_option_with_a_value_may_stand_before_the_command(self):
+        with tempfile.TemporaryDirectory() as folder:
+            with open(os.path.join(folder, "a.yaml"), "w", encoding="utf-8") as file:
+                file.write("policy: a\nselect: {all: true}\n")
+            for args in (("--policies", folder), (f"--policies={folder}",), ("--pol", folder)):
+                self.assertEqual(run(*args, "check"), (0, "1 file, 1 policy: no problems\n", ""), args)
+        code, _, err = run("--state", "/x", "--control", "/x", "--yes", "teardown", "status")
+        self.assertEqual((code, err.splitlines()[0]), (64, "cofferdam: teardown: 'status' is one word too many"))
+
+    def test_version(self):
+        code, out, _ = run("--version")
+        self.assertEqual(code, 0)
+        self.assertRegex(out, r"^cofferdam \d+\.\d+\.\d+\n$")
+        self.assertEqual(run("status", "--version"), (0, out, ""))
+
+    def test_unknown_command(self):
+        self.assertEqual(run("statsu"), (64, "", "cofferdam: unknown command 'statsu'; did you mean 'status'?\n"))
+        self.assertEqual(run("explian", "a", "b")[2], "cofferdam: unknown command 'explian'; did you mean 'explain'?\n")
+        self.assertEqual(run("frobnicate"),
+                         (64, "", "cofferdam: unknown command 'frobnicate'; `cofferdam --help` lists them\n"))
+
+    def test_unknown_command_is_escaped(self):
+        self.assertEqual(run("\033[31mx")[2], "cofferdam: unknown command '\\x1b[31mx'; `cofferdam --help` lists them\n")
+
+    def test_wrong_usage(self):
+        for args, message in (
+            (("status", "--frob"), "status: unknown option '--frob'"),
+            (("status", "--policies", "x"), "status: unknown option '--policies'"),
+            (("--policies", "x", "status"), "status: unknown option '--policies'"),
+            (("status", "-y"), "status: unknown option '-y'"),
+            (("status", "--json=yes"), "status: '--json' takes no value"),
+            (("apply", "--control"), "apply: '--control' needs a value"),
+            (("apply", "--control", ""), "apply: the value of '--control' is empty"),
+            (("status", "x"), "status: 'x' is one word too many"),
+            (("explain", "web"), "explain: something is missing: FROM TO [PORT/PROTO]"),
+            (("explain", "a", "b", "80/tcp", "d"), "explain: 'd' is one word too many"),
+            (("check", ""), "check: the path is empty"),
+            (("check", "--policies", ""), "check: the value of '--policies' is empty"),
+            (("check", "--policies", "/x", "/y"), "check: either --policies or a PATH says which policies are meant"),
+        ):
+            code, out, err = run(*args)
+            self.assertEqual((code, out), (64, ""), args)
+            verb = message.split(":")[0]
+            self.assertEqual(err.splitlines(), [f"cofferdam: {message}", f"see cofferdam {verb} --help"])
+
+    def test_wrong_port_is_found_without_a_daemon(self):
+        code, _, err = run("explain", "web", "db", "5432")
+        self.assertEqual(code, 64)
+        self.assertIn("'5432' is no port", err)
+        self.assertIn("write it as 5432/tcp", err)
+
+    def test_settings_that_were_named_must_be_there(self):
+        code, out, err = run("status", "--config", "/nonexistent/cofferdam.yaml")
+        self.assertEqual((code, out), (1, ""))
+        self.assertRegex(err, r"^/nonexistent/cofferdam.yaml: error.*No such file or directory\n$")
+
+    def test_a_mistake_in_the_settings_is_shown_with_its_place(self):
+        with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
+            file.write("contol: /x\n")
+            file.flush()
+            code, _, err = run("status", "--config", file.name)
+        self.assertEqual(code, 1)
+        self.assertIn(f"{file.name}:1:1: error", err)
+        self.assertIn("control", err)
+
+
+class WithDaemon(unittest.TestCase):
+    def setUp(self):
+        # pylint: disable=consider-using-with
+        self.folder = tempfile.TemporaryDirectory(prefix="cofferdam-cli-")
+        self.socket = os.path.join(self.folder.name, "control.sock")
+        self.config = os.path.join(self.folder.name, "cofferdam.yaml")
+        self.daemon = None
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(f"control: {self.socket}\nstate: {self.folder.name}/state\n")
+
+    def tearDown(self):
+        if self.daemon:
+            self.daemon.close()
+        self.folder.cleanup()
+
+    def answers(self, answer):
+        self.daemon = Daemon(self.socket, answer)
+
+    def ok(self, result, status=0):
+        self.answers({"ok": True, "exit": status, "result": result})
+
+    def test_no_daemon(self):
+        code, out, err = run("status", "--control", self.socket)
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn(f"nothing answers at {self.socket} (No such file or directory)", err)
+        self.assertIn("systemctl start cofferdamd", err)
+
+    def test_daemon_that_is_gone(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+            listener.bind(self.socket)
+        code, out, err = run("status", "--control", self.socket)
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn(f"nobody listens at {self.socket}: the daemon that made it is gone\n", err)
+        self.assertIn("systemctl start cofferdamd", err)
+
+    def test_path_that_is_no_socket(self):
+        for path in (self.config, self.folder.name):
+            for verb in (("status",), ("teardown", "--yes")):
+                code, out, err = run(*verb, "--control", path, "--config", self.config)
+                self.assertEqual((code, out), (1, ""))
+                self.assertEqual(err, f"cofferdam: {path} is no socket\n"
+                                      "  say where the daemon listens with --control SOCKET or --config FILE\n")
+
+    def test_socket_of_another_kind(self):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as other:
+            other.bind(self.socket)
+            code, out, err = run("status", "--control", self.socket)
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn(f"{self.socket} is another program's socket\n", err)
+
+    def test_status_that_is_not_fine_does_not_read_as_if_it_were(self):
+        document = {"daemon": {"policies": 1, "policies_dir": "/p"}, "engine": {"connected": True},
+                    "networks": [], "containers": [], "problems": ["it is not known which containers run"]}
+        self.ok(document, 3)
+        code, out, err = run("status", "--config", self.config)
+        self.assertEqual((code, err), (3, ""))
+        self.assertIn("\n1 policy from /p\n", out)
+        self.assertIn("\nNot everything is enforced: see the states and problems below\n", out)
+        self.assertIn("\nContainers\n  none known\n\nProblems\n  it is not known which containers run\n", out)
+
+    def test_settings_name_the_socket(self):
+        self.ok({"policies": 2, "changes": 5, "text": "applied 2 policies; 5 changes in the kernel"})
+        self.assertEqual(run("apply", "--config", self.config),
+                         (0, "applied 2 policies; 5 changes in the kernel\n", ""))
+        self.assertEqual(self.daemon.requests, [{"verb": "apply"}])
+
+    def test_options_may_stand_before_the_command(self):
+        self.ok({"policies": 1, "changes": 0, "text": "x"})
+        code, out, _ = run("--json", "--control", self.socket, "apply")
+        self.assertEqual((code, json.loads(out)),
+                         (0, {"format_version": "1.0", "policies": 1, "changes": 0, "text": "x"}))
+
+    def test_every_document_carries_format_version(self):
+        for result, expected in (({"text": "x"}, "1.0"), ({"text": "x", "format_version": "1.7"}, "1.7")):
+            self.ok(result)
+            for args in (("apply",), ("teardown", "--yes"), ("status",), ("explain", "a", "b")):
+                with self.subTest(args):
+                    _, out, _ = run(*args, "--json", "--config", self.config)
+                    self.assertEqual(json.loads(out), {"text": "x", "format_version": expected})
+            self.daemon.close()
+            os.unlink(self.socket)
+        self.answers({"ok": False, "exit": 1, "error": "no"})
+        code, out, err = run("apply", "--json", "--config", self.config)
+        self.assertEqual((code, json.loads(out), err),
+                         (1, {"format_version": "1.0", "ok": False, "exit": 1, "error": "no"}, ""))
+
+    def test_apply_refused(self):
+        self.answers({"ok": False, "exit": 1,
+                      "error": "the policies were not loaded; those in force stay in force",
+                      "diagnostics": []})
+        self.assertEqual(run("apply", "--config", self.config),
+                         (1, "", "cofferdam: the policies were not loaded; those in force stay in force\n"))
+
+    def test_a_refusal_is_never_a_success(self):
+        self.answers({"ok": False, "exit": 0, "error": "no"})
+        for verb in ("apply", "status"):
+            self.assertEqual(run(verb, "--config", self.config)[0], 1)
+
+    def test_garbage(self):
+        for garbage in (b"", b"hello\n", b"[]\n", b'{"exit":0}\n', b'{"ok":true,"exit":0'):
+            with self.subTest(garbage):
+                self.answers(garbage)
+                code, out, err = run("status", "--config", self.config)
+                self.assertEqual((code, out), (1, ""))
+                self.assertIn("is no answer", err)
+                self.daemon.close()
+                self.daemon = None
+                os.unlink(self.socket)
+
+    def test_explain(self):
+        text = "web -> db 5432/tcp: denied\n  ingress of db: denied: no policy selects it\n"
+        self.ok({"verdict": "denied", "text": text}, 3)
+        self.assertEqual(run("explain", "web", "db", "5432/tcp", "--config", self.config), (3, text, ""))
+        self.assertEqual(self.daemon.requests, [{"verb": "explain", "from": "web", "to": "db", "port": "5432/tcp"}])
+        code, out, _ = run("explain", "web", "db", "--json", "--config", self.config)
+        self.assertEqual((code, json.loads(out)["verdict"]), (3, "denied"))
+        self.assertEqual(self.daemon.requests[1], {"verb": "explain", "from": "web", "to": "db"})
+
+    def test_explain_knows_no_such_container(self):
+        self.answers({"ok": False, "exit": 1, "error": "no such container: wbe", "help": "give a name"})
+        self.assertEqual(run("explain", "wbe", "db", "--config", self.config),
+                         (1, "", "cofferdam: no such container: wbe\n  give a name\n"))
+
+    def test_names_cannot_play_tricks_with_the_terminal(self):
+        self.ok({"verdict": "allowed", "text": "a\033]0;x\007 -> b: allowed\n  \u202eevil\n"})
+        code, out, _ = run("explain", "a", "b", "--config", self.config)
+        self.assertEqual((code, out), (0, "a\\x1b]0;x\\x07 -> b: allowed\n  \\xe2\\x80\\xaeevil\n"))
+
+    def test_teardown_does_not_guess(self):
+        self.ok({"text": "gone"})
+        code, out, err = run("teardown", "--config", self.config)
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("--yes", err)
+        self.assertEqual(self.daemon.requests, [])
+
+    def test_teardown_yes(self):
+        self.ok({"text": "gone"})
+        self.assertEqual(run("teardown", "--yes", "--config", self.config)[0], 0)
+        self.assertEqual(self.daemon.requests, [{"verb": "teardown"}])
+
+    def on_terminal(self, reply, *args, **env):
+        """Runs the command on a terminal, types the reply, returns (exit status, output)."""
+        leader, follower = pty.openpty()
+        with subprocess.Popen([PROGRAM, *args], stdin=follower, stdout=follower, stderr=follower, close_fds=True,
+                              env={**os.environ, "TERM": "xterm", **env}) as process:
+            os.close(follower)
+            os.write(leader, reply)
+            output = b""
+            while True:
+                try:
+                    piece = os.read(leader, 4096)
+                except OSError:
+                    break
+                if not piece:
+                    break
+                output += piece
+            process.wait(timeout=30)
+        os.close(leader)
+        return process.returncode, output.decode()
+
+    def test_teardown_asks_on_a_terminal(self):
+        self.ok({"text": "gone"})
+        code, out = self.on_terminal(b"no\n", "teardown", "--config", self.config)
+        self.assertEqual((code, self.daemon.requests), (1, []))
+        self.assertIn("Remove every rule of Cofferdam from the kernel?", out)
+        code, out = self.on_terminal(b"yes\n", "teardown", "--config", self.config)
+        self.assertEqual((code, self.daemon.requests), (0, [{"verb": "teardown"}]))
+
+    def test_colour_only_on_a_terminal_and_not_with_no_color(self):
+        self.ok({"verdict": "denied", "text": "a -> b: denied\n"}, 3)
+        env = {name: "" for name in ("NO_COLOR",)}
+        code, out = self.on_terminal(b"", "explain", "a", "b", "--config", self.config, **env)
+        self.assertEqual(code, 3)
+        self.assertIn("\033[1;31m denied\033[0m", out)
+        _, out = self.on_terminal(b"", "explain", "a", "b", "--config", self.config, NO_COLOR="1")
+        self.assertNotIn("\033", out)
+        self.assertNotIn("\033", run("explain", "a", "b", "--config", self.config)[1])
+
+
+if __name__ == "__main__":
+    unittest.main()

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <string.h>
+
+#include "cli/cli.h"
+
+static void assert_escaped(const char *text, bool keep_newlines, const char *expected)
+{
+    _cleanup_free_ char *escaped = cli_escape(text, keep_newlines);
+    assert_string_equal(escaped, expected);
+}
+
+static void test_escape(void **state)
+{
+    (void)state;
+    assert_escaped("web-1", false, "web-1");
+    assert_escaped("", false, "");
+    assert_escaped("größe 容器 🙂", false, "größe 容器 🙂");
+    assert_escaped("a\033[2Jb", false, "a\\x1b[2Jb");
+    assert_escaped("a\nb\r\tc", false, "a\\x0ab\\x0d\\x09c");
+    assert_escaped("a\nb\r", true, "a\nb\\x0d");
+    assert_escaped("\x7f", false, "\\x7f");
+    assert_escaped("\xc2\x9b", false, "\\xc2\\x9b"); /* CSI as a C1 control */
+    assert_escaped("\xe2\x80\xae"
+                   "x",
+                   false, "\\xe2\\x80\\xaex"); /* right-to-left override */
+    assert_escaped("\xe2\x81\xa6"
+                   "x",
+                   false, "\\xe2\\x81\\xa6x"); /* left-to-right isolate */
+    assert_escaped("\xef\xbb\xbf"
+                   "x",
+                   false, "\\xef\\xbb\\xbfx"); /* byte order mark */
+    assert_escaped("\xff"
+                   "a\x80",
+                   false, "\\xffa\\x80");                              /* no UTF-8 */
+    assert_escaped("\xc0\xaf", false, "\\xc0\\xaf");                   /* overlong */
+    assert_escaped("\xed\xa0\x80", false, "\\xed\\xa0\\x80");          /* surrogate */
+    assert_escaped("\xf4\x90\x80\x80", false, "\\xf4\\x90\\x80\\x80"); /* over U+10FFFF */
+    assert_escaped("\xe5\xae", false, "\\xe5\\xae");                   /* cut off */
+}
+
+static char *table_text(bool colour, size_t columns, size_t n, const char *const *cells, enum cli_style style)
+{
+    _cleanup_(cli_table_freep) struct cli_table *table = cli_table_new(columns);
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    assert_non_null(out);
+    for (size_t i = 0; i < n; i++)
+        cli_table_add(table, style, cells[i]);
+    cli_table_print(table, out, colour);
+    fclose(out);
+    return text;
+}
+
+static void test_table(void **state)
+{
+    (void)state;
+    static const char *const cells[] = {"a", "longer", "x", "größe", NULL, NULL, "b", "c\n", "y"};
+    _cleanup_free_ char *plain = table_text(false, 3, ARRAY_SIZE(cells), cells, STYLE_BAD);
+    assert_string_equal(plain, "  a      longer  x\n"
+                               "  größe\n"
+                               "  b      c\\x0a   y\n");
+    _cleanup_free_ char *colour = table_text(true, 3, 3, cells, STYLE_GOOD);
+    assert_string_equal(colour, "  \033[32ma\033[0m  \033[32mlonger\033[0m  \033[32mx\033[0m\n");
+    _cleanup_free_ char *empty = table_text(false, 3, 0, cells, STYLE_NONE);
+    assert_string_equal(empty, "");
+}
+
+static const char status[] =
+    "{'format_version': '1.0',"
+    " 'daemon': {'version': '0.1.0', 'pid': 42, 'started': '2026-11-20T10:00:00Z', 'policies_dir': '/p',"
+    "  'policies': 2, 'policies_loaded': '2026-11-20T10:00:01Z', 'last_load_error': null, 'default_mode': "
+    "'enforce'},"
+    " 'engine': {'connected': true, 'version': '20.10.24', 'api': '1.41', 'socket': '/var/run/docker.sock',"
+    "  'error': null},"
+    " 'networks': [{'name': 'shop', 'bridge': 'br-1', 'managed': true, 'enforced': true, 'reason': null},"
+    "  {'name': 'none', 'bridge': null, 'managed': false, 'enforced': false, 'reason': 'its driver is null'},"
+    "  {'name': 'lan', 'bridge': null, 'managed': false, 'enforced': false, 'reason': 'its driver is "
+    "macvlan'}],"
+    " 'containers': ["
+    "  {'name': 'web', 'running': true, 'enforced': true, 'reason': null, 'ignored_labels': ['role'],"
+    "   'policies': [{'name': 'shop-web', 'mode': 'enforce'}, {'name': 'trial', 'mode': 'audit'}],"
+    "   'endpoints': [{'network': 'shop', 'ipv4': '172.18.0.2', 'ipv6': 'fd00::2', 'live': true, 'reason': "
+    "null},"
+    "                 {'network': 'back', 'ipv4': '172.19.0.2', 'ipv6': null, 'live': true, 'reason': "
+    "null}]},"
+    "  {'name': 'exporter', 'running': true, 'enforced': false, 'reason': 'uses the host\\'s network',"
+    "   'ignored_labels': [], 'policies': [], 'endpoints': []},"
+    "  {'name': 'old', 'running': false, 'enforced': false, 'reason': null, 'ignored_labels': [], "
+    "'policies': [],"
+    "   'endpoints': [{'network': 'shop', 'ipv4': null, 'ipv6': null, 'live': false, 'reason': null}]}],"
+    " 'problems': ['policy trial selects no container']}";
+
+static const char status_expected[] =
+    "cofferdamd 0.1.0, pid 42, since 2026-11-20T10:00:00Z\n"
+    "2 policies from /p, loaded 2026-11-20T10:00:01Z\n"
+    "Docker Engine 20.10.24 (API 1.41) at /var/run/docker.sock\n"
+    "\n"
+    "Networks\n"
+    "  shop  br-1  enforced\n"
+    "  lan   -     not managed: its driver is macvlan\n"
+    "\n"
+    "Containers\n"
+    "  NAME      POLICIES                 NETWORK  ADDRESSES           STATE\n"
+    "  web       shop-web, trial (audit)  shop     172.18.0.2 fd00::2  enforced\n"
+    "                                     back     172.19.0.2\n"
+    "  exporter  -                        -        -                   not enforced: uses the host's "
+    "network\n"
+    "  old       -                        shop     -                   stopped\n"
+    "\n"
+    "Problems\n"
+    "  policy trial selects no container\n"
+    "\n"
+    "Notes\n"
+    "  web: labels that only repeat the image's do not count: role\n";
+
+/* JSON with single quotes, for the sake of the reader. */
+static json_t *load(const char *text)
+{
+    _cleanup_free_ char *quoted = xstrdup(text);
+    json_error_t error;
+
+    for (char *c = quoted; *c; c++)
+        if (*c == '\'')
+            *c = c > quoted && c[-1] == '\\' ? '\'' : '"';
+    char *out = quoted;
+    for (const char *c = quoted; *c; c++)
+        if (!(c[0] == '\\' && c[1] == '\''))
+            *out++ = *c;
+    *out = '\0';
+    json_t *json = json_loads(quoted, 0, &error);
+    if (!json)
+        fail_msg("%s at %d", error.text, error.position);
+    return json;
+}
+
+static char *printed(json_t *result, int exit_status, bool colour)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    assert_non_null(out);
+    status_print(result, exit_status, out, colour);
+    fclose(out);
+    return text;
+}
+
+static void test_status(void **state)
+{
+    (void)state;
+    json_t *result = load(status);
+    _cleanup_free_ char *text = printed(result, STATUS_OK, false);
+    assert_string_equal(text, status_expected);
+    json_decref(result);
+}
+
+static void test_status_troubles(void **state)
+{
+    (void)state;
+    json_t *result = load("{'daemon': {'version': '0.1.0', 'pid': 1, 'started': 'S', 'policies_dir': '/p',"
+                          "  'policies': 0, 'policies_loaded': null, 'default_mode': 'audit',"
+                          "  'last_load_error': 'a.yaml:1:1: error: bad'},"
+                          " 'engine': {'connected': false, 'socket': '/s', 'error': 'refused'},"
+                          " 'networks': [], 'containers': [], 'problems': []}");
+    _cleanup_free_ char *text = printed(result, STATUS_OK, false);
+    assert_string_equal(
+        text, "cofferdamd 0.1.0, pid 1, since S\n"
+              "0 policies from /p\n"
+              "default_mode is audit: containers that no policy selects are not restricted\n"
+              "The last load failed; the policies before it are in force:\n"
+              "a.yaml:1:1: error: bad\n"
+              "No connection to the Docker Engine at /s: refused; the rules in the kernel stay in force\n"
+              "\n"
+              "Networks\n"
+              "  none known\n"
+              "\n"
+              "Containers\n"
+              "  none known\n");
+    json_decref(result);
+}
+
+/* Empty lists mean that there is nothing only where the daemon says that all is well. */
+static void test_status_unknown(void **state)
+{
+    (void)state;
+    json_t *result = load("{'daemon': {'version': '0.1.0', 'pid': 1, 'started': 'S', 'policies_dir': '/p',"
+                          "  'policies': 1, 'default_mode': 'enforce'},"
+                          " 'engine': {'connected': true, 'socket': '/s', 'version': '20', 'api': '1.41'},"
+                          " 'networks': [], 'containers': [], 'problems': ['P']}");
+    _cleanup_free_ char *fine = printed(result, STATUS_OK, false);
+    _cleanup_free_ char *unknown = printed(result, STATUS_ATTENTION, false);
+    assert_string_equal(fine, "cofferdamd 0.1.0, pid 1, since S\n"
+                              "1 policy from /p\n"
+                              "Docker Engine 20 (API 1.41) at /s\n"
+                              "\n"
+                              "Networks\n"
+                              "  none\n"
+                              "\n"
+                              "Containers\n"
+                              "  none\n"
+                              "\n"
+                              "Problems\n"
+                              "  P\n");
+    assert_string_equal(unknown, "cofferdamd 0.1.0, pid 1, since S\n"
+                                 "1 policy from /p\n"
+                                 "Docker Engine 20 (API 1.41) at /s\n"
+                                 "Not everything is enforced: see the states and problems below\n"
+                                 "\n"
+                                 "Networks\n"
+                                 "  none known\n"
+                                 "\n"
+                                 "Containers\n"
+                                 "  none known\n"
+                                 "\n"
+                                 "Problems\n"
+                                 "  P\n");
+    json_decref(result);
+}
+
+/* An answer that lacks everything is no reason to crash. */
+static void test_status_empty(void **state)
+{
+    (void)state;
+    json_t *result = json_object();
+    _cleanup_free_ char *text = printed(result, STATUS_OK, true);
+    assert_non_null(strstr(text, "Containers"));
+    json_decref(result);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_escape),       cmocka_unit_test(test_table),
+        cmocka_unit_test(test_status),       cmocka_unit_test(test_status_troubles),
+        cmocka_unit_test(test_status_empty), cmocka_unit_test(test_status_unknown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
