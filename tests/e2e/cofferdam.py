@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""cofferdamd beside a test's engine, and the cofferdam command."""
+
+import json
+import os
+import shutil
+import signal
+import time
+
+import yaml
+
+from engine import BUILD
+from machine import ENVIRONMENT, Failure, run, wait_until
+
+COMMAND = os.path.join(BUILD, "src", "cli", "cofferdam")
+DAEMON = os.path.join(BUILD, "src", "daemon", "cofferdamd")
+
+
+class Cofferdam:
+    """The daemon and its files, all in the engine's directory."""
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.process = None
+        self.policies = engine.path("policies")
+        self.config = engine.path("cofferdam.yaml")
+        self.settings = {"docker": engine.socket, "policies": self.policies, "state": engine.path("state"),
+                         "control": engine.path("control.sock")}
+        os.makedirs(self.policies, exist_ok=True)
+        os.makedirs(engine.path("state"), exist_ok=True)
+
+    def start(self, **settings):
+        """Starts the daemon with these settings on top of the paths, and waits until it enforces all there is."""
+        with open(self.config, "w", encoding="utf-8") as file:
+            yaml.safe_dump(dict(self.settings, **settings), file)
+        self.process = self.engine.spawn("cofferdamd", self.engine.host.enter(DAEMON, "--config", self.config),
+                                         env=dict(ENVIRONMENT, ASAN_OPTIONS="abort_on_error=1"))
+        try:
+            self.settle(20)
+        except Failure as error:
+            raise Failure(f"{error}\n--- log of cofferdamd\n{self.log()[-6000:]}") from error
+        return self
+
+    def stop(self, number=signal.SIGTERM):
+        """Returns the daemon's exit status."""
+        return self.process.stop(number)
+
+    def restart(self, **settings):
+        self.stop()
+        return self.start(**settings)
+
+    def log(self):
+        return self.process.output()
+
+    def __call__(self, verb, *arguments, check=False):
+        """The cofferdam command, inside the engine's namespace."""
+        return run(self.engine.host.enter(COMMAND, verb, "--config", self.config, *arguments), check=check)
+
+    def json(self, verb, *arguments):
+        """What the command prints with --json, decoded; None when it did not print JSON."""
+        result = self(verb, "--json", *arguments)
+        try:
+            return json.loads(result.stdout)
+        except ValueError:
+            return None
+
+    def settle(self, seconds=5):
+        """Waits until the daemon knows every endpoint that the engine has."""
+        seen = {}
+
+        def settled():
+            if self.process and not self.process.alive:
+                raise Failure(f"cofferdamd ended with {self.process.process.returncode}")
+            seen["status"] = self.json("status")
+            return seen["status"] and seen["status"]["engine"]["connected"] and not self.missing(seen["status"])
+
+        wait_until(settled, seconds, "cofferdamd to enforce every endpoint", gap=0.05)
+        return seen["status"]
+
+    def missing(self, status):
+        """The (container, network) pairs of running containers that the daemon does not enforce yet."""
+        known = {(container["id"], endpoint["network"]) for container in status["containers"]
+                 for endpoint in container["endpoints"] if endpoint["live"]}
+        wanted = {(entry["Id"], network) for entry in self.engine.api("GET", "/containers/json")
+                  for network, endpoint in entry["NetworkSettings"]["Networks"].items() if endpoint["IPAddress"]}
+        return wanted - known
+
+    def write(self, policies):
+        """Replaces the files of policies: a text, or {file name: text}."""
+        shutil.rmtree(self.policies)
+        os.makedirs(self.policies)
+        for name, text in ({"policies.yaml": policies} if isinstance(policies, str) else policies).items():
+            with open(os.path.join(self.policies, name), "w", encoding="utf-8") as file:
+                file.write(text)
+
+    def apply(self, policies):
+        """Writes the policies and loads them."""
+        self.write(policies)
+        result = self("apply")
+        if result.returncode != 0:
+            raise Failure(f"cofferdam apply: exit {result.returncode}\n{result.stdout}{result.stderr}\n{self.log()[-3000:]}")
+        return result
+
+    def ruleset(self):
+        """Our tables as nft lists them."""
+        return "".join(self.engine.host.run("nft", "list", *table.split()).stdout
+                       for table in self.engine.tables() if table.split()[2] == "cofferdam")
+
+
+def follows(condition, what, seconds=2.0):
+    """A change made through Docker or a file must be followed within this time."""
+    began = time.monotonic()
+    wait_until(condition, seconds, what, gap=0.05)
+    return time.monotonic() - began
