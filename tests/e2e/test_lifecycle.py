@@ -133,6 +133,10 @@ class Lifecycle(Playground, unittest.TestCase):
         time.sleep(0.3)
         self.assert_passes(joined, db)
         self.assert_dropped(joined, db, "80/tcp")
+        self.cofferdam.apply(ROLES + "---\npolicy: joined\nselect: {labels: {role: other}}\negress: [{}]\n")
+        follows(lambda: any("policy joined has no effect" in problem for problem in self.cofferdam.json("status")["problems"]),
+                "the policy to be called ineffective")
+        self.assert_dropped(joined, db, "80/tcp")
 
     def test_nothing_passes_before_the_daemon_knows(self):
         """From its first instruction on, a container that nothing is granted to gets no datagram out."""
