@@ -43,7 +43,7 @@ static int parse_options(int argc, char **argv, struct options *ret)
         {"version", no_argument, NULL, OPT_VERSION},         {0},
     };
     static char program[] = "cofferdamd";
-    struct options options = {.config = SETTINGS_FILE};
+    struct options options = {0};
     const char **const texts[] = {&options.config, &options.docker, &options.policies, &options.state,
                                   &options.control};
 
@@ -57,12 +57,14 @@ static int parse_options(int argc, char **argv, struct options *ret)
             puts("cofferdamd " COFFERDAM_VERSION);
             return STATUS_OK;
         }
-        if (id < OPT_CONFIG) /* getopt_long() has said what is wrong */
+        if (id < OPT_CONFIG) { /* getopt_long() has said what is wrong */
+            fputs("see cofferdamd --help\n", stderr);
             return STATUS_USAGE;
+        }
         *texts[id - OPT_CONFIG] = optarg;
     }
     if (optind < argc) {
-        fprintf(stderr, "%s: unexpected argument '%s'\n", program, argv[optind]);
+        fprintf(stderr, "%s: unexpected argument '%s'\nsee cofferdamd --help\n", program, argv[optind]);
         return STATUS_USAGE;
     }
     *ret = options;
@@ -81,12 +83,13 @@ static struct settings *load_settings(const struct options *options)
 {
     _cleanup_diags_ struct diags diags = {0};
     struct settings *settings = settings_new();
-    int r = files_load_settings(options->config, true, settings, &diags);
+    const char *config = options->config ? options->config : SETTINGS_FILE;
+    /* A file that was named must be there: a slip must not replace the host's settings by the defaults. */
+    int r = files_load_settings(config, !options->config, settings, &diags);
 
     log_diags(&diags);
     if (r < 0) {
-        log_text(LOG_ERR, "the settings in %s cannot be used; what the kernel holds stays as it is",
-                 options->config);
+        log_text(LOG_ERR, "the settings in %s cannot be used; what the kernel holds stays as it is", config);
         return settings_free(settings);
     }
     override(&settings->docker, options->docker);

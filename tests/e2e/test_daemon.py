@@ -155,6 +155,13 @@ class Daemon(Playground, unittest.TestCase):
         self._assert_roles_hold()
         self.assertEqual(self.cofferdam("status").returncode, 0)
 
+    def test_a_settings_file_that_is_named_must_be_there(self):
+        """A slip in its name must not put the defaults in force."""
+        program, name = self.cofferdam.process.process.args[3], self.engine.path("nothing.yaml")
+        result = self.engine.host.run(program, "--config", name, check=False, timeout=20)
+        self.assertEqual(result.returncode, 1)
+        self.assertIn(f"{name}: error[C060]: cannot be read", result.stderr)
+
     def test_a_name_that_somebody_else_took_keeps_no_daemon_away(self):
         self.cofferdam.stop()
         take = ("import socket, time, os; s = socket.socket(socket.AF_UNIX); s.bind('\\0cofferdamd'); s.listen();"
