@@ -56,6 +56,10 @@ static inline bool ip_equal(struct ip a, struct ip b)
     return a.family == b.family && a.num == b.num;
 }
 
+/* IPv4 first, then by number, as qsort(3) and bsearch(3) ask. */
+int ip_compare(const void *a, const void *b);
+void ip_sort(struct ip *ips, size_t n);
+
 /* Highest number of the family. */
 ipnum ip_max(enum ip_family family);
 

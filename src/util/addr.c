@@ -13,6 +13,21 @@ static int af_of(enum ip_family family)
     return family == IP4 ? AF_INET : AF_INET6;
 }
 
+int ip_compare(const void *a, const void *b)
+{
+    const struct ip *x = a, *y = b;
+
+    if (x->family != y->family)
+        return x->family < y->family ? -1 : 1;
+    return (x->num > y->num) - (x->num < y->num);
+}
+
+void ip_sort(struct ip *ips, size_t n)
+{
+    if (n > 1)
+        qsort(ips, n, sizeof(*ips), ip_compare);
+}
+
 ipnum ip_max(enum ip_family family)
 {
     return family == IP4 ? UINT32_MAX : ~(ipnum)0;
@@ -270,11 +285,17 @@ void ip_ranges_intersect(struct ip_ranges *set, const struct ip_ranges *other)
 
 bool ip_ranges_contain(const struct ip_ranges *set, ipnum num)
 {
-    for (size_t i = 0; i < set->n; i++) {
-        if (num >= set->v[i].first && num <= set->v[i].last)
-            return true;
+    size_t low = 0, high = set->n;
+
+    while (low < high) { /* the first range that does not end before it */
+        size_t middle = low + (high - low) / 2;
+
+        if (set->v[middle].last < num)
+            low = middle + 1;
+        else
+            high = middle;
     }
-    return false;
+    return low < set->n && set->v[low].first <= num;
 }
 
 void ip_ranges_fill(struct ip_ranges *set, enum ip_family family)
