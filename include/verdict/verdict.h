@@ -11,11 +11,19 @@
 
 enum party_kind { PARTY_ENDPOINT, PARTY_HOST, PARTY_OUTSIDE };
 
+/* The enforcing policies that select one endpoint, borrowed from their set. */
+struct selection {
+    const struct policy **v;
+    size_t n;
+};
+
 struct party {
     enum party_kind kind;
     const struct container *container; /* PARTY_ENDPOINT */
     const struct endpoint *endpoint;   /* PARTY_ENDPOINT */
-    struct ip ip;                      /* PARTY_OUTSIDE; PARTY_HOST: the address meant, if has_ip */
+    /* PARTY_ENDPOINT: policies_selecting() it, of who asks often and has kept it; NULL: evaluate() finds out. */
+    const struct selection *selection;
+    struct ip ip; /* PARTY_OUTSIDE; PARTY_HOST: the address meant, if has_ip */
     bool has_ip;
 };
 
@@ -69,5 +77,9 @@ struct connection_verdict evaluate(const struct evaluation *with, const struct p
  */
 size_t container_name_servers(const struct inventory *inventory, const struct container *container,
                               struct ip **ret);
+
+/* The caller frees ret->v. */
+void policies_selecting(const struct evaluation *with, const struct container *container,
+                        const struct endpoint *endpoint, struct selection *ret);
 
 bool port_matches(const struct port *port, const struct traffic *traffic);

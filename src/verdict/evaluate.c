@@ -193,19 +193,37 @@ static bool rule_matches(const struct evaluation *with, const struct rule *rule,
 
 /* ---- verdicts ----------------------------------------------------------------------------------------- */
 
+static bool selects(const struct policy *policy, const struct container *container,
+                    const struct endpoint *endpoint)
+{
+    return policy->mode == MODE_ENFORCE && selector_matches(&policy->select, container, endpoint);
+}
+
+void policies_selecting(const struct evaluation *with, const struct container *container,
+                        const struct endpoint *endpoint, struct selection *ret)
+{
+    *ret = (struct selection){0};
+    for (size_t i = 0; i < with->policies->n_policies; i++) {
+        const struct policy *policy = &with->policies->policies[i];
+
+        if (selects(policy, container, endpoint))
+            *ARRAY_ADD(ret->v, ret->n) = policy;
+    }
+}
+
 static struct side_verdict evaluate_side(const struct evaluation *with, enum direction direction,
                                          const struct party *subject, const struct party *other,
                                          const struct traffic *traffic)
 {
     struct side_verdict side = {.verdict = VERDICT_DENY, .reason = REASON_NO_POLICY};
+    const struct selection *selection = subject->selection;
 
     if (subject->kind != PARTY_ENDPOINT)
         return (struct side_verdict){.verdict = VERDICT_ALLOW, .reason = REASON_NOT_SUBJECT};
-    for (size_t i = 0; i < with->policies->n_policies; i++) {
-        const struct policy *policy = &with->policies->policies[i];
+    for (size_t i = 0; i < (selection ? selection->n : with->policies->n_policies); i++) {
+        const struct policy *policy = selection ? selection->v[i] : &with->policies->policies[i];
 
-        if (policy->mode != MODE_ENFORCE ||
-            !selector_matches(&policy->select, subject->container, subject->endpoint))
+        if (!selection && !selects(policy, subject->container, subject->endpoint))
             continue;
         if (side.reason == REASON_NO_POLICY)
             side.reason = REASON_NO_RULE;

@@ -70,7 +70,7 @@ static bool load_number(const struct packet *packet, enum field field, uint32_t 
 
     *ret = packet->port;
     if (field == FIELD_UDP_SPORT) {
-        *ret = 50000; /* the packets are those of clients */
+        *ret = packet->source_port ? packet->source_port : 50000;
         return packet->proto == IPPROTO_UDP;
     }
     for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {

@@ -25,7 +25,8 @@ struct packet {
     const char *iif, *oif;
     struct ip source, destination;
     uint8_t proto;
-    uint16_t port; /* destination port, or ICMP type */
+    uint16_t port;        /* destination port, or ICMP type */
+    uint16_t source_port; /* 0: some client's */
 };
 
 /* Does the first packet of a connection pass table inet? */
