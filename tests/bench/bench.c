@@ -5,10 +5,11 @@
  * For 10, 100 and 1,000 simulated containers (addresses without anybody behind them) under 100 policies it
  * times, in a network namespace of its own: compiling everything, loading everything into the kernel, and one
  * container's start and stop, which are elements only. Each is split into our own time and the kernel's (from
- * sendmsg() to its last answer). Medians; the columns to compare are the ratios to 10 containers, made in the
+ * sendmsg() to its last answer). Then, without the kernel: which of 100,000 flows are still allowed. Medians; the columns to compare are the ratios to 10 containers, made in the
  * same run.
  */
 #include <errno.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
@@ -19,17 +20,20 @@
 #include "policy/parse.h"
 #include "ruleset/compile.h"
 #include "util/mem.h"
+#include "verdict/flow.h"
 
 #define SERVICES 50 /* two policies each */
 #define NETWORKS 10
 #define LOADS 7    /* repetitions of compiling and loading */
 #define STARTS 301 /* repetitions of one start and stop */
+#define FLOWS 100000
 
 static const size_t sizes[] = {10, 100, 1000};
 
 struct sample {
     double compile_ms, load_user_ms, load_kernel_ms, load_elements;
     double start_user_us, start_kernel_us, stop_user_us, stop_kernel_us, start_elements;
+    double judge_ms, denied;
 };
 
 static uint64_t now_ns(void)
@@ -223,6 +227,56 @@ static void measure_starts(struct nft_socket *socket, struct compiler *compiler,
     sample->stop_kernel_us = median(stop_kernel, STARTS) / 1e3;
 }
 
+/* Half between two containers, hardly a pair of them twice; half from outside, no client twice. */
+static struct flow make_flow(const struct ip *addresses, size_t n, unsigned i, unsigned *seed)
+{
+    static const uint16_t ports[] = {443, 5432, 9100, 22};
+    struct ip to = addresses[(size_t)rand_r(seed) % n];
+    struct ip from =
+        i % 2 ? addresses[(size_t)rand_r(seed) % n] : (struct ip){.num = 0xcb000000u + i * 7, .family = IP4};
+    uint16_t port = ports[(size_t)rand_r(seed) % ARRAY_SIZE(ports)];
+
+    return (struct flow){.family = IP4,
+                         .proto = IPPROTO_TCP,
+                         .has_ports = true,
+                         .original = {from, to, 40000, port},
+                         .reply = {to, from, port, 40000}};
+}
+
+static struct flow *make_flows(const struct inventory *inventory)
+{
+    struct flow *flows = xcalloc(FLOWS, sizeof(*flows));
+    _cleanup_free_ struct ip *addresses = NULL;
+    unsigned seed = 1;
+    size_t n = 0;
+
+    for (const struct container *c = inventory->containers; c; c = c->hh.next)
+        *ARRAY_ADD(addresses, n) = c->endpoints[0].ip[IP4];
+    for (unsigned i = 0; i < FLOWS; i++)
+        flows[i] = make_flow(addresses, n, i, &seed);
+    return flows;
+}
+
+static void measure_judging(const struct policy_set *policies, const struct inventory *inventory,
+                            struct sample *sample)
+{
+    _cleanup_(settings_freep) struct settings *settings = settings_new();
+    const struct evaluation with = {policies, inventory, settings};
+    _cleanup_free_ struct flow *flows = make_flows(inventory);
+    double times[LOADS];
+
+    for (size_t i = 0; i < LOADS; i++) {
+        uint64_t before = now_ns();
+        _cleanup_(flow_judge_freep) struct flow_judge *judge = flow_judge_new(&with);
+
+        sample->denied = 0;
+        for (size_t j = 0; j < FLOWS; j++)
+            sample->denied += flow_judge(judge, &flows[j]) == FLOW_DENIED;
+        times[i] = (double)(now_ns() - before);
+    }
+    sample->judge_ms = median(times, LOADS) / 1e6;
+}
+
 /* ---- telling ------------------------------------------------------------------------------------------ */
 
 static void print_machine(void)
@@ -271,6 +325,8 @@ static void print_samples(const struct sample *samples, bool dual)
     ROW("one start: elements", "", start_elements);
     ROW("one stop: our part", "us", stop_user_us);
     ROW("one stop: kernel", "us", stop_kernel_us);
+    ROW("judge 100,000 flows", "ms", judge_ms);
+    ROW("judge 100,000 flows: denied", "", denied);
 }
 
 static void run(const struct policy_set *policies, bool dual)
@@ -287,6 +343,7 @@ static void run(const struct policy_set *policies, bool dual)
             die("nft_socket_open", r, NULL);
         compiler = measure_loads(socket, policies, inventory, &samples[i]);
         measure_starts(socket, compiler, inventory, &samples[i]);
+        measure_judging(policies, inventory, &samples[i]);
     }
     print_samples(samples, dual);
 }
