@@ -83,6 +83,7 @@ enum match_kind {
     MATCH_SET,      /* field or concatenation in (or not in) a named set */
     MATCH_CT_STATE, /* ct state, any of a mask of CT_* */
     MATCH_NOT_SYN,  /* tcp flags != syn / fin,syn,rst,ack */
+    MATCH_MARK,     /* meta mark has one of the bits of a mask */
 };
 
 enum {
@@ -103,12 +104,18 @@ struct match {
     struct cidr prefix; /* MATCH_PREFIX */
     const char *set;    /* MATCH_SET: a set's name, interned in the ruleset (see ruleset_intern) */
     unsigned ct_states; /* MATCH_CT_STATE */
+    uint32_t mark;      /* MATCH_MARK */
 };
+
+/* The other bits of the mark are other programs': no rule touches them. */
+enum mark_change { MARK_KEEP, MARK_SET, MARK_CLEAR };
 
 struct rule_stmt {
     struct match *matches;
     size_t n_matches;
     bool counter;
+    enum mark_change mark_change; /* what becomes of the bits `mark`, before the verdict */
+    uint32_t mark;                /* unless MARK_KEEP */
     enum table_verdict verdict;
     const char *target; /* V_JUMP, V_GOTO: a chain's name, interned */
     const char *vmap;   /* instead of a verdict: a verdict map's name, interned, looked up with vmap_field */

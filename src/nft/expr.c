@@ -49,6 +49,14 @@ void expr_meta(struct nftnl_rule *rule, enum nft_meta_keys key, uint32_t reg)
     nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, reg);
 }
 
+void expr_meta_set(struct nftnl_rule *rule, enum nft_meta_keys key, uint32_t reg)
+{
+    struct nftnl_expr *expr = expr_add(rule, "meta");
+
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, key);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_META_SREG, reg);
+}
+
 void expr_ct(struct nftnl_rule *rule, enum nft_ct_keys key, uint32_t reg)
 {
     struct nftnl_expr *expr = expr_add(rule, "ct");
@@ -66,9 +74,8 @@ void expr_cmp(struct nftnl_rule *rule, enum nft_cmp_ops op, const void *data, ui
     set_data(expr, NFTNL_EXPR_CMP_DATA, data, len);
 }
 
-void expr_mask(struct nftnl_rule *rule, const void *mask, uint32_t len, uint32_t reg)
+void expr_bitwise(struct nftnl_rule *rule, const void *mask, const void * xor, uint32_t len, uint32_t reg)
 {
-    static const uint8_t zero[NFT_REG_SIZE];
     struct nftnl_expr *expr = expr_add(rule, "bitwise");
 
     nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, reg);
@@ -76,7 +83,14 @@ void expr_mask(struct nftnl_rule *rule, const void *mask, uint32_t len, uint32_t
     nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_OP, NFT_BITWISE_BOOL);
     nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, len);
     set_data(expr, NFTNL_EXPR_BITWISE_MASK, mask, len);
-    set_data(expr, NFTNL_EXPR_BITWISE_XOR, zero, len);
+    set_data(expr, NFTNL_EXPR_BITWISE_XOR, xor, len);
+}
+
+void expr_mask(struct nftnl_rule *rule, const void *mask, uint32_t len, uint32_t reg)
+{
+    static const uint8_t zero[NFT_REG_SIZE];
+
+    expr_bitwise(rule, mask, zero, len, reg);
 }
 
 static struct nftnl_expr *lookup(struct nftnl_rule *rule, const char *set, uint32_t reg)

@@ -20,6 +20,10 @@ void expr_meta(struct nftnl_rule *rule, enum nft_meta_keys key, uint32_t reg);
 void expr_ct(struct nftnl_rule *rule, enum nft_ct_keys key, uint32_t reg);
 /* Ends the rule unless the register compares to the data as op says. */
 void expr_cmp(struct nftnl_rule *rule, enum nft_cmp_ops op, const void *data, uint32_t len, uint32_t reg);
+/* meta KEY set reg */
+void expr_meta_set(struct nftnl_rule *rule, enum nft_meta_keys key, uint32_t reg);
+/* reg = (reg & mask) ^ xor */
+void expr_bitwise(struct nftnl_rule *rule, const void *mask, const void * xor, uint32_t len, uint32_t reg);
 /* reg = reg & mask */
 void expr_mask(struct nftnl_rule *rule, const void *mask, uint32_t len, uint32_t reg);
 /* Ends the rule unless the key from the register on is in the set (with invert: is not). */

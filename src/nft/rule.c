@@ -320,6 +320,17 @@ static int encode_not_syn(struct rule_context *context)
     return 0;
 }
 
+/* meta mark & MASK != 0 */
+static int encode_mark(struct rule_context *context, const struct match *match)
+{
+    static const uint32_t zero;
+
+    expr_meta(context->rule, NFT_META_MARK, NFT_REG_1);
+    expr_mask(context->rule, &match->mark, sizeof(match->mark), NFT_REG_1); /* host byte order */
+    expr_cmp(context->rule, NFT_CMP_NEQ, &zero, sizeof(zero), NFT_REG_1);
+    return 0;
+}
+
 static bool fields_are_valid(const struct match *match, size_t n_max)
 {
     if (match->n_fields < 1 || match->n_fields > n_max)
@@ -348,6 +359,8 @@ static int encode_match(struct rule_context *context, const struct match *match)
         return encode_ct_state(context, match);
     case MATCH_NOT_SYN:
         return encode_not_syn(context);
+    case MATCH_MARK:
+        return encode_mark(context, match);
     }
     return -EINVAL;
 }
@@ -418,6 +431,18 @@ static int encode_vmap(struct rule_context *context, const struct rule_stmt *rul
     return r;
 }
 
+/* meta mark set meta mark | BITS, or & ~BITS */
+static void encode_mark_change(struct rule_context *context, const struct rule_stmt *rule)
+{
+    uint32_t keep = ~rule->mark, set = rule->mark_change == MARK_SET ? rule->mark : 0;
+
+    if (rule->mark_change == MARK_KEEP)
+        return;
+    expr_meta(context->rule, NFT_META_MARK, NFT_REG_1);
+    expr_bitwise(context->rule, &keep, &set, sizeof(keep), NFT_REG_1);
+    expr_meta_set(context->rule, NFT_META_MARK, NFT_REG_1);
+}
+
 static int encode_comment(const char *comment, struct nftnl_rule *rule)
 {
     struct nftnl_udata_buf *data;
@@ -446,6 +471,7 @@ int rule_encode(enum table_id table, const struct rule_stmt *rule, struct nftnl_
         return r;
     if (rule->counter)
         expr_counter(nftnl);
+    encode_mark_change(&context, rule);
     r = rule->vmap ? encode_vmap(&context, rule) : encode_verdict(&context, rule);
     if (r == 0 && rule->comment)
         r = encode_comment(rule->comment, nftnl);

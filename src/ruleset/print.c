@@ -159,6 +159,15 @@ static void print_fields(const struct match *match, FILE *out)
         fprintf(out, "%s%s", i ? " . " : "", field_name(match->fields[i]));
 }
 
+/* A mask of the highest bit alone is a prefix to nft. */
+static void print_mark(const struct match *match, FILE *out)
+{
+    if (match->mark == 0x80000000)
+        fputs("meta mark != 0x00000000/1", out);
+    else
+        fprintf(out, "meta mark & 0x%08x != 0x00000000", match->mark);
+}
+
 static void print_match(const struct match *match, FILE *out)
 {
     char text[CIDR_TEXT_MAX];
@@ -187,6 +196,9 @@ static void print_match(const struct match *match, FILE *out)
         break;
     case MATCH_NOT_SYN:
         fputs("tcp flags != syn / fin,syn,rst,ack", out);
+        break;
+    case MATCH_MARK:
+        print_mark(match, out);
         break;
     }
     fputc(' ', out);
@@ -221,12 +233,31 @@ static void print_verdict(enum table_verdict verdict, const char *target, FILE *
     }
 }
 
+static void print_mark_change(const struct rule_stmt *rule, FILE *out)
+{
+    switch (rule->mark_change) {
+    case MARK_KEEP:
+        break;
+    case MARK_SET:
+        fprintf(out, "meta mark set meta mark | 0x%08x", rule->mark);
+        break;
+    case MARK_CLEAR:
+        fprintf(out, "meta mark set meta mark & 0x%08x", ~rule->mark);
+        break;
+    }
+}
+
 void rule_print(const struct rule_stmt *rule, FILE *out)
 {
+    bool last = rule->verdict == V_NONE && !rule->vmap;
+
     for (size_t i = 0; i < rule->n_matches; i++)
         print_match(&rule->matches[i], out);
     if (rule->counter)
-        fputs(rule->verdict != V_NONE || rule->vmap ? "counter " : "counter", out);
+        fputs(last && rule->mark_change == MARK_KEEP ? "counter" : "counter ", out);
+    print_mark_change(rule, out);
+    if (rule->mark_change != MARK_KEEP && !last)
+        fputc(' ', out);
     if (rule->vmap)
         fprintf(out, "%s vmap @%s", field_name(rule->vmap_field), rule->vmap);
     else

@@ -276,7 +276,7 @@ static bool match_equal(const struct match *a, const struct match *b)
         if (a->fields[i] != b->fields[i])
             return false;
     }
-    return a->first == b->first && a->last == b->last && a->ct_states == b->ct_states &&
+    return a->first == b->first && a->last == b->last && a->ct_states == b->ct_states && a->mark == b->mark &&
            ip_equal(a->prefix.net, b->prefix.net) && a->prefix.len == b->prefix.len &&
            text_equal(a->set, b->set);
 }
@@ -284,6 +284,8 @@ static bool match_equal(const struct match *a, const struct match *b)
 bool rule_equal(const struct rule_stmt *a, const struct rule_stmt *b)
 {
     if (a->n_matches != b->n_matches || a->counter != b->counter || a->verdict != b->verdict)
+        return false;
+    if (a->mark_change != b->mark_change || (a->mark_change != MARK_KEEP && a->mark != b->mark))
         return false;
     for (size_t i = 0; i < a->n_matches; i++) {
         if (!match_equal(&a->matches[i], &b->matches[i]))

@@ -178,6 +178,25 @@ static void bridge_bindings(struct ruleset *ruleset, struct chain *chain)
     sample_lookup(ruleset, sample_rule(chain, V_DROP, NULL), "bindings6", 3, target6)->negate = true;
 }
 
+static void marks(struct chain *chain)
+{
+    struct rule_stmt *rule = sample_rule(chain, V_ACCEPT, NULL);
+
+    *rule_add_match(rule) = (struct match){.kind = MATCH_MARK, .mark = 0x2000};
+    rule->mark_change = MARK_CLEAR;
+    rule->mark = 0x2000;
+    rule = sample_rule(chain, V_DROP, NULL);
+    *rule_add_match(rule) = (struct match){.kind = MATCH_MARK, .mark = 0x80000000};
+    rule->counter = true;
+    rule = sample_rule(chain, V_DROP, NULL);
+    *rule_add_match(rule) = (struct match){.kind = MATCH_MARK, .mark = 0x80000000};
+    *rule_add_match(rule) = (struct match){.kind = MATCH_MARK, .mark = 0x40000000};
+    rule = sample_rule(chain, V_NONE, NULL);
+    rule->mark_change = MARK_SET;
+    rule->mark = 1;
+    rule->counter = true;
+}
+
 static void bridge_chain(struct ruleset *ruleset)
 {
     struct chain *chain = ruleset_add_chain(ruleset, TABLE_BRIDGE, "prerouting");
@@ -206,6 +225,7 @@ static void bridge_chain(struct ruleset *ruleset)
     sample_prefix(rule, FIELD_IP6_SADDR, "fe80::1/128");
     sample_value(rule, FIELD_ICMPV6_TYPE, 135);
     sample_rule(chain, V_DROP, NULL)->counter = true;
+    marks(chain);
 }
 
 static void inet_sets(struct ruleset *ruleset)
@@ -397,6 +417,7 @@ struct ruleset *sample_everything(void)
         chain->hook = hooks[i];
         chain->priority = -10;
     }
+    marks(chain);
     inet_states(chain);
     inet_values(chain);
     inet_lookups(ruleset, chain);

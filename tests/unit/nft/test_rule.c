@@ -246,6 +246,43 @@ static void connection_state(void **state)
                     "immediate reg 0 goto -> unusual \n");
 }
 
+/* meta mark & 0x00002000 != 0x00000000 meta mark set meta mark & 0xffffdfff accept */
+static void mark_cleared(void **state)
+{
+    struct bench b = bench(TABLE_BRIDGE, V_ACCEPT);
+
+    (void)state;
+    *rule_add_match(b.rule) = (struct match){.kind = MATCH_MARK, .mark = 0x2000};
+    b.rule->mark_change = MARK_CLEAR;
+    b.rule->mark = 0x2000;
+    assert_rule(&b, "meta load mark => reg 1 \n"
+                    "bitwise reg 1 = ( reg 1 & 0x00002000 ) ^ 0x00000000 \n"
+                    "cmp neq reg 1 0x00000000 \n"
+                    "meta load mark => reg 1 \n"
+                    "bitwise reg 1 = ( reg 1 & 0xffffdfff ) ^ 0x00000000 \n"
+                    "meta set mark with reg 1 \n"
+                    "immediate reg 0 accept \n");
+}
+
+/* meta mark & 0x40000000 != 0x00000000 counter meta mark set meta mark | 0x80000000 */
+static void mark_set(void **state)
+{
+    struct bench b = bench(TABLE_INET, V_NONE);
+
+    (void)state;
+    *rule_add_match(b.rule) = (struct match){.kind = MATCH_MARK, .mark = 0x40000000};
+    b.rule->mark_change = MARK_SET;
+    b.rule->mark = 0x80000000;
+    b.rule->counter = true;
+    assert_rule(&b, "meta load mark => reg 1 \n"
+                    "bitwise reg 1 = ( reg 1 & 0x40000000 ) ^ 0x00000000 \n"
+                    "cmp neq reg 1 0x00000000 \n"
+                    "counter pkts 0 bytes 0 \n"
+                    "meta load mark => reg 1 \n"
+                    "bitwise reg 1 = ( reg 1 & 0x7fffffff ) ^ 0x80000000 \n"
+                    "meta set mark with reg 1 \n");
+}
+
 /* counter reject with tcp reset: nft puts the protocol first */
 static void reset_needs_tcp(void **state)
 {
@@ -392,6 +429,8 @@ int main(void)
         cmocka_unit_test(mask_and_range),
         cmocka_unit_test(prefix_of_whole_bytes),
         cmocka_unit_test(connection_state),
+        cmocka_unit_test(mark_cleared),
+        cmocka_unit_test(mark_set),
         cmocka_unit_test(reset_needs_tcp),
         cmocka_unit_test(verdict_map),
         cmocka_unit_test(explicit_protocol_is_taken),

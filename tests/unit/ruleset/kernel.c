@@ -88,6 +88,18 @@ static bool load_number(const struct packet *packet, enum field field, uint32_t 
     return true;
 }
 
+static bool load_key(const struct packet *packet, const struct match *match, const struct set *set,
+                     uint8_t *key)
+{
+    assert_int_equal(match->n_fields, set->n_key);
+    for (size_t i = 0; i < match->n_fields; i++) {
+        if (!load_field(packet, match->fields[i], key))
+            return false;
+        key += key_type_padded(set->key[i]);
+    }
+    return true;
+}
+
 static bool in_interval(const struct set *set, const uint8_t *key)
 {
     for (const struct element *element = set->elements; element; element = element->hh.next) {
@@ -116,24 +128,24 @@ static bool matches(const struct ruleset *ruleset, const struct packet *packet, 
         address = ip_from_bytes(match->prefix.net.family, key);
         return cidr_contains(&match->prefix, address);
     case MATCH_SET:
-        assert_int_equal(match->n_fields, 1);
         set = table_set(&ruleset->tables[TABLE_INET], match->set);
         assert_non_null(set);
-        if (!load_field(packet, match->fields[0], key))
+        if (!load_key(packet, match, set, key))
             return false;
         return (set->interval ? in_interval(set, key) : set_find(set, key) != NULL) != match->negate;
     case MATCH_CT_STATE:
         return match->ct_states & CT_NEW;
     case MATCH_NOT_SYN:
         return false;
+    case MATCH_MARK:
+        return (packet->mark & match->mark) != 0;
     }
     return false;
 }
 
-static enum table_verdict run_chain(const struct ruleset *ruleset, const struct packet *packet,
-                                    const char *name);
+static enum table_verdict run_chain(const struct ruleset *ruleset, struct packet *packet, const char *name);
 
-static enum table_verdict follow(const struct ruleset *ruleset, const struct packet *packet,
+static enum table_verdict follow(const struct ruleset *ruleset, struct packet *packet,
                                  enum table_verdict verdict, const char *target)
 {
     if (verdict == V_JUMP || verdict == V_GOTO) {
@@ -144,7 +156,7 @@ static enum table_verdict follow(const struct ruleset *ruleset, const struct pac
     return verdict;
 }
 
-static enum table_verdict run_rule(const struct ruleset *ruleset, const struct packet *packet,
+static enum table_verdict run_rule(const struct ruleset *ruleset, struct packet *packet,
                                    const struct rule_stmt *rule)
 {
     const struct element *element;
@@ -155,6 +167,10 @@ static enum table_verdict run_rule(const struct ruleset *ruleset, const struct p
         if (!matches(ruleset, packet, &rule->matches[i]))
             return V_NONE;
     }
+    if (rule->mark_change == MARK_SET)
+        packet->mark |= rule->mark;
+    else if (rule->mark_change == MARK_CLEAR)
+        packet->mark &= ~rule->mark;
     if (!rule->vmap)
         return follow(ruleset, packet, rule->verdict, rule->target);
     map = table_set(&ruleset->tables[TABLE_INET], rule->vmap);
@@ -167,8 +183,7 @@ static enum table_verdict run_rule(const struct ruleset *ruleset, const struct p
     return element ? follow(ruleset, packet, element->verdict, element->target) : V_NONE;
 }
 
-static enum table_verdict run_chain(const struct ruleset *ruleset, const struct packet *packet,
-                                    const char *name)
+static enum table_verdict run_chain(const struct ruleset *ruleset, struct packet *packet, const char *name)
 {
     const struct chain *chain = table_chain(&ruleset->tables[TABLE_INET], name);
 
@@ -182,10 +197,13 @@ static enum table_verdict run_chain(const struct ruleset *ruleset, const struct 
     return V_RETURN;
 }
 
-bool kernel_passes(const struct ruleset *ruleset, const struct packet *packet)
+bool kernel_passes(const struct ruleset *ruleset, const struct packet *packet, uint32_t *ret_mark)
 {
-    enum table_verdict verdict = run_chain(ruleset, packet, hook_name(packet->hook));
+    struct packet judged = *packet;
+    enum table_verdict verdict = run_chain(ruleset, &judged, hook_name(packet->hook));
 
+    if (ret_mark)
+        *ret_mark = judged.mark;
     return verdict == V_ACCEPT || verdict == V_RETURN; /* the chains' own policy is accept */
 }
 

@@ -183,7 +183,7 @@ static void compare(struct flow_judge *judge, const struct ruleset *ruleset, con
                     const struct spot *from, const struct spot *to, unsigned world, struct tally *tally)
 {
     struct packet packet = first_packet(flow, from, to);
-    bool passes = kernel_passes(ruleset, &packet);
+    bool passes = kernel_passes(ruleset, &packet, NULL);
     bool ours = is_managed(from) || is_managed(to) || (from->side == SIDE_HOST && to->side == SIDE_GROUP);
     enum flow_fate fate = flow_judge(judge, flow), expected = !ours    ? FLOW_FOREIGN
                                                               : passes ? FLOW_ALLOWED

@@ -74,7 +74,7 @@ static bool compiled_verdict(const struct world *world, const struct ruleset *ru
         packet.hook = HOOK_INPUT;
         packet.oif = "";
     }
-    return kernel_passes(ruleset, &packet);
+    return kernel_passes(ruleset, &packet, NULL);
 }
 
 static void compare(const struct world *world, const struct evaluation *with, const struct ruleset *ruleset,

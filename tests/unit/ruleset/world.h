@@ -27,10 +27,11 @@ struct packet {
     uint8_t proto;
     uint16_t port;        /* destination port, or ICMP type */
     uint16_t source_port; /* 0: some client's */
+    uint32_t mark;
 };
 
-/* Does the first packet of a connection pass table inet? */
-bool kernel_passes(const struct ruleset *ruleset, const struct packet *packet);
+/* Does the first packet of a connection pass table inet, and with what mark (ret_mark may be NULL)? */
+bool kernel_passes(const struct ruleset *ruleset, const struct packet *packet, uint32_t *ret_mark);
 
 /* Carries a delta out on a ruleset, as the kernel would; fails the test where the kernel would answer with an
  * error. */
