@@ -6,12 +6,19 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "policy/model.h"
 #include "util/diag.h"
 
 enum unknown_endpoints { UNKNOWN_DENY, UNKNOWN_INTERNET };
 enum protect_table { PROTECT_AUTO, PROTECT_OFF };
+
+/*
+ * Bit 13: not Kubernetes' (14, 15), Calico's (16 to 31), Weave's (17, 18), Tailscale's (16 to 23) nor Cilium's (0 to 12,
+ * 16 to 31), and not set in wg-quick's 51820. Podman's port forwarding sets it, on packets that are none of ours.
+ */
+#define MARK_DEFAULT 0x2000u
 
 struct settings {
     char *docker; /* the Engine's socket: a path, or unix:// and a path; NULL: DOCKER_HOST, else the usual one
@@ -28,6 +35,7 @@ struct settings {
     enum unknown_endpoints unknown_endpoints;
     enum protect_table protect_table;
     bool trust_image_labels;
+    uint32_t mark; /* the one bit of the packet mark that is ours */
     struct {
         unsigned group; /* NFLOG group */
         unsigned rate;  /* records per second */

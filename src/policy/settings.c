@@ -22,6 +22,7 @@ struct settings *settings_new(void)
     settings->managed_all = true;
     settings->log.group = 64;
     settings->log.rate = 100;
+    settings->mark = MARK_DEFAULT;
     return settings;
 }
 
@@ -205,6 +206,40 @@ static void import_image_labels(struct import *import, const struct key *key, co
         settings->trust_image_labels = word == 1;
 }
 
+/* Marks are written in hexadecimal wherever they are written. */
+static bool parse_mark(const char *text, uint32_t *ret)
+{
+    size_t len = strncmp(text, "0x", 2) == 0 ? strspn(text + 2, "0123456789abcdefABCDEF") : 0;
+
+    if (len < 1 || len > 8 || text[2 + len])
+        return false;
+    *ret = (uint32_t)strtoul(text + 2, NULL, 16);
+    return true;
+}
+
+static void import_mark(struct import *import, const struct key *key, const struct node *value, void *object)
+{
+    struct settings *settings = object;
+    char shown[SHOWN_MAX];
+    uint32_t mark;
+
+    (void)key;
+    if (value->kind != NODE_SCALAR || node_is_null(value)) {
+        report_type(import, "'mark'", "a number such as 0x2000", value);
+    } else if (!value->plain || !parse_mark(value->text, &mark)) {
+        diag_help(report_node(import, CODE_NUMBER, value, "'mark' must be a hexadecimal number, not '%s'%s",
+                              text_shown(value->text, shown), value->plain ? "" : " in quotes"),
+                  "write one bit as 0x and up to 8 digits, such as 0x%x, without quotes", MARK_DEFAULT);
+    } else if (mark == 0 || (mark & (mark - 1)) != 0) {
+        diag_help(report_node(import, CODE_NUMBER, value, "'mark' must have exactly one bit set, not %s",
+                              mark == 0 ? "none" : "several"),
+                  "the other bits of the packet mark belong to other programs; write one, such as 0x%x",
+                  MARK_DEFAULT);
+    } else {
+        settings->mark = mark;
+    }
+}
+
 static const struct key settings_keys[] = {
     {.name = "docker",
      .type = KEY_TEXT,
@@ -255,6 +290,10 @@ static const struct key settings_keys[] = {
      .summary = "ignore, or trust: labels that come from an image",
      .words = image_label_words,
      .import = import_image_labels},
+    {.name = "mark",
+     .type = KEY_OTHER,
+     .summary = "the bit of the packet mark that says that the inet rules have seen a bridged packet",
+     .import = import_mark},
     {.name = "log",
      .type = KEY_MAPPING,
      .summary = "where denied connections are logged",

@@ -30,7 +30,7 @@ static const char forms_seed[] =
     "description: |-\n  one\n  two ä\n";
 static const char settings_seed[] =
     "docker: unix:///run/docker.sock\nnetworks:\n  managed: [a, b]\n  unmanaged: [c]\ndefault_mode: audit\n"
-    "log: {group: 5, rate: 10}\nimage_labels: trust\n";
+    "log: {group: 5, rate: 10}\nimage_labels: trust\nmark: 0x40\n";
 static const char *const seeds[] = {policy_seed, forms_seed, settings_seed};
 
 static const char *const snippets[] = {

@@ -32,6 +32,7 @@ static void test_defaults(void **state)
         assert_int_equal(settings->unknown_endpoints, UNKNOWN_DENY);
         assert_int_equal(settings->protect_table, PROTECT_AUTO);
         assert_false(settings->trust_image_labels);
+        assert_int_equal(settings->mark, 0x2000);
     }
 }
 
@@ -43,6 +44,7 @@ static void test_all(void **state)
     assert_int_equal(parse(settings, "docker: unix:///run/d.sock\npolicies: /p\nstate: /s\ncontrol: /c\n"
                                      "networks: {managed: [a, b], unmanaged: [c]}\ndefault_mode: audit\n"
                                      "unknown_endpoints: internet\nprotect_table: off\nimage_labels: trust\n"
+                                     "mark: 0x80000000\n"
                                      "log: {group: 7, rate: 9}\n"),
                      0);
     assert_string_equal(settings->docker, "unix:///run/d.sock");
@@ -58,6 +60,7 @@ static void test_all(void **state)
     assert_int_equal(settings->unknown_endpoints, UNKNOWN_INTERNET);
     assert_int_equal(settings->protect_table, PROTECT_OFF);
     assert_true(settings->trust_image_labels);
+    assert_int_equal(settings->mark, 0x80000000);
     assert_int_equal(settings->log.group, 7);
     assert_int_equal(settings->log.rate, 9);
 }
@@ -104,6 +107,19 @@ static void test_bad(void **state)
         "{}\n---\n{}\n",
         "- a\n",
         "image_labels: true\n",
+        "mark: 0\n",
+        "mark: 0x0\n",
+        "mark: 0x3000\n",
+        "mark: 0x100000000\n",
+        "mark: 0x000002000\n",
+        "mark: 8192\n",
+        "mark: 0x\n",
+        "mark: 0x-1\n",
+        "mark: 0x2000 0\n",
+        "mark: '0x2000'\n",
+        "mark: [0x2000]\n",
+        "mark: {a: 1}\n",
+        "mark:\n",
         "state:\n",
         "\xff",
         "control: /&x\n---\n[",
@@ -114,6 +130,7 @@ static void test_bad(void **state)
         _cleanup_(settings_freep) struct settings *settings = settings_new();
 
         assert_int_equal(parse(settings, texts[i]), -EBADMSG);
+        assert_int_equal(settings->mark, MARK_DEFAULT);
     }
     assert_null(settings_free(NULL));
 }
