@@ -57,7 +57,7 @@ enum action_kind {
 enum apply_kind {
     APPLY_ELEMENTS, /* what containers and links changed */
     APPLY_FULL,     /* everything, replacing what stands */
-    APPLY_POLICIES, /* from one policy set (or compile option) to another */
+    APPLY_POLICIES, /* from one policy set to another */
     APPLY_TEARDOWN,
 };
 
@@ -78,7 +78,7 @@ DEFINE_CLEANUP(struct action *, action_free);
 
 struct brain_config {
     const struct settings *settings; /* borrowed */
-    bool same_bridge_enforced;       /* br_netfilter is there */
+    bool br_netfilter;               /* it is there */
     bool tables_exist;               /* our tables stand in the kernel already */
     const char *state;               /* the state file's content, or NULL */
 };

@@ -24,9 +24,9 @@ struct compiler;
 struct compile_options {
     enum policy_mode default_mode;
     enum unknown_endpoints unknown_endpoints;
-    /* Frames between two ports of one bridge pass the inet rules (br_netfilter works). If not, IP between
-     * ports of managed bridges is dropped in the bridge table. */
-    bool same_bridge_enforced;
+    /* One bit of the packet mark, for frames between two ports of a bridge that the inet rules have seen. Those without
+     * it are dropped in the bridge table. */
+    uint32_t mark;
 };
 
 /* The policies are borrowed and must outlive the compiler. */

@@ -76,11 +76,11 @@ struct brain *brain_new(const struct brain_config *config, struct policy_set *po
 
     brain->last = &brain->first;
     brain->settings = config->settings;
-    brain->br_netfilter = config->same_bridge_enforced;
+    brain->br_netfilter = config->br_netfilter;
     brain->options = (struct compile_options){
         .default_mode = config->settings->default_mode,
         .unknown_endpoints = config->settings->unknown_endpoints,
-        .same_bridge_enforced = config->same_bridge_enforced,
+        .mark = config->settings->mark,
     };
     brain->policies = policies;
     brain->compiler = compiler_new(policies, &brain->options);
@@ -204,7 +204,6 @@ static void take_next(struct brain *brain)
 {
     compiler_free(brain->compiler);
     brain->compiler = STEAL(brain->next_compiler);
-    brain->options = brain->next_options;
     if (brain->next_policies) {
         policy_set_free(brain->policies);
         brain->policies = STEAL(brain->next_policies);
@@ -230,7 +229,7 @@ static void try_next(struct brain *brain)
 {
     brain->next_compiler = compiler_free(brain->next_compiler);
     brain->next_compiler =
-        compiler_new(brain->next_policies ? brain->next_policies : brain->policies, &brain->next_options);
+        compiler_new(brain->next_policies ? brain->next_policies : brain->policies, &brain->options);
     brain_compile_all(brain, brain->next_compiler);
     brain->next_whole = brain->need_full;
     if (brain->hold || (brain->need_full && !brain->next_policies)) {
@@ -300,8 +299,7 @@ static void loaded(struct brain *brain)
 static void use_no_policies(struct brain *brain)
 {
     brain->next_policies = policy_set_new();
-    brain->next_options = brain->options;
-    brain->next_compiler = compiler_new(brain->next_policies, &brain->next_options);
+    brain->next_compiler = compiler_new(brain->next_policies, &brain->options);
     brain_compile_all(brain, brain->next_compiler);
     take_next(brain);
 }
@@ -335,8 +333,6 @@ static void load_failed(struct brain *brain, int error, const char *message, uin
 /* No more of it can be believed to be in the kernel, nor that it is not: a part may have gone in. */
 static void next_failed(struct brain *brain, int error, const char *message, uint64_t now)
 {
-    bool enforced = brain->next_options.same_bridge_enforced;
-
     if (!brain->next_whole)
         load_again(brain, now);
     else if (!brain->kernel_error)
@@ -358,7 +354,6 @@ static void next_failed(struct brain *brain, int error, const char *message, uin
     brain_log(brain, LOG_ERR, "the kernel refuses the new policies: %s; those in force stay in force",
               message);
     drop_next(brain);
-    brain_set_options(brain, enforced);
 }
 
 static void next_succeeded(struct brain *brain)
@@ -498,8 +493,6 @@ void brain_load_policies(struct brain *brain, struct policy_set *policies, uint6
         policy_set_free(policies);
         return;
     }
-    if (!brain->has_next)
-        brain->next_options = brain->options;
     policy_set_free(brain->next_policies);
     brain->next_policies = policies;
     brain->has_next = true;
@@ -516,18 +509,6 @@ int brain_policies_result(const struct brain *brain, size_t *ret_changes, const 
     return brain->policies_error;
 }
 
-void brain_set_options(struct brain *brain, bool same_bridge_enforced)
-{
-    const struct compile_options *now = brain->has_next ? &brain->next_options : &brain->options;
-
-    if (now->same_bridge_enforced == same_bridge_enforced)
-        return;
-    if (!brain->has_next)
-        brain->next_options = brain->options;
-    brain->next_options.same_bridge_enforced = same_bridge_enforced;
-    brain->has_next = true;
-}
-
 /* The chains and sets of containers that no longer exist are swept now and then, by compiling everything
  * anew. */
 void brain_sweep(struct brain *brain)
@@ -535,7 +516,6 @@ void brain_sweep(struct brain *brain)
     if (brain->n_removed < SWEEP_AFTER || brain->has_next)
         return;
     brain->n_removed = 0;
-    brain->next_options = brain->options;
     brain->has_next = true;
 }
 

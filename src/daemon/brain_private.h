@@ -124,10 +124,9 @@ struct brain {
     struct policy_set *policies;
     struct compiler *compiler;
 
-    /* A policy set (or option) on trial: replaces the above when the kernel takes it. */
-    struct policy_set *next_policies; /* NULL: the same policies with other options */
+    /* A policy set on trial: replaces the above when the kernel takes it. */
+    struct policy_set *next_policies; /* NULL: the same policies, compiled anew */
     struct compiler *next_compiler;
-    struct compile_options next_options;
     bool has_next;
     bool next_whole;       /* it replaces everything that stands */
     bool policies_waiting; /* those in use wait for the first full load */
@@ -193,7 +192,6 @@ void brain_unpush(struct brain *brain, enum action_kind kind); /* forgets those 
 void brain_log(struct brain *brain, int priority, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 void brain_sweep(struct brain *brain);
-void brain_set_options(struct brain *brain, bool same_bridge_enforced);
 
 /* engine.c: facts from the Engine */
 void brain_want(struct brain *brain, enum fetch_kind kind, const char *id, uint64_t now);

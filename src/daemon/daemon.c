@@ -413,14 +413,14 @@ static int open_kernel(struct daemon *daemon, bool *ret_tables, struct diags *di
 static int make_brain(struct daemon *daemon, struct diags *diags)
 {
     _cleanup_free_ char *state = state_load(daemon->settings->state);
-    struct brain_config config = {.settings = daemon->settings, .same_bridge_enforced = true, .state = state};
+    struct brain_config config = {.settings = daemon->settings, .br_netfilter = true, .state = state};
     int r = open_kernel(daemon, &config.tables_exist, diags);
 
     if (r < 0)
         return r;
     r = link_require_br_netfilter();
     if (r < 0) {
-        config.same_bridge_enforced = false;
+        config.br_netfilter = false;
         log_text(LOG_WARNING,
                  "br_netfilter cannot be had (%s): packets between containers on one bridge cannot be "
                  "filtered and are "

@@ -100,7 +100,10 @@ static bool too_often(struct fact_bridge *bridge, uint64_t now)
     return true;
 }
 
-/* Bridged frames must pass our rules. If somebody turned that off, or the bridge is new, it is turned on. */
+/*
+ * Bridged frames must pass our rules. If somebody turned that off, or the bridge is new, it is turned on; in between,
+ * the rules let none pass (chain seen).
+ */
 static void check_switch(struct brain *brain, struct fact_bridge *bridge, uint64_t now)
 {
     const struct fact_link *link = bridge->index ? brain_find_link(brain, bridge->index) : NULL;
@@ -116,7 +119,8 @@ static void check_switch(struct brain *brain, struct fact_bridge *bridge, uint64
         return;
     if (bridge->switched)
         brain_log(brain, LOG_WARNING,
-                  "somebody has turned the filtering of bridged packets off on %s: it is turned on again",
+                  "somebody has turned the filtering of bridged packets off on %s, so that those between its "
+                  "containers are dropped: it is turned on again",
                   bridge->name);
     if (!bridge->changed) {
         bridge->changed = true;
@@ -129,17 +133,6 @@ static void check_switch(struct brain *brain, struct fact_bridge *bridge, uint64
     push_nf_call(brain, bridge, true, true);
 }
 
-/* Where the switch cannot be turned on, same-bridge packets are not seen by the rules: then none may pass. */
-static void judge_same_bridge(struct brain *brain)
-{
-    bool enforced = brain->br_netfilter;
-
-    for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
-        if (bridge->managed && bridge->index && bridge->error < 0)
-            enforced = false;
-    brain_set_options(brain, enforced);
-}
-
 void brain_nf_call_set(struct brain *brain, unsigned index, int error, uint64_t now)
 {
     struct fact_link *link = brain_find_link(brain, index);
@@ -149,11 +142,10 @@ void brain_nf_call_set(struct brain *brain, unsigned index, int error, uint64_t 
         return;
     bridge->setting = false;
     if (error < 0 && bridge->error == 0)
-        brain_log(
-            brain, LOG_ERR,
-            "cannot turn the filtering of bridged packets on for %s (%s): packets between containers on one "
-            "bridge are dropped until that works",
-            bridge->name, strerror(-error));
+        brain_log(brain, LOG_ERR,
+                  "cannot turn the filtering of bridged packets on for %s (%s): all packets between its "
+                  "containers are dropped until that works",
+                  bridge->name, strerror(-error));
     bridge->error = error;
     if (error < 0) {
         bridge->next_try = now + 5 * SEC;
@@ -161,7 +153,6 @@ void brain_nf_call_set(struct brain *brain, unsigned index, int error, uint64_t 
         bridge->switched = true;
         link->link.nf_call_iptables = link->link.nf_call_ip6tables = true;
     }
-    judge_same_bridge(brain);
 }
 
 static void mark_managed(struct brain *brain, struct fact_bridge *bridge, bool managed, uint64_t now)
@@ -179,7 +170,6 @@ static void mark_managed(struct brain *brain, struct fact_bridge *bridge, bool m
         bridge->changed = bridge->switched = false;
         bridge->error = 0;
     }
-    judge_same_bridge(brain);
     check_switch(brain, bridge, now);
 }
 
@@ -424,7 +414,6 @@ static void bridge_gone(struct brain *brain, unsigned index)
             bridge->changed = bridge->switched = bridge->setting = false;
             bridge->error = 0;
             brain->bridges_dirty = true;
-            judge_same_bridge(brain);
         }
 }
 

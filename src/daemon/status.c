@@ -46,6 +46,24 @@ static const char *not_in_force(const struct brain *brain)
     return NULL;
 }
 
+static bool is_unfiltered(const struct brain *brain, const struct fact_bridge *bridge)
+{
+    const struct fact_link *link = bridge->index ? brain_find_link(brain, bridge->index) : NULL;
+
+    return link && !(link->link.nf_call_iptables && link->link.nf_call_ip6tables);
+}
+
+/* The rules drop everything between the containers of some managed bridge. */
+static bool some_bridge_is_closed(const struct brain *brain)
+{
+    if (!brain->br_netfilter)
+        return true;
+    for (const struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
+        if (bridge->managed && (bridge->error < 0 || is_unfiltered(brain, bridge)))
+            return true;
+    return false;
+}
+
 /* ---- daemon and engine -------------------------------------------------------------------------------- */
 
 static json_t *daemon_status(const struct brain *brain, const struct status_facts *facts)
@@ -275,17 +293,31 @@ static void kernel_problems(const struct brain *brain, json_t *problems)
                     brain->changed_by ? brain->changed_by : "");
     if (brain->kernel_error)
         add_problem(problems, "the kernel refuses the rules: %s", brain->kernel_error);
-    if (!brain->br_netfilter)
+}
+
+/* Why nothing passes between the containers of a bridge, whatever the policies say. */
+static void bridge_problems(const struct brain *brain, json_t *problems)
+{
+    if (brain->torn_down)
+        return;
+    if (!brain->br_netfilter) {
         add_problem(problems,
                     "this kernel has no br_netfilter: all packets between containers on one bridge are "
                     "dropped, whatever the policies say");
+        return;
+    }
     for (const struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
         if (bridge->managed && bridge->error < 0)
             add_problem(
                 problems,
-                "cannot turn the filtering of bridged packets on for %s (%s): all packets between containers "
-                "on one bridge are dropped",
+                "cannot turn the filtering of bridged packets on for %s (%s): all packets between its "
+                "containers are dropped, whatever the policies say",
                 bridge->name, strerror(-bridge->error));
+        else if (bridge->managed && is_unfiltered(brain, bridge))
+            add_problem(problems,
+                        "the filtering of bridged packets is off on %s: until it is turned on again, all "
+                        "packets between its containers are dropped, whatever the policies say",
+                        bridge->name);
 }
 
 static void inventory_problems(const struct brain *brain, json_t *problems)
@@ -393,6 +425,7 @@ static json_t *all_problems(const struct brain *brain, const struct status_facts
                     brain->policies->n_policies > 0 ? "those read before stay in force"
                                                     : "everything is denied, without any policy");
     kernel_problems(brain, problems);
+    bridge_problems(brain, problems);
     inventory_problems(brain, problems);
     policy_problems(brain, problems);
     lookup_problems(brain, problems);
@@ -404,7 +437,7 @@ static json_t *all_problems(const struct brain *brain, const struct status_facts
 json_t *brain_status(const struct brain *brain, const struct status_facts *facts, bool *ret_enforced)
 {
     json_t *status = json_object();
-    bool enforced = not_in_force(brain) == NULL && brain->inventory_known;
+    bool enforced = not_in_force(brain) == NULL && brain->inventory_known && !some_bridge_is_closed(brain);
 
     json_object_set_new(status, "format_version", json_string("1.0"));
     json_object_set_new(status, "daemon", daemon_status(brain, facts));

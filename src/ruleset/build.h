@@ -8,6 +8,7 @@
 
 /* Names of the fixed sets, maps and chains: what is not named after policies. */
 #define SET_BRIDGES "bridges"
+#define SET_SAME_BRIDGE "same_bridge"
 #define SET_PORTS "ports"
 #define SET_FREE_PORTS "free_ports"
 #define SET_LIVE4 "live4"
@@ -60,12 +61,20 @@ static inline struct match *on_set(struct rule_stmt *rule, enum field field, boo
     return match;
 }
 
-static inline struct match *on_set3(struct rule_stmt *rule, enum field a, enum field b, enum field c,
-                                    const char *set)
+static inline struct match *on_set2(struct rule_stmt *rule, enum field a, enum field b, const char *set)
 {
     struct match *match = on_set(rule, a, false, set);
 
     match->fields[1] = b;
+    match->n_fields = 2;
+    return match;
+}
+
+static inline struct match *on_set3(struct rule_stmt *rule, enum field a, enum field b, enum field c,
+                                    const char *set)
+{
+    struct match *match = on_set2(rule, a, b, set);
+
     match->fields[2] = c;
     match->n_fields = 3;
     return match;
@@ -82,6 +91,20 @@ static inline void on_ct(struct rule_stmt *rule, unsigned states)
 static inline void on_not_syn(struct rule_stmt *rule)
 {
     rule_add_match(rule)->kind = MATCH_NOT_SYN;
+}
+
+static inline void on_mark(struct rule_stmt *rule, uint32_t mark)
+{
+    struct match *match = rule_add_match(rule);
+
+    match->kind = MATCH_MARK;
+    match->mark = mark;
+}
+
+static inline void change_mark(struct rule_stmt *rule, enum mark_change change, uint32_t mark)
+{
+    rule->mark_change = change;
+    rule->mark = mark;
 }
 
 static inline void verdict(struct rule_stmt *rule, enum table_verdict how, const char *target)

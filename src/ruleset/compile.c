@@ -255,20 +255,34 @@ static struct contribution bridge_element(const struct compiler *compiler, const
     return name_element(TABLE_INET, fixed_set(compiler, TABLE_INET, SET_BRIDGES), bridge);
 }
 
+/* From the bridge and to the bridge. */
+static struct contribution same_bridge_element(const struct compiler *compiler, const char *bridge)
+{
+    struct contribution what =
+        name_element(TABLE_INET, fixed_set(compiler, TABLE_INET, SET_SAME_BRIDGE), bridge);
+
+    put_ifname(what.element.key + key_type_padded(KEY_IFNAME), bridge);
+    return what;
+}
+
 void compiler_add_bridge(struct compiler *compiler, const char *bridge, struct delta *delta)
 {
     struct contribution from = from_element(compiler, bridge), listed = bridge_element(compiler, bridge);
+    struct contribution same = same_bridge_element(compiler, bridge);
 
     insert(&from, delta);
     insert(&listed, delta);
+    insert(&same, delta);
 }
 
 void compiler_drop_bridge(struct compiler *compiler, const char *bridge, struct delta *delta)
 {
     struct contribution from = from_element(compiler, bridge), listed = bridge_element(compiler, bridge);
+    struct contribution same = same_bridge_element(compiler, bridge);
 
     withdraw(&from, delta);
     withdraw(&listed, delta);
+    withdraw(&same, delta);
 }
 
 static struct contribution port_element(const struct compiler *compiler, enum table_id table, const char *set,

@@ -19,6 +19,8 @@
  * of the same priority is skipped where the rules stood before the first bridge was made, as they do after a boot.
  */
 #define PRIORITY_BRIDGE_OUT (-10)
+/* Behind br_netfilter and the inet forward hook, which it calls. */
+#define PRIORITY_BRIDGE_SEEN 50
 
 #define ETHER_IP 0x0800u
 #define ETHER_ARP 0x0806u
@@ -88,12 +90,14 @@ static void add_internet(struct ruleset *ruleset, const char *name, enum ip_fami
 
 static void build_inet_sets(struct ruleset *ruleset, const struct compile_options *options)
 {
+    static const enum key_type pair[] = {KEY_IFNAME, KEY_IFNAME};
     static const uint8_t icmp_errors[] = {ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
     static const uint8_t icmpv6_errors[] = {ICMP6_DST_UNREACH, ICMP6_PACKET_TOO_BIG, ICMP6_TIME_EXCEEDED,
                                             ICMP6_PARAM_PROB};
     static const uint8_t discovery[] = {ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT};
 
     add_set(ruleset, TABLE_INET, SET_BRIDGES, KEY_IFNAME);
+    ruleset_add_set(ruleset, TABLE_INET, SET_SAME_BRIDGE, ARRAY_SIZE(pair), pair);
     add_set(ruleset, TABLE_INET, SET_PORTS, KEY_IFNAME);
     add_set(ruleset, TABLE_INET, SET_LIVE4, KEY_IPV4_ADDR);
     add_set(ruleset, TABLE_INET, SET_LIVE6, KEY_IPV6_ADDR);
@@ -275,12 +279,25 @@ static struct chain *add_base_chain(struct ruleset *ruleset, enum table_id table
     return chain;
 }
 
+/*
+ * What comes from a bridge and goes to the same is a frame between two of its ports, or, seldom, a packet that the host
+ * routes back. A drop is final, so it may be marked as judged before it is.
+ */
+static void mark_same_bridge(struct chain *chain, uint32_t mark)
+{
+    struct rule_stmt *rule = comment(chain_add_rule(chain), "for the bridge's chain seen");
+
+    on_set2(rule, FIELD_IIFNAME, FIELD_OIFNAME, SET_SAME_BRIDGE);
+    change_mark(rule, MARK_SET, mark);
+}
+
 static void build_forward(struct ruleset *ruleset, const struct compile_options *options)
 {
     bool lenient = options->unknown_endpoints == UNKNOWN_INTERNET;
     struct chain *chain = add_base_chain(ruleset, TABLE_INET, "forward", HOOK_FORWARD, PRIORITY_INET);
     struct rule_stmt *rule;
 
+    mark_same_bridge(chain, options->mark);
     check_live(chain, true, lenient ? "unknown_source" : "not_live");
     check_live(chain, false, lenient ? "unknown_destination" : "not_live");
     judge_state(chain, "unusual");
@@ -474,26 +491,50 @@ static void build_deliver(struct ruleset *ruleset, const struct compile_options 
     refuse_delivery(chain);
 }
 
+static void clear_mark(struct chain *chain, enum field port, uint32_t mark, enum table_verdict how)
+{
+    struct rule_stmt *rule = chain_add_rule(chain);
+
+    on_mark(rule, mark);
+    on_set(rule, port, false, SET_PORTS);
+    change_mark(rule, MARK_CLEAR, mark);
+    verdict(rule, how, NULL);
+}
+
 static void build_bridge_out(struct ruleset *ruleset, const struct compile_options *options)
 {
     struct chain *forward =
         add_base_chain(ruleset, TABLE_BRIDGE, "forward", HOOK_FORWARD, PRIORITY_BRIDGE_OUT);
     struct chain *output = add_base_chain(ruleset, TABLE_BRIDGE, "output", HOOK_OUTPUT, PRIORITY_BRIDGE_OUT);
 
-    if (!options->same_bridge_enforced) {
-        static const uint32_t types[] = {ETHER_IP, ETHER_IP6};
-
-        for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-            struct rule_stmt *rule =
-                comment(chain_add_rule(forward), "no br_netfilter: the policies cannot be asked");
-
-            on_value(rule, FIELD_ETHER_TYPE, false, types[i]);
-            on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
-            counted(rule, V_DROP, NULL);
-        }
-    }
+    /* Whoever else set it: from here to chain seen, only the inet rules can. */
+    clear_mark(forward, FIELD_IIFNAME, options->mark, V_NONE);
+    clear_mark(forward, FIELD_OIFNAME, options->mark, V_NONE);
     verdict(chain_add_rule(forward), V_JUMP, "deliver");
+    clear_mark(output, FIELD_OIFNAME, options->mark, V_NONE); /* routed back into its bridge */
     verdict(chain_add_rule(output), V_JUMP, "deliver");
+}
+
+/*
+ * The inet rules see frames between ports only while their bridge's nf_call_iptables and nf_call_ip6tables are on, and
+ * that is for anybody to change, or for a bridge made anew to lack. So nothing passes without their mark; the mark goes
+ * no further.
+ */
+static void build_bridge_seen(struct ruleset *ruleset, const struct compile_options *options)
+{
+    static const enum field ports[] = {FIELD_IIFNAME, FIELD_OIFNAME};
+    struct chain *chain = add_base_chain(ruleset, TABLE_BRIDGE, "seen", HOOK_FORWARD, PRIORITY_BRIDGE_SEEN);
+
+    for (size_t i = 0; i < ARRAY_SIZE(ports); i++)
+        clear_mark(chain, ports[i], options->mark, V_ACCEPT);
+    for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
+        struct rule_stmt *rule =
+            comment(chain_add_rule(chain), "not seen by the inet rules: bridge netfilter is off");
+
+        on_value(rule, FIELD_ETHER_TYPE, true, ETHER_ARP);
+        on_set(rule, ports[i], false, SET_PORTS);
+        counted(rule, V_DROP, NULL);
+    }
 }
 
 void skeleton_build(struct ruleset *ruleset, const struct compile_options *options)
@@ -502,6 +543,7 @@ void skeleton_build(struct ruleset *ruleset, const struct compile_options *optio
     build_bridge_in(ruleset, options);
     build_deliver(ruleset, options);
     build_bridge_out(ruleset, options);
+    build_bridge_seen(ruleset, options);
 
     build_inet_sets(ruleset, options);
     build_not_live(ruleset);

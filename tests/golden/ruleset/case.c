@@ -3,8 +3,7 @@
  * ruleset-case print|apply POLICIES... INVENTORY.json
  *
  * print writes the compiled ruleset as nft text; apply loads it into the kernel of the network namespace that
- * it runs in. --audit, --unknown-internet and --no-br-netfilter, in front, set what the host's settings and
- * kernel would.
+ * it runs in. --audit and --unknown-internet, in front, set what the host's settings would.
  */
 #include <stdio.h>
 #include <string.h>
@@ -86,7 +85,7 @@ static int apply(const struct ruleset *ruleset)
 
 int main(int argc, char **argv)
 {
-    struct compile_options options = {MODE_ENFORCE, UNKNOWN_DENY, true};
+    struct compile_options options = {MODE_ENFORCE, UNKNOWN_DENY, MARK_DEFAULT};
     int first = 1, status = 0;
 
     for (; first < argc && strncmp(argv[first], "--", 2) == 0; first++) {
@@ -94,8 +93,6 @@ int main(int argc, char **argv)
             options.default_mode = MODE_AUDIT;
         else if (strcmp(argv[first], "--unknown-internet") == 0)
             options.unknown_endpoints = UNKNOWN_INTERNET;
-        else if (strcmp(argv[first], "--no-br-netfilter") == 0)
-            options.same_bridge_enforced = false;
         else
             return 64;
     }

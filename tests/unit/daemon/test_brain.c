@@ -154,7 +154,7 @@ static void bridges_of_the_last_run_are_closed_before_the_engine_answers(void **
     assert_int_equal(world->n_applied[APPLY_FULL], 1);
     assert_true(world_link(world, world->networks[network].bridge_index)->link.nf_call_iptables);
     struct compiler *fresh =
-        compiler_new(brain_policies(world->brain), &(struct compile_options){.same_bridge_enforced = true});
+        compiler_new(brain_policies(world->brain), &(struct compile_options){.mark = MARK_DEFAULT});
     _cleanup_delta_ struct delta delta = {0};
     compiler_add_bridge(fresh, "br-backend", NULL);
     compiler_add_port(fresh, "veth1", NULL);
@@ -497,6 +497,15 @@ static bool has_problem(const struct world *world, const char *text)
     return found;
 }
 
+/* What the exit status of `cofferdam status` says. */
+static bool all_enforced(const struct world *world)
+{
+    bool enforced;
+
+    json_decref(status(world, &enforced));
+    return enforced;
+}
+
 static void labels_of_an_unreadable_image_are_not_trusted(void **state)
 {
     int network;
@@ -775,26 +784,65 @@ static void a_fight_over_the_switch_is_slowed_down(void **state)
     world_free(world);
 }
 
-static void a_switch_that_cannot_be_set_closes_the_bridge(void **state)
+/* The rules themselves drop what they do not see: nothing about them changes, but it must be said. */
+static void a_switch_that_cannot_be_set_is_said_loudly(void **state)
 {
-    struct world *world = world_new(shop, false, NULL);
+    int network;
+    struct world *world = started(shop, &network);
+    struct world_link *bridge = world_link(world, world->networks[network].bridge_index);
 
     (void)state;
+    assert_true(all_enforced(world));
     world->nf_call_error = -EPERM;
-    world_add_network(world, "backend", "br-backend");
+    bridge->link.nf_call_ip6tables = false;
+    world_report_link(world, bridge->link.index);
     world_pump(world);
-    struct compiler *closed =
-        compiler_new(brain_policies(world->brain), &(struct compile_options){.same_bridge_enforced = false});
-    _cleanup_delta_ struct delta delta = {0};
-    compiler_load(closed, brain_inventory(world->brain));
-    delta_between(compiler_ruleset(world->brain->compiler), compiler_ruleset(closed), &delta);
-    assert_int_equal(delta_count(&delta), 0);
-    compiler_free(closed);
-    assert_true(has_problem(world, "cannot turn the filtering of bridged packets on for br-backend"));
+    assert_true(world_logged(world, "cannot turn the filtering of bridged packets on for br-backend"));
+    assert_true(has_problem(world,
+                            "cannot turn the filtering of bridged packets on for br-backend (Operation "
+                            "not permitted): all packets between its containers are dropped"));
+    assert_false(all_enforced(world));
+    assert_int_equal(world->n_applied[APPLY_POLICIES], 0);
+    assert_int_equal(world->n_applied[APPLY_FULL], 1);
     world->nf_call_error = 0;
     world_wait(world, 6 * SECONDS);
-    world_check_fresh(world, true); /* compiles with it */
-    assert_false(has_problem(world, "cannot turn"));
+    assert_false(has_problem(world, "filtering of bridged packets"));
+    assert_true(all_enforced(world));
+    world_free(world);
+}
+
+/* While it is put off, because it happens all the time, the bridge is closed too. */
+static void a_switch_that_is_off_is_said_loudly(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    struct world_link *bridge = world_link(world, world->networks[network].bridge_index);
+
+    (void)state;
+    for (int i = 0; i < 100; i++) {
+        bridge->link.nf_call_iptables = false;
+        world_report_link(world, bridge->link.index);
+        world_pump(world);
+    }
+    assert_false(bridge->link.nf_call_iptables);
+    assert_true(has_problem(world, "the filtering of bridged packets is off on br-backend"));
+    assert_false(all_enforced(world));
+    world_wait(world, 2 * SECONDS);
+    assert_false(has_problem(world, "filtering of bridged packets"));
+    assert_true(all_enforced(world));
+    world_free(world);
+}
+
+static void a_kernel_without_br_netfilter_is_said_loudly(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    world->brain->br_netfilter = false;
+    assert_true(
+        has_problem(world, "no br_netfilter: all packets between containers on one bridge are dropped"));
+    assert_false(all_enforced(world));
     world_free(world);
 }
 
@@ -1157,23 +1205,26 @@ static void whatever_fails_has_everything_loaded_again(void **state)
     world_free(world);
 }
 
-/* An option that the brain itself changes is never given up. */
-static void a_refused_change_of_an_option_goes_in_with_all_the_rest(void **state)
+/* What is swept are chains and sets of containers that are gone. */
+static void a_refused_sweep_goes_in_with_all_the_rest(void **state)
 {
     int network;
     struct world *world = started(shop, &network);
-    struct world_link *bridge = world_link(world, world->networks[network].bridge_index);
+    int db = world_add_container(world, "db", network);
 
     (void)state;
-    world->nf_call_error = -EPERM;
-    world->apply_error = -EINVAL;
-    bridge->link.nf_call_iptables = false;
-    world_report_link(world, bridge->link.index);
+    world_stop(world, world_start(world, db, network, "172.18.0.2"));
+    world->containers[db].exists = false;
+    world_container_event(world, DOCKER_DESTROY, db);
     world_pump(world);
-    assert_false(world->brain->options.same_bridge_enforced);
+    world->brain->n_removed = SWEEP_AFTER;
+    world->apply_error = -EINVAL;
+    brain_resync(world->brain, world->now);
+    world_pump(world);
     assert_int_equal(world->n_applied[APPLY_POLICIES], 1);
     assert_int_equal(world->n_applied[APPLY_FULL], 2);
     assert_false(world->brain->need_full);
+    world_check_fresh(world, true);
     world_free(world);
 }
 
@@ -1510,7 +1561,9 @@ int main(void)
         TEST(lost_notifications_are_made_up_for),
         TEST(bridged_packets_are_switched_on_and_kept_on),
         TEST(a_fight_over_the_switch_is_slowed_down),
-        TEST(a_switch_that_cannot_be_set_closes_the_bridge),
+        TEST(a_switch_that_cannot_be_set_is_said_loudly),
+        TEST(a_switch_that_is_off_is_said_loudly),
+        TEST(a_kernel_without_br_netfilter_is_said_loudly),
         TEST(bridges_that_are_gone_are_forgotten),
         TEST(teardown_restores_what_was_changed),
         TEST(a_teardown_that_is_refused_changes_nothing),
@@ -1525,7 +1578,7 @@ int main(void)
         TEST(a_reload_that_the_kernel_refuses_leaves_the_old_policies),
         TEST(tables_that_somebody_changed_are_loaded_again),
         TEST(whatever_fails_has_everything_loaded_again),
-        TEST(a_refused_change_of_an_option_goes_in_with_all_the_rest),
+        TEST(a_refused_sweep_goes_in_with_all_the_rest),
         TEST(policies_behind_a_load_that_fails_are_not_kept_for_later),
         TEST(what_others_change_is_loaded_again_at_once),
         TEST(what_others_change_meanwhile_is_loaded_again),

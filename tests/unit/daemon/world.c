@@ -364,10 +364,8 @@ struct world *world_new(const char *policies, bool tables_exist, const char *sta
     world->next_index = 2;
     world->engine_there = true;
     world->settings = settings_new();
-    const struct brain_config config = {.settings = world->settings,
-                                        .same_bridge_enforced = true,
-                                        .tables_exist = tables_exist,
-                                        .state = state};
+    const struct brain_config config = {
+        .settings = world->settings, .br_netfilter = true, .tables_exist = tables_exist, .state = state};
     world->brain = brain_new(&config, world_policies(policies), world->now);
     return world;
 }
@@ -648,7 +646,7 @@ static void fail_with_difference(const struct ruleset *now, const struct ruleset
 
 void world_check_fresh(const struct world *world, bool exact)
 {
-    const struct compile_options options = {.default_mode = MODE_ENFORCE, .same_bridge_enforced = true};
+    const struct compile_options options = {.default_mode = MODE_ENFORCE, .mark = MARK_DEFAULT};
     struct compiler *fresh = compiler_new(brain_policies(world->brain), &options);
     const struct ruleset *now = compiler_ruleset(world->brain->compiler);
     _cleanup_delta_ struct delta delta = {0};
