@@ -26,12 +26,25 @@ struct nft_batch {
 };
 
 /*
- * dry_run leaves the end message out: the kernel then validates everything and commits nothing.
+ * Flags of a table. Old headers lack the second. A table with an owner is changed and removed by the netlink
+ * socket that made or claimed it and by nobody else, nor does a flush of all rules by another touch it; with
+ * PERSIST it stays when that socket is closed, and is then anybody's.
+ */
+#define NFT_TABLE_OWNER 0x2u   /* NFT_TABLE_F_OWNER, Linux 5.12 */
+#define NFT_TABLE_PERSIST 0x4u /* NFT_TABLE_F_PERSIST, Linux 6.9 */
+#define NFT_TABLE_PROTECTED (NFT_TABLE_OWNER | NFT_TABLE_PERSIST)
+
+/*
+ * table_flags: of the tables that are added. A table that stands with other flags is no obstacle when it is
+ * removed first. dry_run leaves the end message out: the kernel then validates everything and commits nothing.
  * Returns 0; -E2BIG when a name, comment, key or rule is over the kernel's limits, -EINVAL when an operation
  * says what no rule or element can say (*ret_op says which operation).
  */
-int nft_encode(const struct op_list *ops, uint32_t generation, uint32_t seq, bool dry_run,
-               struct nft_batch *ret, size_t *ret_op);
+int nft_encode(const struct op_list *ops, uint32_t table_flags, uint32_t generation, uint32_t seq,
+               bool dry_run, struct nft_batch *ret, size_t *ret_op);
+/* A batch without an end that draws an error where the kernel lacks what protected tables need: both flags,
+ * and removing a table that need not stand. */
+void nft_encode_probe(uint32_t seq, struct nft_batch *ret);
 void nft_batch_clear(struct nft_batch *batch);
 #define _cleanup_nft_batch_ _cleanup_(nft_batch_clear)
 

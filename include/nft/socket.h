@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "ruleset/delta.h"
@@ -13,6 +14,14 @@
 struct nft_socket;
 
 int nft_socket_open(struct nft_socket **ret);
+/*
+ * Goes on with the socket of another process that has ended, and so with the tables that it owns. fd: becomes
+ * the socket's on success. -ENOTSOCK, -EPROTOTYPE, -EINVAL: it is none, of another kind, or one that listens
+ * or was never bound; -EXDEV: of another network namespace; or another negative errno.
+ */
+int nft_socket_take(int fd, struct nft_socket **ret);
+/* The descriptor, for handing out duplicates of it; it stays the socket's. */
+int nft_socket_fd(const struct nft_socket *socket);
 struct nft_socket *nft_socket_close(struct nft_socket *socket); /* returns NULL */
 DEFINE_CLEANUP(struct nft_socket *, nft_socket_close);
 
@@ -39,8 +48,26 @@ int nft_apply(struct nft_socket *socket, const struct delta *delta, struct diags
  * nft -c has the same gap). */
 int nft_validate(struct nft_socket *socket, const struct delta *delta, struct diags *diags);
 
-/* Is our table there? 0 or a negative errno. */
-int nft_table_exists(struct nft_socket *socket, enum table_id table, bool *ret);
+struct nft_table_state {
+    bool exists;
+    uint32_t flags; /* NFT_TABLE_* and others */
+    uint32_t owner; /* netlink port ID of the socket that owns it; 0: nobody does */
+};
+
+/* How does our table stand? 0 or a negative errno. */
+int nft_table_state(struct nft_socket *socket, enum table_id table, struct nft_table_state *ret);
+
+/* Does the kernel know tables that have an owner and outlive it? It is tried, without changing anything. 0 or
+ * a negative errno. */
+int nft_can_protect(struct nft_socket *socket, bool *ret);
+/* Whether the tables that the socket makes from now on are its own alone. They are not at first. */
+void nft_protect(struct nft_socket *socket, bool on);
+/*
+ * Before the first change, where tables of an earlier process may stand. Those without an owner that have
+ * outlived theirs become this socket's, if it protects tables. A table that another socket owns is an error,
+ * -EPERM: diags then says whose it is and what to do. Returns 0 or a negative errno.
+ */
+int nft_claim(struct nft_socket *socket, struct diags *diags);
 
 /* Kernel and user time spent in the last transaction's send and receive, for the benchmark: nanoseconds from
  * the call of sendmsg() to the last answer read. */

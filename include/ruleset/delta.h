@@ -14,11 +14,11 @@
 
 enum op_kind {
     OP_ADD_TABLE,
-    OP_DELETE_TABLE,
-    OP_ADD_SET,     /* the set without its elements */
-    OP_ADD_CHAIN,   /* the chain without its rules */
-    OP_ADD_RULES,   /* all rules of op->chain, to an empty chain */
-    OP_FLUSH_CHAIN, /* removes all rules */
+    OP_REMOVE_TABLE, /* with all that is in it, whether it stands or not */
+    OP_ADD_SET,      /* the set without its elements */
+    OP_ADD_CHAIN,    /* the chain without its rules */
+    OP_ADD_RULES,    /* all rules of op->chain, to an empty chain */
+    OP_FLUSH_CHAIN,  /* removes all rules */
     OP_ADD_ELEMENT,
     OP_DELETE_ELEMENT,
     OP_DELETE_CHAIN, /* with its rules */

@@ -85,14 +85,14 @@ static int remove_tables(bool *ret_found)
     _cleanup_(nft_socket_closep) struct nft_socket *socket = NULL;
     _cleanup_diags_ struct diags diags = {};
     _cleanup_delta_ struct delta delta = {};
-    bool inet = false, bridge = false;
+    struct nft_table_state inet = {}, bridge = {};
 
     int r = nft_socket_open(&socket);
     if (r == 0)
-        r = nft_table_exists(socket, TABLE_INET, &inet);
+        r = nft_table_state(socket, TABLE_INET, &inet);
     if (r == 0)
-        r = nft_table_exists(socket, TABLE_BRIDGE, &bridge);
-    if (r == 0 && (inet || bridge)) {
+        r = nft_table_state(socket, TABLE_BRIDGE, &bridge);
+    if (r == 0 && (inet.exists || bridge.exists)) {
         delta_teardown(&delta);
         r = nft_apply(socket, &delta, &diags);
     }
@@ -100,7 +100,7 @@ static int remove_tables(bool *ret_found)
     if (r < 0)
         cli_error("teardown: the rules could not be removed: %s%s", strerror(-r),
                   r == -EPERM ? "\n  only root may: try sudo" : "");
-    *ret_found = inet || bridge;
+    *ret_found = inet.exists || bridge.exists;
     return r;
 }
 

@@ -76,13 +76,13 @@ static void act_save_state(struct daemon *daemon, const struct action *action)
 
 static int tables_exist(struct daemon *daemon, bool *ret)
 {
-    bool inet = false, bridge = false;
-    int r = nft_table_exists(daemon->nft, TABLE_INET, &inet);
+    struct nft_table_state inet, bridge;
+    int r = nft_table_state(daemon->nft, TABLE_INET, &inet);
 
     if (r == 0)
-        r = nft_table_exists(daemon->nft, TABLE_BRIDGE, &bridge);
+        r = nft_table_state(daemon->nft, TABLE_BRIDGE, &bridge);
     if (r == 0)
-        *ret = inet && bridge;
+        *ret = inet.exists && bridge.exists;
     return r;
 }
 

@@ -27,8 +27,13 @@ DEFINE_CLEANUP(struct nftnl_chain *, nftnl_chain_free);
 DEFINE_CLEANUP(struct nftnl_rule *, nftnl_rule_free);
 DEFINE_CLEANUP(struct nftnl_set *, nftnl_set_free);
 
+/* Removes a table, and it is no error when there is none: Linux 6.3; old headers lack it. */
+#define MESSAGE_DESTROY_TABLE 26 /* NFT_MSG_DESTROYTABLE */
+#define PROBE_TABLE TABLE_NAME "-probe"
+
 struct encoder {
     struct nft_batch batch;
+    uint32_t table_flags;
     size_t capacity, n_messages;
     uint32_t set_id;
 };
@@ -89,18 +94,34 @@ static void append_end(struct encoder *encoder)
     append(encoder, message, SIZE_MAX);
 }
 
-static int encode_table(struct encoder *encoder, const struct op *op, size_t index)
+/* flags NULL: whatever flags the table may have. */
+static void append_table(struct encoder *encoder, uint16_t type, const char *name, const uint32_t *flags,
+                         const struct op *op, size_t index)
 {
     _cleanup_(nftnl_table_freep) struct nftnl_table *table = or_abort(nftnl_table_alloc());
-    bool add = op->kind == OP_ADD_TABLE;
-    struct nlmsghdr *message =
-        start(encoder, op, add ? NFT_MSG_NEWTABLE : NFT_MSG_DELTABLE, add ? NLM_F_CREATE : 0);
+    struct nlmsghdr *message = start(encoder, op, type, type == NFT_MSG_NEWTABLE ? NLM_F_CREATE : 0);
 
-    nftnl_table_set_str(table, NFTNL_TABLE_NAME, TABLE_NAME);
-    if (add)
-        nftnl_table_set_u32(table, NFTNL_TABLE_FLAGS, 0);
+    nftnl_table_set_str(table, NFTNL_TABLE_NAME, name);
+    if (flags)
+        nftnl_table_set_u32(table, NFTNL_TABLE_FLAGS, *flags);
     nftnl_table_nlmsg_build_payload(message, table);
     append(encoder, message, index);
+}
+
+/*
+ * Deleting a table that is not there is an error, except by a message that kernels with protected tables all
+ * have. Adding one that is there is none, as long as the flags are not told: others than it has would be.
+ */
+static int encode_table(struct encoder *encoder, const struct op *op, size_t index)
+{
+    if (op->kind == OP_ADD_TABLE) {
+        append_table(encoder, NFT_MSG_NEWTABLE, TABLE_NAME, &encoder->table_flags, op, index);
+    } else if (encoder->table_flags) {
+        append_table(encoder, MESSAGE_DESTROY_TABLE, TABLE_NAME, NULL, op, index);
+    } else {
+        append_table(encoder, NFT_MSG_NEWTABLE, TABLE_NAME, NULL, op, index);
+        append_table(encoder, NFT_MSG_DELTABLE, TABLE_NAME, NULL, op, index);
+    }
     return 0;
 }
 
@@ -246,7 +267,7 @@ static int encode_op(struct encoder *encoder, const struct op_list *ops, size_t 
 
     switch (op->kind) {
     case OP_ADD_TABLE:
-    case OP_DELETE_TABLE:
+    case OP_REMOVE_TABLE:
         return encode_table(encoder, op, *index);
     case OP_ADD_SET:
         return encode_add_set(encoder, op, *index);
@@ -266,10 +287,10 @@ static int encode_op(struct encoder *encoder, const struct op_list *ops, size_t 
     return -EINVAL;
 }
 
-int nft_encode(const struct op_list *ops, uint32_t generation, uint32_t seq, bool dry_run,
-               struct nft_batch *ret, size_t *ret_op)
+int nft_encode(const struct op_list *ops, uint32_t table_flags, uint32_t generation, uint32_t seq,
+               bool dry_run, struct nft_batch *ret, size_t *ret_op)
 {
-    struct encoder encoder = {.batch = {.seq_first = seq}};
+    struct encoder encoder = {.batch = {.seq_first = seq}, .table_flags = table_flags};
 
     append_begin(&encoder, generation);
     for (size_t i = 0; i < ops->n; i++) {
@@ -285,6 +306,18 @@ int nft_encode(const struct op_list *ops, uint32_t generation, uint32_t seq, boo
         append_end(&encoder);
     *ret = encoder.batch;
     return 0;
+}
+
+void nft_encode_probe(uint32_t seq, struct nft_batch *ret)
+{
+    static const struct op op = {.table = TABLE_INET};
+    static const uint32_t flags = NFT_TABLE_PROTECTED;
+    struct encoder encoder = {.batch = {.seq_first = seq}};
+
+    append_begin(&encoder, 0);
+    append_table(&encoder, NFT_MSG_NEWTABLE, PROBE_TABLE, &flags, &op, SIZE_MAX);
+    append_table(&encoder, MESSAGE_DESTROY_TABLE, PROBE_TABLE, NULL, &op, SIZE_MAX);
+    *ret = encoder.batch;
 }
 
 void nft_batch_clear(struct nft_batch *batch)

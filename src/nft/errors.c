@@ -105,7 +105,7 @@ static const char *advise(const struct op *op, int error)
     case OP_DELETE_ELEMENT:
         return advise_element(error);
     case OP_ADD_TABLE:
-    case OP_DELETE_TABLE:
+    case OP_REMOVE_TABLE:
     case OP_ADD_SET:
     case OP_ADD_CHAIN:
     case OP_ADD_RULES:

@@ -3,27 +3,35 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <libmnl/libmnl.h>
 #include <libnftnl/common.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
+#include <linux/sockios.h>
 
-#include "ack.h"
+#include "socket_private.h"
+#include "util/fd.h"
 #include "util/mem.h"
 
-#define ATTEMPTS 8
 #define RECEIVE_SIZE (64 * 1024)
 #define ACK_SIZE 1024 /* memory that one queued answer is charged with, rounded up */
 #define RECEIVE_ROOM_MAX (16 * 1024 * 1024)
+#define LEFT_OVER_MAX (64 * 1024) /* messages that another process has left unread */
 
 struct nft_socket {
     struct mnl_socket *netlink;
     uint32_t seq;
+    uint32_t table_flags; /* of the tables that it makes */
     uint32_t n_commits;
     int send_room, receive_room; /* as asked of the kernel; 0: its default */
     uint64_t kernel_ns;
@@ -40,20 +48,118 @@ struct nft_socket *nft_socket_close(struct nft_socket *socket)
     return NULL;
 }
 
+/* Errors in the kernel's words, and without a copy of the request. Old kernels know neither: so be it. */
+static void set_options(struct nft_socket *socket)
+{
+    int on = 1;
+
+    (void)mnl_socket_setsockopt(socket->netlink, NETLINK_EXT_ACK, &on, sizeof(on));
+    (void)mnl_socket_setsockopt(socket->netlink, NETLINK_CAP_ACK, &on, sizeof(on));
+}
+
 int nft_socket_open(struct nft_socket **ret)
 {
     _cleanup_(nft_socket_closep) struct nft_socket *socket = xnew(struct nft_socket);
-    int on = 1;
 
     socket->netlink = mnl_socket_open2(NETLINK_NETFILTER, SOCK_CLOEXEC);
     if (!socket->netlink || mnl_socket_bind(socket->netlink, 0, MNL_SOCKET_AUTOPID) < 0)
         return -errno;
-    /* Errors in the kernel's words, and without a copy of the request. Old kernels know neither: so be it. */
-    (void)mnl_socket_setsockopt(socket->netlink, NETLINK_EXT_ACK, &on, sizeof(on));
-    (void)mnl_socket_setsockopt(socket->netlink, NETLINK_CAP_ACK, &on, sizeof(on));
+    set_options(socket);
     *ret = STEAL(socket);
     return 0;
 }
+
+/* ---- a socket of a process that has ended -------------------------------------------------------------- */
+
+static bool has_option(int fd, int option, int wanted)
+{
+    int value = -1;
+    socklen_t size = sizeof(value);
+
+    return getsockopt(fd, SOL_SOCKET, option, &value, &size) == 0 && value == wanted;
+}
+
+/* The rules of another network namespace would be changed through it. */
+static int check_namespace(int fd)
+{
+    struct stat its, ours;
+    _cleanup_close_ int namespace = ioctl(fd, SIOCGSKNS);
+
+    if (namespace < 0 || fstat(namespace, &its) < 0 || stat("/proc/self/ns/net", &ours) < 0)
+        return -errno;
+    return its.st_dev == ours.st_dev && its.st_ino == ours.st_ino ? 0 : -EXDEV;
+}
+
+static int check_taken(int fd)
+{
+    struct sockaddr_nl address = {0};
+    socklen_t size = sizeof(address);
+
+    if (getsockname(fd, (struct sockaddr *)&address, &size) < 0)
+        return -errno;
+    if (address.nl_family != AF_NETLINK || !has_option(fd, SO_PROTOCOL, NETLINK_NETFILTER) ||
+        !has_option(fd, SO_TYPE, SOCK_RAW))
+        return -EPROTOTYPE;
+    if (address.nl_pid == 0 || address.nl_groups != 0)
+        return -EINVAL;
+    return check_namespace(fd);
+}
+
+/* The kernel answers within the system call that asks, so what is unread is all that there is. */
+static int drain(int fd, char *buffer, size_t size)
+{
+    for (unsigned i = 0; i < LEFT_OVER_MAX; i++) {
+        ssize_t n = recv(fd, buffer, size, MSG_DONTWAIT);
+
+        if (n < 0 && errno == EAGAIN)
+            return 0;
+        if (n < 0 && errno != EINTR && errno != ENOBUFS)
+            return -errno;
+    }
+    return -EOVERFLOW;
+}
+
+/* Far from where its former owner may have been, and from the end of the numbers too. */
+static int random_seq(uint32_t *ret)
+{
+    uint32_t seq;
+
+    if (getrandom(&seq, sizeof(seq), 0) != sizeof(seq))
+        return -EIO;
+    *ret = seq >> 1;
+    return 0;
+}
+
+int nft_socket_take(int fd, struct nft_socket **ret)
+{
+    struct nft_socket *socket = xnew(struct nft_socket);
+    int r = check_taken(fd);
+
+    if (r == 0 && fcntl(fd, F_SETFD, FD_CLOEXEC) < 0)
+        r = -errno;
+    if (r == 0)
+        r = drain(fd, socket->buffer, sizeof(socket->buffer));
+    if (r == 0)
+        r = random_seq(&socket->seq);
+    if (r == 0) {
+        socket->netlink = mnl_socket_fdopen(fd);
+        r = socket->netlink ? 0 : -errno;
+    }
+    if (r < 0) { /* fd stays the caller's */
+        free(socket);
+        return r;
+    }
+    set_options(socket);
+    *ret = socket;
+    return 0;
+}
+
+int nft_socket_fd(const struct nft_socket *socket)
+{
+    return mnl_socket_get_fd(socket->netlink);
+}
+
+/* ---- requests ------------------------------------------------------------------------------------------ */
 
 uint32_t nft_socket_port(const struct nft_socket *socket)
 {
@@ -175,8 +281,15 @@ int nft_generation(struct nft_socket *socket, uint32_t *ret)
     return -EBADMSG;
 }
 
-int nft_table_exists(struct nft_socket *socket, enum table_id table, bool *ret)
+static uint32_t number_of(const struct nlattr *attr)
 {
+    return mnl_attr_validate(attr, MNL_TYPE_U32) >= 0 ? ntohl(mnl_attr_get_u32(attr)) : 0;
+}
+
+int nft_table_state(struct nft_socket *socket, enum table_id table, struct nft_table_state *ret)
+{
+    struct nft_table_state state = {0};
+    const struct nlattr *attr;
     char buffer[128];
     struct nlmsghdr *message = nftnl_nlmsg_build_hdr(
         buffer, NFT_MSG_GETTABLE, table == TABLE_INET ? NFPROTO_INET : NFPROTO_BRIDGE, 0, 0);
@@ -187,9 +300,22 @@ int nft_table_exists(struct nft_socket *socket, enum table_id table, bool *ret)
     r = request(socket, message, &answer);
     if (r < 0 && r != -ENOENT)
         return r;
-    *ret = r == 0;
+    state.exists = r == 0;
+    if (state.exists && !answer)
+        return -EBADMSG;
+    if (state.exists) {
+        mnl_attr_for_each (attr, answer, sizeof(struct nfgenmsg)) {
+            if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS)
+                state.flags = number_of(attr);
+            else if (mnl_attr_get_type(attr) == NFTA_TABLE_OWNER)
+                state.owner = number_of(attr);
+        }
+    }
+    *ret = state;
     return 0;
 }
+
+/* ---- transactions -------------------------------------------------------------------------------------- */
 
 static void read_answers(const char *bytes, size_t len, const struct nft_batch *batch,
                          struct answers *answers)
@@ -230,8 +356,7 @@ static uint64_t now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
-/* Negative only when the socket itself fails; what the kernel says of the batch is in *answers. */
-static int exchange(struct nft_socket *socket, const struct nft_batch *batch, struct answers *answers)
+int socket_exchange(struct nft_socket *socket, const struct nft_batch *batch, struct answers *answers)
 {
     uint64_t start;
     int r;
@@ -246,11 +371,19 @@ static int exchange(struct nft_socket *socket, const struct nft_batch *batch, st
     return r;
 }
 
-static int encode(struct nft_socket *socket, const struct op_list *ops, bool dry_run, struct nft_batch *ret,
+uint32_t socket_take_seq(struct nft_socket *socket, uint32_t n)
+{
+    uint32_t first = socket->seq + 1;
+
+    socket->seq += n;
+    return first;
+}
+
+int socket_encode(struct nft_socket *socket, const struct op_list *ops, bool dry_run, struct nft_batch *ret,
                   struct diags *diags)
 {
     size_t failed = 0;
-    int r = nft_encode(ops, 0, socket->seq + 1, dry_run, ret, &failed);
+    int r = nft_encode(ops, socket->table_flags, 0, socket->seq + 1, dry_run, ret, &failed);
 
     if (r < 0)
         report_encode_error(&ops->v[failed], r, diags);
@@ -291,27 +424,19 @@ static bool generation_is(struct nft_socket *socket, uint32_t before, const stru
     return !answers->overrun || (nft_generation(socket, &after) == 0 && after == before);
 }
 
-/*
- * One try: 0 committed; 1 it may be tried again; a negative errno. expected is the generation to insist on.
- */
-static int attempt(struct nft_socket *socket, const struct op_list *ops, struct nft_batch *batch, bool last,
-                   struct diags *diags)
+int socket_attempt(struct nft_socket *socket, const struct op_list *ops, struct nft_batch *batch,
+                   uint32_t before, bool last, struct diags *diags)
 {
     struct answers answers;
-    uint32_t before;
-    int r = nft_generation(socket, &before);
+    int r;
 
-    if (r < 0) {
-        report_socket_error("cannot read the generation of the nftables rules", r, diags);
-        return r;
-    }
     /*
      * Insisting on the generation makes its next value ours. Where others change the rules without a pause,
      * the last try goes without: the operations do not depend on other tables, and an error in them still
      * counts.
      */
     nft_batch_set_generation(batch, last ? 0 : before);
-    r = exchange(socket, batch, &answers);
+    r = socket_exchange(socket, batch, &answers);
     if (r == -ENOBUFS && !last)
         return 1;
     if (r < 0) {
@@ -326,6 +451,19 @@ static int attempt(struct nft_socket *socket, const struct op_list *ops, struct 
     return answers.n_errors ? answers.errors[0].error : -ENOBUFS;
 }
 
+static int attempt(struct nft_socket *socket, const struct op_list *ops, struct nft_batch *batch, bool last,
+                   struct diags *diags)
+{
+    uint32_t before;
+    int r = nft_generation(socket, &before);
+
+    if (r < 0) {
+        report_socket_error("cannot read the generation of the nftables rules", r, diags);
+        return r;
+    }
+    return socket_attempt(socket, ops, batch, before, last, diags);
+}
+
 static int transact(struct nft_socket *socket, const struct op_list *ops, struct diags *diags)
 {
     _cleanup_nft_batch_ struct nft_batch batch = {0};
@@ -333,7 +471,7 @@ static int transact(struct nft_socket *socket, const struct op_list *ops, struct
 
     if (ops->n == 0)
         return 0;
-    r = encode(socket, ops, false, &batch, diags);
+    r = socket_encode(socket, ops, false, &batch, diags);
     for (int i = 0; i < ATTEMPTS && r >= 0; i++) {
         r = attempt(socket, ops, &batch, i == ATTEMPTS - 1, diags);
         if (r <= 0)
@@ -357,11 +495,11 @@ static int validate(struct nft_socket *socket, const struct op_list *ops, struct
 {
     _cleanup_nft_batch_ struct nft_batch batch = {0};
     struct answers answers;
-    int r = encode(socket, ops, true, &batch, diags);
+    int r = socket_encode(socket, ops, true, &batch, diags);
 
     if (r < 0)
         return r;
-    r = exchange(socket, &batch, &answers);
+    r = socket_exchange(socket, &batch, &answers);
     if (r < 0) {
         report_socket_error("cannot send the nftables transaction to the kernel", r, diags);
         return r;
@@ -386,6 +524,16 @@ int nft_validate(struct nft_socket *socket, const struct delta *delta, struct di
     r = all.n ? validate(socket, &all, diags) : 0;
     free(all.v);
     return r;
+}
+
+void nft_protect(struct nft_socket *socket, bool on)
+{
+    socket->table_flags = on ? NFT_TABLE_PROTECTED : 0;
+}
+
+bool socket_protects(const struct nft_socket *socket)
+{
+    return socket->table_flags != 0;
 }
 
 uint64_t nft_last_kernel_ns(const struct nft_socket *socket)

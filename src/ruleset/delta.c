@@ -126,19 +126,12 @@ static void load_table(const struct table *table, enum table_id id, struct delta
     }
 }
 
-static void replace_table(enum table_id table, struct delta *ret)
-{
-    /* Deleting a table that is not there is an error; adding one that is there is none. */
-    add_op(ret, PHASE_SWITCH, OP_ADD_TABLE, table);
-    add_op(ret, PHASE_SWITCH, OP_DELETE_TABLE, table);
-}
-
 void delta_load(const struct ruleset *to, struct delta *ret)
 {
     for (size_t i = 0; i < TABLES; i++) {
         enum table_id table = i ? TABLE_BRIDGE : TABLE_INET;
 
-        replace_table(table, ret);
+        add_op(ret, PHASE_SWITCH, OP_REMOVE_TABLE, table);
         add_op(ret, PHASE_SWITCH, OP_ADD_TABLE, table);
         load_table(&to->tables[table], table, ret);
     }
@@ -146,8 +139,8 @@ void delta_load(const struct ruleset *to, struct delta *ret)
 
 void delta_teardown(struct delta *ret)
 {
-    replace_table(TABLE_INET, ret);
-    replace_table(TABLE_BRIDGE, ret);
+    add_op(ret, PHASE_SWITCH, OP_REMOVE_TABLE, TABLE_INET);
+    add_op(ret, PHASE_SWITCH, OP_REMOVE_TABLE, TABLE_BRIDGE);
 }
 
 /* The old one's elements that are gone or differ are deleted before the new ones come: a map's key is unique.

@@ -428,8 +428,8 @@ static const char *op_verb(enum op_kind kind)
     switch (kind) {
     case OP_ADD_TABLE:
         return "add table";
-    case OP_DELETE_TABLE:
-        return "delete table";
+    case OP_REMOVE_TABLE:
+        return "remove table";
     case OP_ADD_SET:
         return "add set";
     case OP_ADD_CHAIN:

@@ -143,15 +143,39 @@ char *ruleset_text(const struct ruleset *ruleset)
     return text;
 }
 
-void assert_listed(const struct ruleset *ruleset)
+static void assert_lists(const struct ruleset *ruleset, const char *command)
 {
     _cleanup_free_ char *printed = ruleset_text(ruleset);
-    _cleanup_free_ char *listed =
-        witness("nft -s list table bridge cofferdam; nft -s list table inet cofferdam");
+    _cleanup_free_ char *listed = witness(command);
     _cleanup_free_ char *expected = normalise(printed);
     _cleanup_free_ char *found = normalise(listed);
 
     assert_string_equal(found, expected);
+}
+
+#define LIST "nft -s list table bridge cofferdam; nft -s list table inet cofferdam"
+
+void assert_listed(const struct ruleset *ruleset)
+{
+    assert_lists(ruleset, LIST);
+}
+
+void assert_listed_protected(const struct ruleset *ruleset)
+{
+    _cleanup_free_ char *owned = witness("{ " LIST "; } | grep -c '^\tflags owner$'");
+    _cleanup_free_ char *name = witness("{ " LIST "; } | grep -c ' # progname '");
+
+    assert_string_equal(owned, "2\n");
+    assert_string_equal(name, "2\n");
+    assert_lists(ruleset, "{ " LIST "; } | sed '/^\tflags owner$/d; s/ # progname .*//'");
+}
+
+void assert_listed_orphaned(const struct ruleset *ruleset)
+{
+    _cleanup_free_ char *flags = witness("{ " LIST "; } | grep -cE '^\tflags *(persist)?$'");
+
+    assert_string_equal(flags, "2\n");
+    assert_lists(ruleset, "{ " LIST "; } | sed '/^\tflags/d'");
 }
 
 void assert_done(struct fixture *fixture, int r)

@@ -28,6 +28,9 @@ char *normalise(const char *text);
 char *ruleset_text(const struct ruleset *ruleset);
 /* The kernel holds just this ruleset, and nft lists it in just these words. */
 void assert_listed(const struct ruleset *ruleset);
+/* The same of tables that a socket owns, and of those left behind by a socket that is closed. */
+void assert_listed_protected(const struct ruleset *ruleset);
+void assert_listed_orphaned(const struct ruleset *ruleset);
 /* Fails the test with all diagnostics when r is negative. */
 void assert_done(struct fixture *fixture, int r);
 /* A diagnostic, or its help, contains the text. */

@@ -198,13 +198,13 @@ static void validating_changes_nothing(void **state)
     _cleanup_(ruleset_freep) struct ruleset *small = sample_small();
     _cleanup_delta_ struct delta delta = {0};
     uint32_t before, after;
-    bool exists = true;
+    struct nft_table_state state_now;
 
     assert_int_equal(nft_generation(fixture->nft, &before), 0);
     delta_load(ruleset, &delta);
     assert_done(fixture, nft_validate(fixture->nft, &delta, &fixture->diags));
-    assert_int_equal(nft_table_exists(fixture->nft, TABLE_INET, &exists), 0);
-    assert_false(exists);
+    assert_int_equal(nft_table_state(fixture->nft, TABLE_INET, &state_now), 0);
+    assert_false(state_now.exists);
     delta_clear(&delta);
 
     load(fixture, small);
@@ -239,16 +239,16 @@ static void tables_are_found(void **state)
 {
     struct fixture *fixture = *state;
     _cleanup_(ruleset_freep) struct ruleset *ruleset = sample_small();
-    bool exists = true;
+    struct nft_table_state state_now;
 
-    assert_int_equal(nft_table_exists(fixture->nft, TABLE_BRIDGE, &exists), 0);
-    assert_false(exists);
+    assert_int_equal(nft_table_state(fixture->nft, TABLE_BRIDGE, &state_now), 0);
+    assert_false(state_now.exists);
     load(fixture, ruleset);
-    assert_int_equal(nft_table_exists(fixture->nft, TABLE_BRIDGE, &exists), 0);
-    assert_true(exists);
+    assert_int_equal(nft_table_state(fixture->nft, TABLE_BRIDGE, &state_now), 0);
+    assert_true(state_now.exists);
     free(witness("nft delete table inet cofferdam"));
-    assert_int_equal(nft_table_exists(fixture->nft, TABLE_INET, &exists), 0);
-    assert_false(exists);
+    assert_int_equal(nft_table_state(fixture->nft, TABLE_INET, &state_now), 0);
+    assert_false(state_now.exists);
 }
 
 /* Several MiB in one transaction: send buffer, message splitting, attribute lengths. */

@@ -165,7 +165,7 @@ static void report_names_rule_origin_and_remedy(void **state)
     size_t failed;
 
     (void)state;
-    assert_int_equal(nft_encode(&list, 0, 1, false, &batch, &failed), 0);
+    assert_int_equal(nft_encode(&list, 0, 0, 1, false, &batch, &failed), 0);
     answers_add(&answers, &(struct ack){.seq = 2, .error = -ENOENT, .text = "no such set"}, &batch);
     answers_report(&answers, &batch, &list, &diags);
     assert_int_equal(diags.n_errors, 1);

@@ -29,7 +29,7 @@ static struct nft_batch encode(const struct op_list *ops, bool dry_run)
     struct nft_batch batch = {0};
     size_t failed;
 
-    assert_int_equal(nft_encode(ops, 7, 100, dry_run, &batch, &failed), 0);
+    assert_int_equal(nft_encode(ops, 0, 7, 100, dry_run, &batch, &failed), 0);
     return batch;
 }
 
@@ -70,7 +70,7 @@ static uint32_t generation_of(const struct nlmsghdr *begin)
 static void frame_of_a_batch(void **state)
 {
     struct op ops[] = {{.kind = OP_ADD_TABLE, .table = TABLE_INET},
-                       {.kind = OP_DELETE_TABLE, .table = TABLE_BRIDGE}};
+                       {.kind = OP_REMOVE_TABLE, .table = TABLE_BRIDGE}};
     struct op_list list = {ops, 2};
     struct nft_batch batch = encode(&list, false);
     size_t n;
@@ -78,7 +78,7 @@ static void frame_of_a_batch(void **state)
     const struct nfgenmsg *header = mnl_nlmsg_get_payload(v[0]);
 
     (void)state;
-    assert_int_equal(n, 4);
+    assert_int_equal(n, 5);
     assert_int_equal(batch.seq_first, 100);
     assert_int_equal(v[0]->nlmsg_type, NFNL_MSG_BATCH_BEGIN);
     assert_int_equal(ntohs(header->res_id), NFNL_SUBSYS_NFTABLES);
@@ -87,14 +87,17 @@ static void frame_of_a_batch(void **state)
     assert_int_equal(generation_of(v[0]), 123456);
     assert_int_equal(type_of(v[1]), NFT_MSG_NEWTABLE);
     assert_int_equal(((const struct nfgenmsg *)mnl_nlmsg_get_payload(v[1]))->nfgen_family, NFPROTO_INET);
-    assert_int_equal(type_of(v[2]), NFT_MSG_DELTABLE);
-    assert_int_equal(((const struct nfgenmsg *)mnl_nlmsg_get_payload(v[2]))->nfgen_family, NFPROTO_BRIDGE);
-    assert_int_equal(v[3]->nlmsg_type, NFNL_MSG_BATCH_END);
-    assert_true(v[3]->nlmsg_flags & NLM_F_ACK);
-    for (size_t i = 0; i < 3; i++)
+    assert_int_equal(type_of(v[2]), NFT_MSG_NEWTABLE);
+    assert_int_equal(type_of(v[3]), NFT_MSG_DELTABLE);
+    for (size_t i = 2; i < 4; i++)
+        assert_int_equal(((const struct nfgenmsg *)mnl_nlmsg_get_payload(v[i]))->nfgen_family,
+                         NFPROTO_BRIDGE);
+    assert_int_equal(v[4]->nlmsg_type, NFNL_MSG_BATCH_END);
+    assert_true(v[4]->nlmsg_flags & NLM_F_ACK);
+    for (size_t i = 0; i < 4; i++)
         assert_false(v[i]->nlmsg_flags & NLM_F_ACK);
-    assert_true(batch.op_of_seq[0] == SIZE_MAX && batch.op_of_seq[3] == SIZE_MAX);
-    assert_true(batch.op_of_seq[1] == 0 && batch.op_of_seq[2] == 1);
+    assert_true(batch.op_of_seq[0] == SIZE_MAX && batch.op_of_seq[4] == SIZE_MAX);
+    assert_true(batch.op_of_seq[1] == 0 && batch.op_of_seq[2] == 1 && batch.op_of_seq[3] == 1);
     free(v);
     nft_batch_clear(&batch);
     assert_null(batch.bytes);
@@ -112,6 +115,71 @@ static void dry_run_has_no_end(void **state)
     assert_int_equal(n, 2);
     assert_int_equal(v[0]->nlmsg_type, NFNL_MSG_BATCH_BEGIN);
     assert_int_equal(type_of(v[1]), NFT_MSG_NEWTABLE);
+    free(v);
+    nft_batch_clear(&batch);
+}
+
+/* UINT32_MAX: none are told. */
+static uint32_t table_flags(const struct nlmsghdr *message)
+{
+    const struct nlattr *attr;
+
+    mnl_attr_for_each (attr, message, sizeof(struct nfgenmsg))
+        if (mnl_attr_get_type(attr) == NFTA_TABLE_FLAGS)
+            return ntohl(mnl_attr_get_u32(attr));
+    return UINT32_MAX;
+}
+
+static void tables_are_replaced_whatever_flags_they_have(void **state)
+{
+    struct op ops[] = {{.kind = OP_REMOVE_TABLE, .table = TABLE_INET},
+                       {.kind = OP_ADD_TABLE, .table = TABLE_INET}};
+    struct op_list list = {ops, 2};
+    struct nft_batch batch = encode(&list, true);
+    size_t n, failed;
+    const struct nlmsghdr **v = messages(&batch, &n);
+
+    (void)state;
+    assert_int_equal(n, 4);
+    assert_int_equal(table_flags(v[1]), UINT32_MAX); /* others than it has would be refused */
+    assert_int_equal(type_of(v[2]), NFT_MSG_DELTABLE);
+    assert_int_equal(table_flags(v[3]), 0);
+    free(v);
+    nft_batch_clear(&batch);
+
+    assert_int_equal(nft_encode(&list, NFT_TABLE_PROTECTED, 7, 100, true, &batch, &failed), 0);
+    v = messages(&batch, &n);
+    assert_int_equal(n, 3);
+    assert_int_equal(type_of(v[1]), 26); /* NFT_MSG_DESTROYTABLE, which old headers do not name */
+    assert_int_equal(v[1]->nlmsg_flags, NLM_F_REQUEST);
+    assert_int_equal(table_flags(v[1]), UINT32_MAX);
+    assert_int_equal(type_of(v[2]), NFT_MSG_NEWTABLE);
+    assert_int_equal(table_flags(v[2]), 6);
+    free(v);
+    nft_batch_clear(&batch);
+}
+
+/* Nothing of it may ever be committed, or touch a table of ours. */
+static void probe_has_no_end(void **state)
+{
+    struct nft_batch batch = {0};
+    size_t n;
+
+    nft_encode_probe(5, &batch);
+    const struct nlmsghdr **v = messages(&batch, &n);
+
+    (void)state;
+    assert_int_equal(n, 3);
+    assert_int_equal(v[0]->nlmsg_type, NFNL_MSG_BATCH_BEGIN);
+    assert_int_equal(type_of(v[1]), NFT_MSG_NEWTABLE);
+    assert_int_equal(table_flags(v[1]), 6);
+    assert_int_equal(type_of(v[2]), 26);
+    for (size_t i = 1; i < n; i++) {
+        const struct nlattr *name = mnl_nlmsg_get_payload_offset(v[i], sizeof(struct nfgenmsg));
+
+        assert_int_equal(mnl_attr_get_type(name), NFTA_TABLE_NAME);
+        assert_string_equal(mnl_attr_get_str(name), "cofferdam-probe");
+    }
     free(v);
     nft_batch_clear(&batch);
 }
@@ -355,7 +423,7 @@ static void large_elements_do_not_pass_the_attribute_limit(void **state)
     nft_batch_clear(&batch);
 
     elements[321].target = NULL;
-    assert_int_equal(nft_encode(&list, 0, 1, false, &batch, &failed), -EINVAL);
+    assert_int_equal(nft_encode(&list, 0, 0, 1, false, &batch, &failed), -EINVAL);
     assert_int_equal(failed, 321);
     free(elements);
     free(ops);
@@ -456,7 +524,7 @@ static void what_cannot_be_said_is_refused(void **state)
         struct nft_batch batch = {0};
         size_t failed = 99;
 
-        assert_int_equal(nft_encode(&list, 0, 1, false, &batch, &failed), -EINVAL);
+        assert_int_equal(nft_encode(&list, 0, 0, 1, false, &batch, &failed), -EINVAL);
         assert_int_equal(failed, 0);
         assert_null(batch.bytes);
     }
@@ -467,6 +535,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(frame_of_a_batch),
         cmocka_unit_test(dry_run_has_no_end),
+        cmocka_unit_test(tables_are_replaced_whatever_flags_they_have),
+        cmocka_unit_test(probe_has_no_end),
         cmocka_unit_test(set_with_concatenated_key),
         cmocka_unit_test(verdict_map_and_ifname_set),
         cmocka_unit_test(intervals_as_nft_writes_them),

@@ -285,7 +285,7 @@ static void apply_op(struct ruleset *ruleset, const struct op *op)
 {
     switch (op->kind) {
     case OP_ADD_TABLE:
-    case OP_DELETE_TABLE:
+    case OP_REMOVE_TABLE:
         break;
     case OP_ADD_SET:
         copy_set(ruleset, op->table, op->set);
