@@ -80,6 +80,17 @@ static int lock_state(const char *directory, int *ret_fd)
     return 0;
 }
 
+/* Nobody but the socket's holder can remove them; that is the point of it. */
+static void complain_owned(uint32_t owner)
+{
+    cli_error(
+        "teardown: the rules belong to a socket (netlink port ID %u) that the service manager keeps while\n"
+        "the daemon is stopped, or that another process holds; only through it can they be removed\n"
+        "  start the service and try again: systemctl start cofferdamd && cofferdam teardown\n"
+        "  or have the service manager let go: systemctl clean --what=fdstore cofferdamd",
+        (unsigned)owner);
+}
+
 static int remove_tables(bool *ret_found)
 {
     _cleanup_(nft_socket_closep) struct nft_socket *socket = NULL;
@@ -92,6 +103,10 @@ static int remove_tables(bool *ret_found)
         r = nft_table_state(socket, TABLE_INET, &inet);
     if (r == 0)
         r = nft_table_state(socket, TABLE_BRIDGE, &bridge);
+    if (r == 0 && (inet.owner || bridge.owner)) {
+        complain_owned(inet.owner ? inet.owner : bridge.owner);
+        return -EPERM;
+    }
     if (r == 0 && (inet.exists || bridge.exists)) {
         delta_teardown(&delta);
         r = nft_apply(socket, &delta, &diags);

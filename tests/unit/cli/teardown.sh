@@ -87,6 +87,25 @@ grep -q 'is no socket' "$folder/said" || fail "wrong complaint: $(cat "$folder/s
 rm "$folder/control.sock"
 teardown --yes >/dev/null || fail "after the file went"
 
+# Tables of a socket that somebody holds: it says so, and what to do, and touches neither them nor the state.
+mkfifo "$folder/commands"
+nft -i <"$folder/commands" >/dev/null 2>&1 &
+owner=$!
+exec 9>"$folder/commands"
+echo 'add table inet cofferdam { flags owner; }' >&9
+for _ in $(seq 100); do
+    nft list table inet cofferdam >/dev/null 2>&1 && break
+    sleep 0.02
+done
+echo '{"format_version": "1.0", "bridges": []}' >"$folder/state/bridges.json"
+teardown --yes >/dev/null 2>"$folder/said" && fail "tables of another socket are removed"
+grep -q 'the rules belong to a socket' "$folder/said" || fail "wrong complaint: $(cat "$folder/said")"
+grep -q 'systemctl start cofferdamd' "$folder/said" || fail "it does not say what to do: $(cat "$folder/said")"
+[ "$(nft list tables | grep -c cofferdam)" = 1 ] || fail "tables of another socket went"
+[ -e "$folder/state/bridges.json" ] || fail "the state went before the tables"
+exec 9>&-
+wait "$owner" || true
+
 echo garbage >"$folder/state/bridges.json"
 teardown --yes >/dev/null 2>"$folder/said" && fail "a state file that makes no sense is fine"
 grep -q 'makes no sense' "$folder/said" || fail "wrong complaint: $(cat "$folder/said")"
