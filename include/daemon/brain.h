@@ -166,6 +166,8 @@ struct status_facts {
     const char *version, *started, *policies_loaded; /* times: RFC 3339 */
     const char *policies_dir, *last_load_error;      /* the latter NULL: none */
     const char *engine_socket;
+    bool tables_protected, tables_kept; /* the latter: their owner outlives the daemon */
+    const char *unprotected_reason;     /* NULL: they are */
     int pid;
     uint64_t generation;
 };

@@ -54,6 +54,21 @@ static void print_daemon(const json_t *daemon, FILE *out, bool colour)
     }
 }
 
+/* A daemon of another version may not say it. */
+static void print_tables(const json_t *tables, FILE *out, bool colour)
+{
+    const char *reason = text_of(tables, "reason");
+
+    if (is_true(tables, "protected"))
+        print_line(
+            out, false, STYLE_NONE,
+            xasprintf("Tables in the kernel protected: owner and persist, %s",
+                      is_true(tables, "kept") ? "kept by the service manager" : "while the daemon runs"));
+    else if (json_is_object(tables))
+        print_line(out, colour, STYLE_WARN,
+                   xasprintf("Tables in the kernel not protected%s%s", reason ? ": " : "", reason ?: ""));
+}
+
 static void print_engine(const json_t *engine, FILE *out, bool colour)
 {
     const char *socket = text_of(engine, "socket") ?: "?", *error = text_of(engine, "error");
@@ -246,6 +261,7 @@ void status_print(const json_t *result, int exit_status, FILE *out, bool colour)
     const char *none = complete ? "none" : "none known";
 
     print_daemon(json_object_get(result, "daemon"), out, colour);
+    print_tables(json_object_get(result, "tables"), out, colour);
     print_engine(engine, out, colour);
     if (exit_status != STATUS_OK)
         print_line(out, colour, STYLE_BAD,

@@ -74,22 +74,10 @@ static void act_save_state(struct daemon *daemon, const struct action *action)
         log_text(LOG_ERR, "cannot write the state file in %s: %s", daemon->settings->state, strerror(-r));
 }
 
-static int tables_exist(struct daemon *daemon, bool *ret)
-{
-    struct nft_table_state inet, bridge;
-    int r = nft_table_state(daemon->nft, TABLE_INET, &inet);
-
-    if (r == 0)
-        r = nft_table_state(daemon->nft, TABLE_BRIDGE, &bridge);
-    if (r == 0)
-        *ret = inet.exists && bridge.exists;
-    return r;
-}
-
 static void act_check_tables(struct daemon *daemon)
 {
     bool there = false;
-    int r = tables_exist(daemon, &there);
+    int r = kernel_tables_exist(daemon, &there);
 
     if (r < 0)
         log_text(LOG_ERR, "cannot look for our tables in the kernel: %s", strerror(-r));
@@ -397,14 +385,14 @@ static struct policy_set *first_policies(struct daemon *daemon)
 
 static int open_kernel(struct daemon *daemon, bool *ret_tables, struct diags *diags)
 {
-    int r = nft_socket_open(&daemon->nft);
+    int r = kernel_open(daemon, diags);
 
     if (r == 0) /* before we look what stands: no change is missed between the two */
         r = nft_monitor_open(daemon->event, daemon->nft, NFT_MONITOR_ROOM, on_change, daemon,
                              &daemon->changes);
     if (r == 0)
-        r = tables_exist(daemon, ret_tables);
-    if (r < 0)
+        r = kernel_tables_exist(daemon, ret_tables);
+    if (r < 0 && diags->n_errors == 0)
         diag_add(diags, DIAG_ERROR, NULL, NULL, "cannot speak with nf_tables: %s%s", strerror(-r),
                  r == -EPERM ? "; root or CAP_NET_ADMIN is needed" : "");
     return r;

@@ -26,6 +26,8 @@ struct daemon {
     struct link_monitor *links;
     bool links_reset; /* being listed again */
     struct nft_socket *nft;
+    bool can_protect;            /* the kernel knows tables with an owner that outlive it */
+    bool socket_kept;            /* by the service manager */
     struct nft_monitor *changes; /* of our tables by others */
     struct control_server *control;
 
@@ -49,6 +51,17 @@ void daemon_clear(struct daemon *daemon);
  * wait for the Engine's answer; otherwise the kernel's error. diags says what is wrong. *ret_changes:
  * operations in the kernel. */
 int daemon_reload(struct daemon *daemon, size_t *ret_changes, struct diags *diags);
+
+/* kernel_io.c: the socket to nf_tables and who owns our tables */
+/* Takes back the socket that the service manager kept or opens one, and claims our tables. 0 or a negative
+ * errno; diags may say more. */
+int kernel_open(struct daemon *daemon, struct diags *diags);
+/* Nothing of ours is in the kernel any more: the service manager need not keep the socket. */
+void kernel_forget(struct daemon *daemon);
+/* Do all of our tables stand? 0 or a negative errno. */
+int kernel_tables_exist(struct daemon *daemon, bool *ret);
+/* Fills in what status says of it. */
+void kernel_protection(struct daemon *daemon, struct status_facts *facts);
 
 /* engine_io.c: connection and questions */
 int engine_open(struct daemon *daemon, struct diags *diags);

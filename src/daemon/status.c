@@ -82,6 +82,16 @@ static json_t *daemon_status(const struct brain *brain, const struct status_fact
     return daemon;
 }
 
+static json_t *tables_status(const struct status_facts *facts)
+{
+    json_t *tables = json_object();
+
+    json_object_set_new(tables, "protected", json_boolean(facts->tables_protected));
+    json_object_set_new(tables, "kept", json_boolean(facts->tables_kept));
+    set_text(tables, "reason", facts->unprotected_reason);
+    return tables;
+}
+
 static json_t *engine_status(const struct brain *brain, const struct status_facts *facts)
 {
     json_t *engine = json_object();
@@ -441,6 +451,7 @@ json_t *brain_status(const struct brain *brain, const struct status_facts *facts
 
     json_object_set_new(status, "format_version", json_string("1.0"));
     json_object_set_new(status, "daemon", daemon_status(brain, facts));
+    json_object_set_new(status, "tables", tables_status(facts));
     json_object_set_new(status, "engine", engine_status(brain, facts));
     json_object_set_new(status, "networks", networks_status(brain));
     json_object_set_new(status, "containers", containers_status(brain, &enforced));

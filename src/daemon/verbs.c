@@ -25,7 +25,7 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request)
 
     (void)request;
     nft_generation(daemon->nft, &generation);
-    const struct status_facts facts = {
+    struct status_facts facts = {
         .version = COFFERDAM_VERSION,
         .started = daemon->started,
         .policies_loaded = daemon->policies_loaded,
@@ -35,6 +35,7 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request)
         .pid = getpid(),
         .generation = generation,
     };
+    kernel_protection(daemon, &facts);
     json_t *status = brain_status(daemon->brain, &facts, &enforced);
     return control_answer(enforced ? STATUS_OK : STATUS_ATTENTION, status);
 }
@@ -91,6 +92,7 @@ static json_t *verb_teardown(struct daemon *daemon, const json_t *request)
     if (!brain_torn_down(daemon->brain))
         return control_error(STATUS_ERROR, "the kernel refuses to remove the rules; they stay in force", NULL,
                              NULL);
+    kernel_forget(daemon);
     daemon->exit_when_idle = true;
     daemon_touch(daemon);
     return control_answer(

@@ -5,6 +5,7 @@ import json
 import os
 import shutil
 import signal
+import sys
 import time
 
 import yaml
@@ -15,6 +16,10 @@ from machine import ENVIRONMENT, Failure, run, wait_until
 COMMAND = os.path.join(BUILD, "src", "cli", "cofferdam")
 DAEMON = os.path.join(BUILD, "src", "daemon", "cofferdamd")
 
+# As systemd does it: the descriptor is number 3, and the process that is to have it is named by LISTEN_PID.
+HAND_OVER = ("import os, sys; os.dup2(int(sys.argv[1]), 3); os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS='1',"
+             " LISTEN_FDNAMES='nftables'); os.execvp(sys.argv[2], sys.argv[2:])")
+
 
 class Cofferdam:
     """The daemon and its files, all in the engine's directory."""
@@ -22,6 +27,8 @@ class Cofferdam:
     def __init__(self, engine):
         self.engine = engine
         self.process = None
+        self.environment = {}
+        self.kept = None  # a descriptor that the daemon gets at its start, as from the service manager's store
         self.policies = engine.path("policies")
         self.config = engine.path("cofferdam.yaml")
         self.settings = {"docker": engine.socket, "policies": self.policies, "state": engine.path("state"),
@@ -33,8 +40,11 @@ class Cofferdam:
         """Starts the daemon with these settings on top of the paths, and waits until it enforces all there is."""
         with open(self.config, "w", encoding="utf-8") as file:
             yaml.safe_dump(dict(self.settings, **settings), file)
-        self.process = self.engine.spawn("cofferdamd", self.engine.host.enter(DAEMON, "--config", self.config),
-                                         env=dict(ENVIRONMENT, ASAN_OPTIONS="abort_on_error=1"))
+        command, fds = self.engine.host.enter(DAEMON, "--config", self.config), ()
+        if self.kept is not None:
+            command, fds = [sys.executable, "-c", HAND_OVER, str(self.kept), *command], (self.kept,)
+        self.process = self.engine.spawn("cofferdamd", command, pass_fds=fds,
+                                         env=dict(ENVIRONMENT, ASAN_OPTIONS="abort_on_error=1", **self.environment))
         try:
             self.settle(20)
         except Failure as error:

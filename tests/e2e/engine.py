@@ -256,8 +256,8 @@ class Engine:
     def path(self, *names):
         return os.path.join(self.root, *names)
 
-    def spawn(self, name, command, env=None, stdin=None):
-        process = Background(name, command, self.path(name + ".log"), env, stdin)
+    def spawn(self, name, command, env=None, stdin=None, pass_fds=()):
+        process = Background(name, command, self.path(name + ".log"), env, stdin, pass_fds)
         self.background.append(process)
         return process
 

@@ -85,12 +85,13 @@ def _kill(pid, number):
 class Background:
     """A program that runs until stopped, its output in a file."""
 
-    def __init__(self, name, command, log, env=None, stdin=None):
+    def __init__(self, name, command, log, env=None, stdin=None, pass_fds=()):
         self.name = name
         self.log = log
         with open(log, "ab") as output:
             self.process = subprocess.Popen(command, stdin=stdin or subprocess.DEVNULL, stdout=output, stderr=output,
-                                            env=env or ENVIRONMENT, cwd="/", preexec_fn=_die_with_parent)
+                                            env=env or ENVIRONMENT, cwd="/", preexec_fn=_die_with_parent,
+                                            pass_fds=pass_fds)
 
     @property
     def alive(self):

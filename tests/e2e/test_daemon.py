@@ -174,7 +174,11 @@ class Daemon(Playground, unittest.TestCase):
         self.assertIn("which no cofferdamd has", self.cofferdam.log())
         self._assert_roles_hold()
 
-    # The rules are changed by others
+    # The rules are changed by others, who can as long as the tables are not protected
+
+    def _unprotected(self):
+        self.addCleanup(self.cofferdam.restart)
+        self.cofferdam.restart(protect_table="off")  # it counts from its start
 
     def _interfere(self, command, times):
         """Runs nft; what is denied must be dropped again within a second, and status says who did it how often."""
@@ -189,7 +193,7 @@ class Daemon(Playground, unittest.TestCase):
         self.assertRegex(self.cofferdam.log(), r"warning: another program \(nft, pid \d+\) has changed Cofferdam's rules; they")
 
     def test_what_others_do_to_the_rules_is_undone(self):
-        self.cofferdam.restart()  # it counts from its start
+        self._unprotected()
         loaded = [line for line in self.cofferdam.ruleset().splitlines() if "counter" not in line]
         for times, command in enumerate(("nft delete table inet cofferdam", "nft delete table bridge cofferdam",
                                          "nft insert rule inet cofferdam forward accept",
@@ -201,7 +205,7 @@ class Daemon(Playground, unittest.TestCase):
 
     def test_a_flush_of_all_rules_is_undone(self):
         dockers = [(command + "-restore", self.engine.host.run(command + "-save").stdout) for command in ("iptables", "ip6tables")]
-        self.cofferdam.restart()
+        self._unprotected()
         try:
             self._interfere("nft flush ruleset", 1)
         finally:
@@ -209,7 +213,7 @@ class Daemon(Playground, unittest.TestCase):
                 self.engine.host.run(command, stdin=text)
 
     def test_what_we_and_others_do_elsewhere_is_no_interference(self):
-        self.cofferdam.restart()
+        self._unprotected()
         before = len(self.cofferdam.log())
         for command in ("add table inet other", "add chain inet other c", "add rule inet other c accept", "delete table inet other"):
             self.engine.host.run("nft", *command.split())
@@ -221,7 +225,7 @@ class Daemon(Playground, unittest.TestCase):
         self.assertFalse([problem for problem in self.cofferdam.json("status")["problems"] if "another program" in problem])
 
     def test_two_that_fight_over_the_rules(self):
-        self.cofferdam.restart()
+        self._unprotected()
         before = len(self.cofferdam.log())
         end = time.monotonic() + 4
         while time.monotonic() < end:

@@ -188,6 +188,36 @@ static void test_status_troubles(void **state)
     json_decref(result);
 }
 
+/* Who can change the rules in the kernel; a daemon that does not know it says nothing. */
+static void test_status_tables(void **state)
+{
+    static const struct {
+        const char *tables, *line;
+    } cases[] = {
+        {"{'protected': true, 'kept': true, 'reason': null}",
+         "Tables in the kernel protected: owner and persist, kept by the service manager\n"},
+        {"{'protected': true, 'kept': false, 'reason': null}",
+         "Tables in the kernel protected: owner and persist, while the daemon runs\n"},
+        {"{'protected': false, 'kept': false, 'reason': 'protect_table is off'}",
+         "Tables in the kernel not protected: protect_table is off\n"},
+        {"null", NULL},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *document =
+            xasprintf("{'daemon': {}, 'engine': {}, 'tables': %s}", cases[i].tables);
+        json_t *result = load(document);
+        _cleanup_free_ char *text = printed(result, STATUS_OK, false);
+
+        if (cases[i].line)
+            assert_non_null(strstr(text, cases[i].line));
+        else
+            assert_null(strstr(text, "Tables"));
+        json_decref(result);
+    }
+}
+
 /* Empty lists mean that there is nothing only where the daemon says that all is well. */
 static void test_status_unknown(void **state)
 {
@@ -239,9 +269,10 @@ static void test_status_empty(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escape),       cmocka_unit_test(test_table),
-        cmocka_unit_test(test_status),       cmocka_unit_test(test_status_troubles),
-        cmocka_unit_test(test_status_empty), cmocka_unit_test(test_status_unknown),
+        cmocka_unit_test(test_escape),         cmocka_unit_test(test_table),
+        cmocka_unit_test(test_status),         cmocka_unit_test(test_status_troubles),
+        cmocka_unit_test(test_status_empty),   cmocka_unit_test(test_status_tables),
+        cmocka_unit_test(test_status_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
