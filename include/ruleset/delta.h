@@ -64,8 +64,12 @@ void delta_add_chain(struct delta *delta, enum delta_phase phase, enum table_id 
 
 /* Everything, replacing tables of ours that may stand: one transaction (PHASE_SWITCH). */
 void delta_load(const struct ruleset *to, struct delta *ret);
-/* What leads from one ruleset to another. Chains without a hook are named after their content and never
- * change. */
+/*
+ * What leads from one ruleset to another. Chains without a hook are named after their content; they change only
+ * where `from` was read from the kernel and somebody had changed them. What cannot be changed in place (a
+ * table that is absent or odd, a set or chain of a name of ours and another type) needs everything anew:
+ * delta_load().
+ */
 void delta_between(const struct ruleset *from, const struct ruleset *to, struct delta *ret);
 /* Removes our tables: one transaction. */
 void delta_teardown(struct delta *ret);

@@ -6,6 +6,9 @@
  *
  * Set and map keys are kept as the kernel wants them: the concatenated fields in network byte order
  * (interface names as text), each padded to a multiple of four bytes.
+ *
+ * A ruleset read back from the kernel can hold what no ruleset of ours does. Such a thing is marked foreign:
+ * it never equals anything, not even itself.
  */
 #pragma once
 
@@ -122,6 +125,7 @@ struct rule_stmt {
     enum field vmap_field;
     char *comment; /* may be NULL; at most 127 bytes, printable ASCII without double quote or backslash */
     char *origin;  /* for error messages: "policies/shop.yaml:12 (policy shop-db, ingress 1)"; may be NULL */
+    char *foreign; /* read from the kernel, and no rule that we can say: what it is made of; else NULL */
 };
 
 enum chain_hook { HOOK_NONE, HOOK_PREROUTING, HOOK_INPUT, HOOK_FORWARD, HOOK_OUTPUT };
@@ -132,6 +136,7 @@ struct chain {
     int priority; /* base chains only; the policy is always accept: a drop is a rule */
     struct rule_stmt *rules;
     size_t n_rules;
+    char *foreign;     /* read from the kernel: what of the chain itself we never say; else NULL */
     UT_hash_handle hh; /* by name */
 };
 
@@ -139,6 +144,7 @@ struct element {
     uint8_t key[KEY_BYTES_MAX];
     uint8_t key_end[KEY_BYTES_MAX]; /* interval sets (one field): the last value, included */
     bool catchall;                  /* "*", maps only */
+    bool foreign;                   /* read from the kernel, with what we never say: a timeout, a comment */
     enum table_verdict verdict;     /* maps */
     const char *target;             /* V_JUMP, V_GOTO: interned */
     UT_hash_handle hh;              /* by key, set->key_len bytes; the catch-all is kept apart */
@@ -158,12 +164,17 @@ struct set {
     struct element *elements; /* uthash */
     struct element *catchall; /* or NULL */
     char *origin;             /* for error messages: "selector compose: shop/web"; may be NULL */
-    UT_hash_handle hh;        /* by name */
+    char *foreign; /* read from the kernel: what of the set itself we never say; its elements are not read */
+    UT_hash_handle hh; /* by name */
 };
 
 struct table {
     struct chain *chains; /* uthash by name, in order of creation */
     struct set *sets;     /* uthash by name, in order of creation */
+    /* Read from the kernel: */
+    bool absent; /* there is no such table */
+    char **odd;  /* what only replacing the table mends, in words: "flags dormant", "flowtable f" */
+    size_t n_odd;
 };
 
 struct interned;
@@ -179,6 +190,9 @@ DEFINE_CLEANUP(struct ruleset *, ruleset_free);
 
 /* The ruleset's own copy of a name; lives as long as the ruleset. */
 const char *ruleset_intern(struct ruleset *ruleset, const char *name);
+
+/* Notes what only replacing the table mends; text is copied. Beyond a number none is added. */
+void table_add_odd(struct table *table, const char *text);
 
 struct chain *table_chain(const struct table *table, const char *name); /* or NULL */
 struct set *table_set(const struct table *table, const char *name);     /* or NULL */
@@ -203,7 +217,10 @@ bool set_remove(struct set *set, const uint8_t *key);
 bool element_equal(const struct set *set, const struct element *a, const struct element *b);
 size_t set_count(const struct set *set);
 
+/* What is foreign equals nothing; where rules come from does not count. */
 bool rule_equal(const struct rule_stmt *a, const struct rule_stmt *b);
+/* Same hook and priority; rules are not compared. */
+bool chain_same_type(const struct chain *a, const struct chain *b);
 bool chain_equal(const struct chain *a, const struct chain *b);
 /* Same kind and key; elements are not compared. */
 bool set_same_type(const struct set *a, const struct set *b);

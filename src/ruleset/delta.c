@@ -205,13 +205,18 @@ static void switch_over(const struct table *from, const struct table *to, enum t
         if (!old && chain->hook != HOOK_NONE) {
             delta_add_chain(ret, PHASE_SWITCH, table, chain);
         } else if (old && !chain_equal(old, chain)) {
-            add_op(ret, PHASE_SWITCH, OP_FLUSH_CHAIN, table)->chain = chain;
-            add_op(ret, PHASE_SWITCH, OP_ADD_RULES, table)->chain = chain;
+            if (old->n_rules)
+                add_op(ret, PHASE_SWITCH, OP_FLUSH_CHAIN, table)->chain = chain;
+            if (chain->n_rules)
+                add_op(ret, PHASE_SWITCH, OP_ADD_RULES, table)->chain = chain;
         }
     }
 }
 
-/* Rules hold sets and chains, and a map's elements hold chains: so first the rules go, then the sets. */
+/*
+ * Rules hold sets and chains, and a map's elements hold chains: so first the rules go, then the sets. A foreign
+ * chain can be jumped to from another, and by an element of a foreign map; all that is gone by then.
+ */
 static void sweep(const struct table *from, const struct table *to, enum table_id table, struct delta *ret)
 {
     for (const struct chain *chain = from->chains; chain; chain = chain->hh.next) {
@@ -228,14 +233,24 @@ static void sweep(const struct table *from, const struct table *to, enum table_i
     }
 }
 
-/* A set whose type changed cannot be changed in place: only a new load helps. */
+/* A set or chain whose type changed cannot be changed in place, nor can a table: only a new load helps. */
 static bool same_shape(const struct ruleset *from, const struct ruleset *to)
 {
     for (size_t i = 0; i < TABLES; i++) {
-        for (const struct set *set = to->tables[i].sets; set; set = set->hh.next) {
-            const struct set *old = table_set(&from->tables[i], set->name);
+        const struct table *old = &from->tables[i], *new = &to->tables[i];
 
-            if (old && !set_same_type(old, set))
+        if (old->absent || old->n_odd)
+            return false;
+        for (const struct set *set = new->sets; set; set = set->hh.next) {
+            const struct set *other = table_set(old, set->name);
+
+            if (other && !set_same_type(other, set))
+                return false;
+        }
+        for (const struct chain *chain = new->chains; chain; chain = chain->hh.next) {
+            const struct chain *other = table_chain(old, chain->name);
+
+            if (other && !chain_same_type(other, chain))
                 return false;
         }
     }

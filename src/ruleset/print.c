@@ -251,6 +251,10 @@ void rule_print(const struct rule_stmt *rule, FILE *out)
 {
     bool last = rule->verdict == V_NONE && !rule->vmap;
 
+    if (rule->foreign) {
+        fprintf(out, "# foreign: %s", rule->foreign);
+        return;
+    }
     for (size_t i = 0; i < rule->n_matches; i++)
         print_match(&rule->matches[i], out);
     if (rule->counter)

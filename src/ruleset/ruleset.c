@@ -5,6 +5,8 @@
 
 #include "util/mem.h"
 
+#define TABLE_ODD_MAX 64
+
 struct interned {
     UT_hash_handle hh;
     char text[];
@@ -88,6 +90,7 @@ static void rule_clear(struct rule_stmt *rule)
     free(rule->matches);
     free(rule->comment);
     free(rule->origin);
+    free(rule->foreign);
 }
 
 static void chain_free(struct chain *chain)
@@ -95,6 +98,7 @@ static void chain_free(struct chain *chain)
     for (size_t i = 0; i < chain->n_rules; i++)
         rule_clear(&chain->rules[i]);
     free(chain->rules);
+    free(chain->foreign);
     free(chain);
 }
 
@@ -108,6 +112,7 @@ static void set_free(struct set *set)
     }
     free(set->catchall);
     free(set->origin);
+    free(set->foreign);
     free(set);
 }
 
@@ -124,6 +129,9 @@ static void table_clear(struct table *table)
         HASH_DEL(table->sets, set);
         set_free(set);
     }
+    for (size_t i = 0; i < table->n_odd; i++)
+        free(table->odd[i]);
+    free(table->odd);
 }
 
 struct ruleset *ruleset_free(struct ruleset *ruleset)
@@ -154,6 +162,12 @@ const char *ruleset_intern(struct ruleset *ruleset, const char *name)
         HASH_ADD_KEYPTR(hh, ruleset->strings, string->text, len, string);
     }
     return string->text;
+}
+
+void table_add_odd(struct table *table, const char *text)
+{
+    if (table->n_odd < TABLE_ODD_MAX)
+        *ARRAY_ADD(table->odd, table->n_odd) = xstrdup(text);
 }
 
 struct chain *table_chain(const struct table *table, const char *name)
@@ -283,7 +297,8 @@ static bool match_equal(const struct match *a, const struct match *b)
 
 bool rule_equal(const struct rule_stmt *a, const struct rule_stmt *b)
 {
-    if (a->n_matches != b->n_matches || a->counter != b->counter || a->verdict != b->verdict)
+    if (a->foreign || b->foreign || a->n_matches != b->n_matches || a->counter != b->counter ||
+        a->verdict != b->verdict)
         return false;
     if (a->mark_change != b->mark_change || (a->mark_change != MARK_KEEP && a->mark != b->mark))
         return false;
@@ -295,9 +310,14 @@ bool rule_equal(const struct rule_stmt *a, const struct rule_stmt *b)
            (!a->vmap || a->vmap_field == b->vmap_field) && text_equal(a->comment, b->comment);
 }
 
+bool chain_same_type(const struct chain *a, const struct chain *b)
+{
+    return !a->foreign && !b->foreign && a->hook == b->hook && a->priority == b->priority;
+}
+
 bool chain_equal(const struct chain *a, const struct chain *b)
 {
-    if (a->hook != b->hook || a->priority != b->priority || a->n_rules != b->n_rules)
+    if (!chain_same_type(a, b) || a->n_rules != b->n_rules)
         return false;
     for (size_t i = 0; i < a->n_rules; i++) {
         if (!rule_equal(&a->rules[i], &b->rules[i]))
@@ -308,7 +328,7 @@ bool chain_equal(const struct chain *a, const struct chain *b)
 
 bool set_same_type(const struct set *a, const struct set *b)
 {
-    if (a->map != b->map || a->interval != b->interval || a->n_key != b->n_key)
+    if (a->foreign || b->foreign || a->map != b->map || a->interval != b->interval || a->n_key != b->n_key)
         return false;
     for (size_t i = 0; i < a->n_key; i++) {
         if (a->key[i] != b->key[i])
@@ -319,9 +339,10 @@ bool set_same_type(const struct set *a, const struct set *b)
 
 bool element_equal(const struct set *set, const struct element *a, const struct element *b)
 {
-    if (a->catchall != b->catchall || (!a->catchall && memcmp(a->key, b->key, set->key_len) != 0))
+    if (a->foreign || b->foreign || a->catchall != b->catchall ||
+        (!a->catchall && memcmp(a->key, b->key, set->key_len) != 0))
         return false;
-    if (set->interval && memcmp(a->key_end, b->key_end, set->key_len) != 0)
+    if (set->interval && !a->catchall && memcmp(a->key_end, b->key_end, set->key_len) != 0)
         return false;
     return !set->map || (a->verdict == b->verdict && text_equal(a->target, b->target));
 }
