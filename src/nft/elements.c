@@ -21,7 +21,7 @@ enum { BYTEORDER_NONE, BYTEORDER_HOST, BYTEORDER_BIG };
 #define TYPE_VERDICT 0xffffff00u /* NFT_DATA_VERDICT */
 #define EXPR_CONCAT 13           /* nft's enum expr_types */
 
-static uint32_t nft_type(enum key_type type)
+uint32_t set_key_type_number(enum key_type type)
 {
     switch (type) {
     case KEY_IFNAME:
@@ -94,7 +94,7 @@ int set_encode(const struct set *set, uint32_t id, struct nftnl_set *nftnl)
     if (r < 0)
         return r;
     for (size_t i = 0; i < set->n_key; i++)
-        type = type << TYPE_BITS | nft_type(set->key[i]);
+        type = type << TYPE_BITS | set_key_type_number(set->key[i]);
     if (nftnl_set_set_str(nftnl, NFTNL_SET_NAME, set->name) < 0)
         abort();
     nftnl_set_set_u32(nftnl, NFTNL_SET_FLAGS, flags);
@@ -174,9 +174,10 @@ static int element_check(const struct op *op, struct element_parts *ret)
     *ret = (struct element_parts){0};
     if (op->set->key_len > KEY_BYTES_MAX)
         return -E2BIG;
-    if (element->catchall && !op->set->map)
+    /* A set's catch-all is none of ours, but if somebody added one, it must go. */
+    if (element->catchall && !op->set->map && op->kind == OP_ADD_ELEMENT)
         return -EINVAL;
-    if (op->set->interval) {
+    if (op->set->interval && !element->catchall) {
         if (memcmp(element->key_end, element->key, op->set->key_len) < 0)
             return -EINVAL;
         memcpy(ret->end, element->key_end, op->set->key_len);

@@ -15,6 +15,9 @@ struct nftnl_set;
 #define ELEMENTS_BYTES_MAX                                                                                   \
     (32 * 1024) /* of one message; well below what an attribute's 16-bit length can say */
 
+/* nft's number of a data type, which a set's listing shows. */
+uint32_t set_key_type_number(enum key_type type);
+
 /* The set with nft's own user data, by which its listing finds the byte order. 0, -E2BIG or -EINVAL. */
 int set_encode(const struct set *set, uint32_t id, struct nftnl_set *nftnl);
 

@@ -477,3 +477,25 @@ int rule_encode(enum table_id table, const struct rule_stmt *rule, struct nftnl_
         r = encode_comment(rule->comment, nftnl);
     return r;
 }
+
+enum field rule_field_loaded(const struct rule_load *load)
+{
+    for (enum field field = 0; field < FIELDS; field++) {
+        const struct field_place *place = &places[field];
+
+        if ((place->source == FROM_META) != load->meta || place->what != load->what)
+            continue;
+        if (load->meta)
+            return field;
+        if (place->offset == load->offset && load->len <= place->len &&
+            (!place->ether_type || place->l4proto || place->ether_type == load->ether_type) &&
+            (!place->l4proto || place->l4proto == load->l4proto))
+            return field;
+    }
+    return FIELDS;
+}
+
+uint32_t rule_field_len(enum field field)
+{
+    return places[field].len;
+}

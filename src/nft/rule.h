@@ -23,3 +23,16 @@ int rule_encode(enum table_id table, const struct rule_stmt *rule, struct nftnl_
 
 /* The kernel's number of a verdict; -EINVAL for those that are no verdicts to the kernel (none, rejects). */
 int verdict_code(enum table_verdict verdict, int *ret);
+
+/* Something that a rule loads into a register, and what the rule has said of the packet's protocols before. */
+struct rule_load {
+    bool meta;
+    uint32_t what; /* enum nft_meta_keys or enum nft_payload_bases */
+    uint32_t offset, len;
+    uint16_t ether_type; /* 0: any */
+    uint8_t l4proto;     /* 0: any */
+};
+
+/* The field that is loaded so, or its first bytes; FIELDS when it is none of ours. */
+enum field rule_field_loaded(const struct rule_load *load);
+uint32_t rule_field_len(enum field field); /* bytes in the packet */
