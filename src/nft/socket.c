@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 #include <sys/random.h>
 #include <sys/socket.h>
@@ -19,6 +20,8 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/sockios.h>
 
+#include "ack.h"
+#include "dump.h"
 #include "socket_private.h"
 #include "util/fd.h"
 #include "util/mem.h"
@@ -258,6 +261,75 @@ static int request(struct nft_socket *socket, struct nlmsghdr *message, const st
     r = ack_parse(answer, &ack);
     *ret = NULL;
     return r < 0 ? r : ack.error;
+}
+
+struct dump {
+    nft_message_reader reader;
+    void *userdata;
+    bool interrupted;
+    int error; /* the first; the rest of the dump is read all the same, or the socket could send no other */
+};
+
+/* The kernel's last word on a dump: an error in the message that ends it, or in one of its own. */
+static int dump_result(const struct nlmsghdr *message)
+{
+    struct ack ack;
+    int r;
+
+    if (message->nlmsg_type == NLMSG_ERROR) {
+        r = ack_parse(message, &ack);
+        return r < 0 ? r : ack.error;
+    }
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(r))
+        return 0;
+    memcpy(&r, mnl_nlmsg_get_payload(message), sizeof(r));
+    return r < 0 ? r : 0;
+}
+
+/* One datagram of a dump; true when it was the last. */
+static bool read_dump(struct nft_socket *socket, size_t len, struct dump *dump)
+{
+    const struct nlmsghdr *message = (const struct nlmsghdr *)socket->buffer;
+    int left = (int)len;
+
+    for (; mnl_nlmsg_ok(message, left); message = mnl_nlmsg_next(message, &left)) {
+        if (message->nlmsg_seq != socket->seq)
+            continue; /* left over from something else */
+        dump->interrupted = dump->interrupted || message->nlmsg_flags & NLM_F_DUMP_INTR;
+        if (message->nlmsg_type == NLMSG_DONE || message->nlmsg_type == NLMSG_ERROR) {
+            dump->error = dump->error ? dump->error : dump_result(message);
+            return true;
+        }
+        if (dump->error == 0)
+            dump->error = dump->reader(message, dump->userdata);
+    }
+    if (left && dump->error == 0)
+        dump->error = -EBADMSG;
+    return false;
+}
+
+int nft_dump(struct nft_socket *socket, struct nlmsghdr *request, nft_message_reader reader, void *userdata)
+{
+    struct dump dump = {.reader = reader, .userdata = userdata};
+    bool done = false;
+    int r;
+
+    request->nlmsg_flags |= NLM_F_DUMP;
+    request->nlmsg_seq = ++socket->seq;
+    r = send_all(socket, request, request->nlmsg_len);
+    if (r < 0)
+        return r;
+    while (!done) {
+        ssize_t n = receive(socket);
+
+        if (n == -ENOBUFS)
+            dump.interrupted = true; /* something was lost */
+        else if (n <= 0)
+            return n < 0 ? (int)n : -EIO;
+        else
+            done = read_dump(socket, (size_t)n, &dump);
+    }
+    return dump.interrupted ? -EAGAIN : dump.error;
 }
 
 int nft_generation(struct nft_socket *socket, uint32_t *ret)

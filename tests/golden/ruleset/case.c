@@ -3,14 +3,17 @@
  * ruleset-case print|apply POLICIES... INVENTORY.json
  *
  * print writes the compiled ruleset as nft text; apply loads it into the kernel of the network namespace that
- * it runs in. --audit and --unknown-internet, in front, set what the host's settings would.
+ * it runs in, and requires that what is read back is the same. --audit and --unknown-internet, in front, set what the
+ * host's settings would.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "inventory/json.h"
-#include "nft/socket.h"
+#include "nft/read.h"
 #include "policy/parse.h"
+#include "ruleset/compare.h"
 #include "ruleset/compile.h"
 #include "ruleset/print.h"
 #include "util/mem.h"
@@ -68,6 +71,23 @@ static struct inventory *load_inventory(const char *path)
     return inventory;
 }
 
+static int read_back(struct nft_socket *socket, const struct ruleset *ruleset)
+{
+    _cleanup_differences_ struct differences differences = {0};
+    _cleanup_nft_tables_ struct nft_tables tables = {0};
+    _cleanup_delta_ struct delta delta = {0};
+    int r = nft_read(socket, &tables);
+
+    if (r < 0)
+        return r;
+    ruleset_compare(tables.ruleset, ruleset, 10, &differences);
+    delta_between(tables.ruleset, ruleset, &delta);
+    for (size_t i = 0; i < differences.n; i++)
+        fprintf(stderr, "read back: %s %s %s: %s\n", difference_what_name(differences.v[i].what),
+                difference_kind_name(differences.v[i].kind), differences.v[i].name, differences.v[i].text);
+    return differences.n || delta_count(&delta) ? -EBADMSG : 0;
+}
+
 static int apply(const struct ruleset *ruleset)
 {
     _cleanup_(nft_socket_closep) struct nft_socket *socket = NULL;
@@ -80,6 +100,8 @@ static int apply(const struct ruleset *ruleset)
         r = nft_apply(socket, &delta, &diags);
     }
     stop_on(&diags);
+    if (r == 0)
+        r = read_back(socket, ruleset);
     return r < 0;
 }
 
