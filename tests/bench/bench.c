@@ -3,9 +3,10 @@
  * cofferdam-bench: what a host with many containers costs.
  *
  * For 10, 100 and 1,000 simulated containers (addresses without anybody behind them) under 100 policies it
- * times, in a network namespace of its own: compiling everything, loading everything into the kernel, and one
- * container's start and stop, which are elements only. Each is split into our own time and the kernel's (from
- * sendmsg() to its last answer). Then, without the kernel: which of 100,000 flows are still allowed. Medians; the columns to compare are the ratios to 10 containers, made in the
+ * times, in a network namespace of its own: compiling everything, loading everything into the kernel, reading
+ * it back, and one container's start and stop, which are elements only. Each is split into our own time and the
+ * kernel's (from sendmsg() to its last answer). Then, without the kernel: which of 100,000 flows are still
+ * allowed. Medians; the columns to compare are the ratios to 10 containers, made in the
  * same run.
  */
 #include <errno.h>
@@ -16,7 +17,7 @@
 #include <sys/utsname.h>
 #include <time.h>
 
-#include "nft/socket.h"
+#include "nft/read.h"
 #include "policy/parse.h"
 #include "ruleset/compile.h"
 #include "util/mem.h"
@@ -32,6 +33,7 @@ static const size_t sizes[] = {10, 100, 1000};
 
 struct sample {
     double compile_ms, load_user_ms, load_kernel_ms, load_elements;
+    double read_ms, compare_ms;
     double start_user_us, start_kernel_us, stop_user_us, stop_kernel_us, start_elements;
     double judge_ms, denied;
 };
@@ -190,6 +192,30 @@ static struct compiler *measure_loads(struct nft_socket *socket, const struct po
     return compiler;
 }
 
+/* Reading everything back, and finding that nothing differs. */
+static void measure_reads(struct nft_socket *socket, const struct ruleset *wanted, struct sample *sample)
+{
+    double read[LOADS], compare[LOADS];
+
+    for (size_t i = 0; i < LOADS; i++) {
+        _cleanup_nft_tables_ struct nft_tables tables = {0};
+        _cleanup_delta_ struct delta delta = {0};
+        uint64_t before = now_ns();
+        int r = nft_read(socket, &tables);
+
+        if (r < 0)
+            die("nft_read", r, NULL);
+        read[i] = (double)(now_ns() - before);
+        before = now_ns();
+        delta_between(tables.ruleset, wanted, &delta);
+        compare[i] = (double)(now_ns() - before);
+        if (delta_count(&delta))
+            die("what is read back differs", -EINVAL, NULL);
+    }
+    sample->read_ms = median(read, LOADS) / 1e6;
+    sample->compare_ms = median(compare, LOADS) / 1e6;
+}
+
 /* Containers are stopped and started in turn, so that neither the same class nor the same address is always
  * hot. */
 static void measure_starts(struct nft_socket *socket, struct compiler *compiler,
@@ -320,6 +346,8 @@ static void print_samples(const struct sample *samples, bool dual)
     ROW("load everything: our part", "ms", load_user_ms);
     ROW("load everything: kernel", "ms", load_kernel_ms);
     ROW("load everything: operations", "", load_elements);
+    ROW("read everything back", "ms", read_ms);
+    ROW("find no difference", "ms", compare_ms);
     ROW("one start: our part", "us", start_user_us);
     ROW("one start: kernel", "us", start_kernel_us);
     ROW("one start: elements", "", start_elements);
@@ -342,6 +370,7 @@ static void run(const struct policy_set *policies, bool dual)
         if (r < 0)
             die("nft_socket_open", r, NULL);
         compiler = measure_loads(socket, policies, inventory, &samples[i]);
+        measure_reads(socket, compiler_ruleset(compiler), &samples[i]);
         measure_starts(socket, compiler, inventory, &samples[i]);
         measure_judging(policies, inventory, &samples[i]);
     }
