@@ -6,8 +6,8 @@
 #pragma once
 
 #include "inventory/inventory.h"
+#include "kernel_tables.h"
 #include "policy/model.h"
-#include "ruleset/delta.h"
 #include "ruleset/ruleset.h"
 
 struct world {
@@ -32,10 +32,6 @@ struct packet {
 
 /* Does the first packet of a connection pass table inet, and with what mark (ret_mark may be NULL)? */
 bool kernel_passes(const struct ruleset *ruleset, const struct packet *packet, uint32_t *ret_mark);
-
-/* Carries a delta out on a ruleset, as the kernel would; fails the test where the kernel would answer with an
- * error. */
-void kernel_apply(struct ruleset *ruleset, const struct delta *delta);
 
 /* Fails the test unless everything of `part` stands in `whole` and the base chains and maps are the same. */
 void assert_contains(const struct ruleset *whole, const struct ruleset *part);
