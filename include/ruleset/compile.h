@@ -70,6 +70,10 @@ void compiler_prepare_endpoint(struct compiler *compiler, const struct inventory
  */
 void compiler_load(struct compiler *compiler, const struct inventory *inventory);
 
+/* The live addresses of one ruleset that are not bound to the same port and MAC in both: how many, and the list, which
+ * the caller frees. */
+size_t ruleset_unlike_addresses(const struct ruleset *is, const struct ruleset *like, struct ip **ret);
+
 /* Problems of the policies themselves that only compiling shows (a class with too many rules). */
 struct diags;
 const struct diags *compiler_problems(const struct compiler *compiler);

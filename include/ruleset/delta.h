@@ -50,7 +50,8 @@ struct delta {
 /* Frees what it holds; the delta can be used again. */
 void delta_clear(struct delta *delta);
 #define _cleanup_delta_ _cleanup_(delta_clear)
-size_t delta_count(const struct delta *delta); /* operations in all phases */
+size_t delta_count(const struct delta *delta);     /* operations in all phases */
+size_t delta_deletions(const struct delta *delta); /* elements that are deleted */
 /* Only elements are added or deleted. */
 bool delta_is_elements_only(const struct delta *delta);
 

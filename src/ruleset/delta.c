@@ -38,6 +38,16 @@ size_t delta_count(const struct delta *delta)
     return n;
 }
 
+size_t delta_deletions(const struct delta *delta)
+{
+    size_t n = 0;
+
+    for (size_t phase = 0; phase < PHASES; phase++)
+        for (size_t i = 0; i < delta->phases[phase].n; i++)
+            n += delta->phases[phase].v[i].kind == OP_DELETE_ELEMENT;
+    return n;
+}
+
 bool delta_is_elements_only(const struct delta *delta)
 {
     for (size_t phase = 0; phase < PHASES; phase++) {

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ruleset/compile.h"
+
+#include "build.h"
+
+#include <string.h>
+
+static const char *const bindings[IP_FAMILIES] = {[IP4] = SET_BINDINGS4, [IP6] = SET_BINDINGS6};
+static const char *const live[IP_FAMILIES] = {[IP4] = SET_LIVE4, [IP6] = SET_LIVE6};
+
+/* A binding's key is an interface's name, a MAC and an address. */
+static const uint8_t *bound_address(const struct set *set, const struct element *element,
+                                    enum ip_family family)
+{
+    return element->key + set->key_len - ip_size(family);
+}
+
+static bool is_bound(const struct set *bound, const uint8_t *address, enum ip_family family,
+                     const struct set *in)
+{
+    for (const struct element *element = bound->elements; element; element = element->hh.next)
+        if (memcmp(bound_address(bound, element, family), address, ip_size(family)) == 0 &&
+            set_find(in, element->key))
+            return true;
+    return false;
+}
+
+size_t ruleset_unlike_addresses(const struct ruleset *is, const struct ruleset *like, struct ip **ret)
+{
+    size_t n = 0;
+
+    *ret = NULL;
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
+        const struct set *all = table_set(&is->tables[TABLE_INET], live[family]);
+        const struct set *bound = table_set(&is->tables[TABLE_BRIDGE], bindings[family]);
+        const struct set *other = table_set(&like->tables[TABLE_BRIDGE], bindings[family]);
+
+        if (!all || !bound || !other || !set_same_type(bound, other) || all->key_len != ip_size(family))
+            continue;
+        for (const struct element *element = all->elements; element; element = element->hh.next)
+            if (!is_bound(bound, element->key, family, other))
+                *ARRAY_ADD(*ret, n) = ip_from_bytes(family, element->key);
+    }
+    return n;
+}
