@@ -4,6 +4,9 @@
  * Each function below that takes `now` is an event; what follows from it is queued as actions, which the edge
  * pops and carries out. brain_flush() turns all changes since the last time into one delta.
  *
+ * The kernel's content is never assumed: at the start, after a refusal, when another program has changed our tables
+ * and once a minute they are read back, and only what differs is written.
+ *
  * Where the truth is: which endpoints are live, in the networks' details (GET /networks/ID), which answer at
  * once while a container starts; names, labels and modes in the list of containers; when an endpoint ends, in
  * whichever comes first of its network's detail and its port's disappearance. Endpoints are told apart by
@@ -31,6 +34,7 @@
 #include "util/diag.h"
 
 struct brain;
+struct flow;
 
 /* What is asked of the Engine. */
 enum fetch_kind {
@@ -43,20 +47,21 @@ enum fetch_kind {
 };
 
 enum action_kind {
-    ACTION_CONNECT,      /* to the Engine; then brain_engine_up() or brain_engine_down() */
-    ACTION_FETCH,        /* fetch, id */
-    ACTION_QUERY_PEER,   /* link; then brain_peer_mac() */
-    ACTION_SET_NF_CALL,  /* link.index and the two flags; then brain_nf_call_set() */
-    ACTION_SAVE_STATE,   /* text: the new content of the state file */
-    ACTION_APPLY,        /* delta, why; then brain_applied(), before any event but brain_tables_changed() */
-    ACTION_CHECK_TABLES, /* then brain_tables_checked() */
-    ACTION_READY,        /* the rules are in force: tell the service manager */
-    ACTION_LOG,          /* priority (syslog(3)), text */
+    ACTION_CONNECT,     /* to the Engine; then brain_engine_up() or brain_engine_down() */
+    ACTION_FETCH,       /* fetch, id */
+    ACTION_QUERY_PEER,  /* link; then brain_peer_mac() */
+    ACTION_SET_NF_CALL, /* link.index and the two flags; then brain_nf_call_set() */
+    ACTION_SAVE_STATE,  /* text: the new content of the state file */
+    ACTION_APPLY,       /* delta, why; then brain_applied(), before any event but brain_tables_changed() */
+    ACTION_READ_TABLES, /* then brain_tables_read() */
+    ACTION_END_FLOWS, /* those of conntrack's for which brain_flow_must_end() says so; then brain_flows_ended() */
+    ACTION_READY,     /* the rules are in force: tell the service manager */
+    ACTION_LOG,       /* priority (syslog(3)), text */
 };
 
 enum apply_kind {
     APPLY_ELEMENTS, /* what containers and links changed */
-    APPLY_FULL,     /* everything, replacing what stands */
+    APPLY_FULL,     /* whatever differs between the kernel and what should be there */
     APPLY_POLICIES, /* from one policy set to another */
     APPLY_TEARDOWN,
 };
@@ -106,6 +111,9 @@ void brain_engine_down(struct brain *brain, const char *why, uint64_t now);
 void brain_docker_event(struct brain *brain, const struct docker_event *event, uint64_t now);
 /* An event could not be read: list everything again. */
 void brain_resync(struct brain *brain, uint64_t now);
+/* Events arrive long after they happened, because we slept or the Engine is slow. It drops those that are not read in
+ * time, and says nothing: everything is listed again a second later. */
+void brain_behind(struct brain *brain, uint64_t now);
 
 /* Answers. What the brain keeps is moved out of them. */
 void brain_containers(struct brain *brain, struct container_list *list, uint64_t now);
@@ -132,8 +140,22 @@ void brain_nf_call_set(struct brain *brain, unsigned index, int error, uint64_t 
 void brain_applied(struct brain *brain, int error, const char *message, uint64_t now);
 /* Another program has changed our tables. */
 void brain_tables_changed(struct brain *brain, const struct nft_change *change, uint64_t now);
-/* Do all of our tables stand? */
-void brain_tables_checked(struct brain *brain, bool there, uint64_t now);
+/*
+ * What the kernel holds, which becomes the brain's. NULL: our tables are not there, or hold what can only be replaced
+ * as a whole. error: they could not be read.
+ */
+void brain_tables_read(struct brain *brain, int error, struct ruleset *kernel, uint64_t now);
+
+/* ---- connections -------------------------------------------------------------------------------------- */
+
+/* Called before the flows of ACTION_END_FLOWS are asked about, and afterwards. */
+void brain_begin_flows(struct brain *brain);
+/* Is it a flow of an identity that has ended, or one that the policies no longer allow? */
+bool brain_flow_must_end(struct brain *brain, const struct flow *flow);
+/* How many were ended; or why conntrack could not be asked. */
+void brain_flows_ended(struct brain *brain, int error, size_t ended, uint64_t now);
+/* How many were ended since the start. */
+size_t brain_flow_count(const struct brain *brain);
 
 /* ---- the operator ------------------------------------------------------------------------------------- */
 
@@ -160,6 +182,10 @@ const struct inventory *brain_inventory(const struct brain *brain);
 /* All containers and networks were listed at least once. */
 bool brain_inventory_known(const struct brain *brain);
 const struct policy_set *brain_policies(const struct brain *brain);
+/* The ruleset that the kernel should hold now. */
+const struct ruleset *brain_ruleset(const struct brain *brain);
+/* The kernel is not known to hold it: a load is under way, or waits. */
+bool brain_is_loading(const struct brain *brain);
 
 /* What the edge knows and the brain does not, for the status document. */
 struct status_facts {

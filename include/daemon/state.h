@@ -3,8 +3,9 @@
  * The state file, STATE_FILE in the state directory: what the next daemon, or `cofferdam teardown`, must know of the
  * one before. A codec: text in and out.
  *
- * {"format_version": "1.0",
- *  "bridges": [{"name": "docker0", "changed": true, "nf_call_iptables": false, "nf_call_ip6tables": false}]}
+ * {"format_version": "1.1",
+ *  "bridges": [{"name": "docker0", "changed": true, "nf_call_iptables": false, "nf_call_ip6tables": false}],
+ *  "foreign": ["br-0123456789ab"]}
  */
 #pragma once
 
@@ -27,6 +28,9 @@ struct state_bridge {
 struct state {
     struct state_bridge *bridges;
     size_t n_bridges;
+    /* Named as the Engine names its bridges, but of no managed network. */
+    char (*foreign)[IFNAMSIZ];
+    size_t n_foreign;
 };
 
 void state_clear(struct state *state);

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "verdict/flow.h"
+
 /* ---- actions ------------------------------------------------------------------------------------------ */
 
 struct action *brain_push(struct brain *brain, enum action_kind kind)
@@ -85,11 +87,13 @@ struct brain *brain_new(const struct brain_config *config, struct policy_set *po
     brain->policies = policies;
     brain->compiler = compiler_new(policies, &brain->options);
     brain->inventory = inventory_new();
-    brain->hold = true;
-    brain->keep_tables = config->tables_exist;
+    brain->hold = brain->keep_tables = brain->distrust = config->tables_exist;
+    brain->need_full = !config->tables_exist;
+    brain->check_at = now + CHECK_INTERVAL;
     brain->start_deadline = now + START_WAIT;
     brain->backoff = CONNECT_BACKOFF_MIN;
     brain->full_backoff = LOAD_RETRY_MIN;
+    brain->flows_backoff = FLOWS_RETRY_MIN;
     if (config->state && brain_take_state(brain, config->state) < 0)
         brain_log(brain, LOG_WARNING,
                   "the state file makes no sense and is not used; at teardown, the bridges' switches stay as "
@@ -118,7 +122,11 @@ struct brain *brain_free(struct brain *brain)
     brain_containers_clear(brain);
     brain_ports_clear(brain);
     inventory_free(brain->inventory);
+    ruleset_free(brain->kernel);
     free(brain->gone_ports);
+    flow_judge_free(brain->judge);
+    free(brain->ended);
+    free(brain->flows_error);
     free(brain->policies_message);
     free(brain->engine_version);
     free(brain->engine_error);
@@ -170,10 +178,9 @@ static bool nothing_in_flight(const struct brain *brain)
 }
 
 /*
- * Until the first inventory is complete, the kernel keeps what it has: to begin with a part would cut
- * containers that run. What cannot be waited for is an Engine that is not there, least of all when it waits
- * for us at boot: then what stands stays, or, where nothing stands, the rules go in without any container in
- * them.
+ * Where tables of an earlier daemon stand, the kernel keeps them until the first inventory is complete: to begin
+ * with a part would cut containers that run. Where nothing stands, as at boot, rules go in at once, without any
+ * container in them: better every connection denied for an instant than any open.
  */
 static void decide_hold(struct brain *brain, uint64_t now)
 {
@@ -182,6 +189,7 @@ static void decide_hold(struct brain *brain, uint64_t now)
     if (brain->connected && details_known(brain)) {
         brain->inventory_known = true;
         brain->synced = brain->synced || nothing_in_flight(brain);
+        brain->was_synced = brain->was_synced || brain->synced || late;
     }
     if (!brain->hold)
         return;
@@ -189,14 +197,7 @@ static void decide_hold(struct brain *brain, uint64_t now)
         brain->hold = false;
         brain->need_full = true;
     } else if (late || brain->engine_error) {
-        if (brain->keep_tables) {
-            say_ready(brain);
-        } else {
-            brain->hold = false;
-            brain->need_full = true;
-            brain_log(brain, LOG_WARNING,
-                      "the Docker Engine does not answer yet: rules without any container are loaded");
-        }
+        say_ready(brain);
     }
 }
 
@@ -215,10 +216,9 @@ static void policies_wait(struct brain *brain)
 {
     brain->policies_waiting = true;
     free(brain->policies_message);
-    brain->policies_message =
-        xasprintf("the policies are read and will be in force when the Docker Engine answers; until then %s",
-                  brain->keep_tables ? "the rules that stand in the kernel stay in force"
-                                     : "no rules of Cofferdam's are in force");
+    brain->policies_message = xstrdup(
+        "the policies are read and will be in force when the Docker Engine answers; until then the rules "
+        "that stand in the kernel stay in force");
 }
 
 /*
@@ -250,38 +250,17 @@ static void try_next(struct brain *brain)
         take_next(brain);
 }
 
-void brain_flush(struct brain *brain, uint64_t now)
+/* Of what was read of the kernel. */
+static void forget_kernel(struct brain *brain)
 {
-    if (brain->torn_down || brain->applying)
-        return;
-    brain_match_ports(brain, now);
-    brain_decide_bridges(brain, now);
-    brain_derive(brain);
-    decide_hold(brain, now);
-
-    bool whole = brain->hold || brain->need_full;
-    delta_clear(&brain->delta);
-    brain_reconcile(brain, whole ? NULL : &brain->delta);
-    if (delta_count(&brain->delta) > 0)
-        apply(brain, APPLY_ELEMENTS);
-    else if (brain->has_next)
-        try_next(brain);
-    if (brain->need_full && !brain->hold && !brain->applying && now >= brain->full_at) {
-        delta_load(compiler_ruleset(brain->compiler), &brain->delta);
-        apply(brain, APPLY_FULL);
-    }
-}
-
-/* ---- what follows from the kernel's answer ------------------------------------------------------------ */
-
-static void load_again(struct brain *brain, uint64_t at)
-{
-    brain->need_full = true;
-    brain->full_at = at;
+    brain->kernel = ruleset_free(brain->kernel);
+    brain->has_kernel = false;
 }
 
 static void loaded(struct brain *brain)
 {
+    forget_kernel(brain);
+    brain->replace = false;
     if (brain->policies_waiting)
         free(STEAL(brain->policies_message));
     brain->policies_waiting = false;
@@ -294,6 +273,62 @@ static void loaded(struct brain *brain)
     brain->full_backoff = LOAD_RETRY_MIN;
     free(STEAL(brain->kernel_error));
     say_ready(brain);
+}
+
+/*
+ * What stands is read first, and only what differs is written: a full load would lose packets of connections that are
+ * allowed. Only where nothing of ours stands, or nothing that can be mended, everything is loaded.
+ */
+static void bring_in_line(struct brain *brain, uint64_t now)
+{
+    const struct ruleset *wanted = compiler_ruleset(brain->compiler);
+
+    if (!brain->has_kernel) {
+        brain_push(brain, ACTION_READ_TABLES);
+        return;
+    }
+    if (brain->kernel && !brain->loaded)
+        brain_end_moved(brain, brain->kernel, wanted);
+    if (brain->kernel && !brain->replace)
+        delta_between(brain->kernel, wanted, &brain->delta);
+    else
+        delta_load(wanted, &brain->delta);
+    if (delta_count(&brain->delta) > 0)
+        apply(brain, APPLY_FULL);
+    else
+        loaded(brain);
+    brain_flows_due(brain, now);
+}
+
+void brain_flush(struct brain *brain, uint64_t now)
+{
+    if (brain->torn_down || brain->applying)
+        return;
+    brain_match_ports(brain, now);
+    brain_decide_bridges(brain, now);
+    brain_derive(brain);
+    decide_hold(brain, now);
+
+    bool whole = brain->hold || brain->need_full;
+    delta_clear(&brain->delta);
+    brain_reconcile(brain, whole ? NULL : &brain->delta, now);
+    if (delta_count(&brain->delta) > 0)
+        apply(brain, APPLY_ELEMENTS);
+    else if (brain_end_flows(brain, now))
+        return;
+    else if (brain->has_next)
+        try_next(brain);
+    if (brain->need_full && !brain->hold && !brain->applying && now >= brain->full_at)
+        bring_in_line(brain, now);
+}
+
+/* ---- what follows from the kernel's answer ------------------------------------------------------------ */
+
+static void load_again(struct brain *brain, uint64_t at)
+{
+    forget_kernel(brain);
+    brain->need_full = true;
+    brain->full_at = at;
 }
 
 static void use_no_policies(struct brain *brain)
@@ -314,6 +349,13 @@ static void load_failed(struct brain *brain, int error, const char *message, uin
         free(brain->policies_message);
         brain->policies_message = xstrdup(message);
     }
+    if (brain->has_kernel && brain->kernel && !brain->replace) {
+        brain_log(brain, LOG_WARNING, "the kernel's tables cannot be mended (%s): they are replaced",
+                  message);
+        brain->replace = true;
+        brain->full_at = now;
+        return;
+    }
     if (!brain->loaded && !brain->keep_tables && brain->policies->n_policies > 0) {
         /* Nothing of ours stands. Better every connection denied than none. */
         brain_log(brain, LOG_CRIT,
@@ -324,6 +366,7 @@ static void load_failed(struct brain *brain, int error, const char *message, uin
     }
     brain_log(brain, LOG_CRIT, "the kernel refuses the rules: %s; trying again in %u s", message,
               (unsigned)(brain->full_backoff / SEC));
+    forget_kernel(brain);
     brain->full_at = now + brain->full_backoff;
     brain->full_backoff *= 2;
     if (brain->full_backoff > LOAD_RETRY_MAX)
@@ -356,13 +399,14 @@ static void next_failed(struct brain *brain, int error, const char *message, uin
     drop_next(brain);
 }
 
-static void next_succeeded(struct brain *brain)
+static void next_succeeded(struct brain *brain, uint64_t now)
 {
     bool whole = brain->next_whole;
 
     take_next(brain);
     if (whole)
         loaded(brain);
+    brain_flows_due(brain, now);
 }
 
 void brain_applied(struct brain *brain, int error, const char *message, uint64_t now)
@@ -382,14 +426,15 @@ void brain_applied(struct brain *brain, int error, const char *message, uint64_t
     case APPLY_FULL:
         if (error < 0)
             load_failed(brain, error, why, now);
-        else
+        else if (brain->has_kernel) /* else it was changed again since it was read */
             loaded(brain);
+        brain_flows_due(brain, now);
         break;
     case APPLY_POLICIES:
         if (error < 0)
             next_failed(brain, error, why, now);
         else
-            next_succeeded(brain);
+            next_succeeded(brain, now);
         break;
     case APPLY_TEARDOWN:
         brain->torn_down = error >= 0;
@@ -425,7 +470,7 @@ static void log_change(struct brain *brain, const char *what, uint64_t now)
         return;
     if (brain->n_unlogged > 1)
         times = xasprintf(" (%zu times since this was last said)", brain->n_unlogged);
-    brain_log(brain, LOG_WARNING, "%s; they are loaded again%s", what, times ? times : "");
+    brain_log(brain, LOG_WARNING, "%s; what differs is put right%s", what, times ? times : "");
     brain->change_logged_at = now;
     brain->n_unlogged = 0;
 }
@@ -434,6 +479,7 @@ static void repair(struct brain *brain, const char *what, uint64_t now)
 {
     brain->n_changes++;
     log_change(brain, what, now);
+    forget_kernel(brain);
     if (brain->hold) {
         /* What stood cannot be put back, as nobody knows the containers yet: then closed rather than open. */
         brain->hold = brain->keep_tables = false;
@@ -459,23 +505,50 @@ void brain_tables_changed(struct brain *brain, const struct nft_change *change, 
 
     if (has_no_tables(brain))
         return;
+    if (change->lost && brain->loaded) {
+        forget_kernel(brain);
+        brain->check_at = now;
+        return;
+    }
     free(STEAL(brain->changed_by));
     if (change->process[0] || change->pid)
         brain->changed_by = xasprintf("%s, pid %u", change->process, (unsigned)change->pid);
-    if (change->lost)
-        what = xstrdup("notifications were lost: another program may have changed Cofferdam's rules");
-    else
-        what = xasprintf("another program%s%s%s has changed Cofferdam's rules", brain->changed_by ? " (" : "",
-                         brain->changed_by ? brain->changed_by : "", brain->changed_by ? ")" : "");
+    what = xasprintf("another program%s%s%s has changed Cofferdam's rules", brain->changed_by ? " (" : "",
+                     brain->changed_by ? brain->changed_by : "", brain->changed_by ? ")" : "");
     repair(brain, what, now);
 }
 
-void brain_tables_checked(struct brain *brain, bool there, uint64_t now)
+/* Only asked for while nothing is to be loaded: the minute's check. */
+static void compare(struct brain *brain, struct ruleset *kernel, uint64_t now)
 {
-    if (there || has_no_tables(brain) || brain->changed_by_others)
+    _cleanup_(ruleset_freep) struct ruleset *is = kernel;
+    _cleanup_delta_ struct delta delta = {0};
+
+    if (is)
+        delta_between(is, compiler_ruleset(brain->compiler), &delta);
+    if (is && delta_count(&delta) == 0)
         return;
     free(STEAL(brain->changed_by));
-    repair(brain, "Cofferdam's tables are gone", now);
+    repair(brain, is ? "the rules in the kernel are not what they should be" : "Cofferdam's tables are gone",
+           now);
+}
+
+void brain_tables_read(struct brain *brain, int error, struct ruleset *kernel, uint64_t now)
+{
+    if (brain->torn_down || brain->hold) {
+        ruleset_free(kernel);
+        return;
+    }
+    if (!brain->need_full && error == 0) {
+        compare(brain, kernel, now);
+        return;
+    }
+    if (error < 0)
+        brain_log(brain, LOG_ERR, "the kernel's rules cannot be read (%s)%s", strerror(-error),
+                  brain->need_full ? ": they are replaced" : "");
+    forget_kernel(brain);
+    brain->has_kernel = true;
+    brain->kernel = kernel;
 }
 
 /* ---- the operator ------------------------------------------------------------------------------------- */
@@ -586,6 +659,11 @@ void brain_set_host_addresses(struct brain *brain, const struct ip *ip, size_t n
 
 /* ---- time --------------------------------------------------------------------------------------------- */
 
+static bool may_check(const struct brain *brain)
+{
+    return brain->loaded && !brain->need_full && !brain->torn_down;
+}
+
 uint64_t brain_deadline(const struct brain *brain)
 {
     uint64_t next = brain_engine_deadline(brain), ports = brain_ports_deadline(brain);
@@ -596,6 +674,10 @@ uint64_t brain_deadline(const struct brain *brain)
         next = brain->start_deadline;
     if (brain->need_full && !brain->hold && brain->full_at < next)
         next = brain->full_at;
+    if (may_check(brain) && brain->check_at < next)
+        next = brain->check_at;
+    if (brain_flows_deadline(brain) < next)
+        next = brain_flows_deadline(brain);
     return next;
 }
 
@@ -605,6 +687,10 @@ void brain_tick(struct brain *brain, uint64_t now)
         return;
     brain_engine_tick(brain, now);
     brain_ports_tick(brain, now);
+    if (!may_check(brain) || now < brain->check_at)
+        return;
+    brain->check_at = now + CHECK_INTERVAL;
+    brain_push(brain, ACTION_READ_TABLES);
 }
 
 /* ---- what is known ------------------------------------------------------------------------------------ */
@@ -622,4 +708,14 @@ bool brain_inventory_known(const struct brain *brain)
 const struct policy_set *brain_policies(const struct brain *brain)
 {
     return brain->policies;
+}
+
+const struct ruleset *brain_ruleset(const struct brain *brain)
+{
+    return compiler_ruleset(brain->compiler);
+}
+
+bool brain_is_loading(const struct brain *brain)
+{
+    return brain->hold || brain->need_full || brain->applying;
 }

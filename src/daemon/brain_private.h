@@ -10,12 +10,17 @@
 #define SEC (1000 * MSEC)
 
 #define RESYNC_INTERVAL (60 * SEC)
+#define CHECK_INTERVAL (60 * SEC)
+#define BEHIND_CALM (1 * SEC)
 #define START_WAIT (10 * SEC) /* for the first complete inventory */
 #define CONNECT_BACKOFF_MIN (100 * MSEC)
 #define CONNECT_BACKOFF_MAX (5 * SEC)
 #define FETCH_RETRY (1 * SEC) /* doubling to 32 seconds */
 #define LOAD_RETRY_MIN (1 * SEC)
 #define LOAD_RETRY_MAX (30 * SEC)
+#define FLOWS_CALM (500 * MSEC) /* after an identity's end, unless somebody waits for its address */
+#define FLOWS_RETRY_MIN (1 * SEC)
+#define FLOWS_RETRY_MAX (30 * SEC)
 #define REPAIRS_AT_ONCE 10    /* of tables that others change; from then on one a second ... */
 #define REPAIR_CALM (2 * SEC) /* ... until nothing has happened for this time */
 #define SWEEP_AFTER 64        /* containers removed */
@@ -29,15 +34,24 @@
 #define PORT_FREE_AFTER (2 * SEC)
 #define ENDED_FOR_GOOD (10 * SEC) /* unless the Engine still knows it by then, and another port fits */
 
+/* An endpoint that is live in the compiler. */
+struct applied {
+    char *network_id, *endpoint_id;
+    bool has_ip[IP_FAMILIES];
+    struct ip ip[IP_FAMILIES];
+};
+
 /* A container as the Engine's list told; the inventory has it with its endpoints as they are now. */
 struct fact_container {
     char *id;
     struct endpoint *settings; /* one per network in its settings, as the list gave them */
     size_t n_settings;
-    enum network_mode mode; /* the same */
-    bool running;           /* according to the list, which is late */
-    char **applied;         /* IDs of the networks on which its endpoint is live in the compiler */
+    enum network_mode mode;  /* the same */
+    bool running;            /* according to the list, which is late */
+    struct applied *applied; /* at most one per network */
     size_t n_applied;
+    bool complete;    /* when it was applied last, nothing was missing that can only grant more */
+    bool waits;       /* for an address whose former owner's flows have not been ended yet */
     uint64_t serial;  /* of the last answer about it */
     bool dirty, gone; /* gone: to be removed from compiler and inventory */
     UT_hash_handle hh;
@@ -95,8 +109,13 @@ struct port_name {
 struct fact_bridge {
     char name[IFNAMSIZ];
     bool managed, compiled;
-    unsigned index; /* 0: no such link */
-    bool changed;   /* we switched nf_call on; former_* is what it was */
+    bool
+        unlisted; /* named as the Engine names its bridges, and the networks were not listed since it appeared: it is
+                      managed until they are */
+    bool foreign;    /* they were, and it is none of a managed network */
+    uint64_t serial; /* when it appeared */
+    unsigned index;  /* 0: no such link */
+    bool changed;    /* we switched nf_call on; former_* is what it was */
     bool former_ip4, former_ip6;
     bool setting;        /* under way */
     bool switched;       /* once on, on this index: whatever turns it off again is somebody else */
@@ -153,9 +172,11 @@ struct brain {
     unsigned engine_api;
     uint64_t backoff, connect_at; /* connect_at 0: not waiting */
     uint64_t resync_at;
+    bool behind;                             /* events may have been lost; until the next resync */
     bool listed_containers, listed_networks; /* since the connection was made */
     bool networks_known;                     /* listed at least once */
     bool synced;                             /* everything was complete once since then */
+    bool was_synced;                         /* the same, since the start */
     bool inventory_known;                    /* all was listed at least once */
 
     /* What must be brought in line by the next flush. */
@@ -166,13 +187,27 @@ struct brain {
     uint64_t start_deadline;
     bool ready;
     bool need_full;
+    bool replace;           /* in whole, whatever stands: mending it was refused */
+    bool has_kernel;        /* the tables were read for the load */
+    struct ruleset *kernel; /* what was read; NULL: to be replaced in whole */
     uint64_t full_at, full_backoff;
+    uint64_t check_at;  /* when the kernel is compared next */
     char *kernel_error; /* the last load failed */
     bool applying;
     enum apply_kind apply_kind;
     struct delta delta;
     bool loaded; /* our rules were in force at least once */
     bool torn_down;
+
+    /* Connections: see flows.c. */
+    struct ip *ended; /* addresses of identities that have ended, until their flows are ended too */
+    size_t n_ended;
+    bool distrust; /* an earlier daemon may have left flows at addresses that are free now */
+    bool flows_due;
+    uint64_t flows_at, flows_backoff;
+    char *flows_error;
+    size_t n_flows_ended; /* since the start */
+    struct flow_judge *judge;
 
     /* What others do to our tables. */
     bool changed_by_others; /* and not loaded again yet */
@@ -212,6 +247,7 @@ struct fact_bridge *brain_find_bridge(struct brain *brain, const char *name, boo
 void brain_decide_bridges(struct brain *brain, uint64_t now);
 void brain_ask_unmatched(struct brain *brain, uint64_t now);
 void brain_ports_clear(struct brain *brain);
+void brain_bridges_listed(struct brain *brain, uint64_t asked);
 void brain_restore_bridges(struct brain *brain);
 void brain_forget_bridges(struct brain *brain);
 int brain_take_state(struct brain *brain, const char *text); /* 0 or -EBADMSG */
@@ -221,6 +257,17 @@ bool brain_peers_asked(const struct brain *brain);
 void brain_mark(struct brain *brain, const char *container_id);
 void brain_containers_clear(struct brain *brain);
 void brain_derive(struct brain *brain);
-void brain_reconcile(struct brain *brain, struct delta *delta);
+void brain_reconcile(struct brain *brain, struct delta *delta, uint64_t now);
 void brain_compile_all(struct brain *brain, struct compiler *compiler);
+void brain_drop_waiting(struct brain *brain);
+
+/* flows.c: connections that must end */
+void brain_end_address(struct brain *brain, struct ip ip);
+void brain_end_addresses(struct brain *brain, const bool has_ip[IP_FAMILIES],
+                         const struct ip ip[IP_FAMILIES]);
+bool brain_must_wait(const struct brain *brain, const struct endpoint *endpoint);
+void brain_flows_due(struct brain *brain, uint64_t at);
+void brain_end_moved(struct brain *brain, const struct ruleset *kernel, const struct ruleset *wanted);
+bool brain_end_flows(struct brain *brain, uint64_t now); /* true: an action was queued */
+uint64_t brain_flows_deadline(const struct brain *brain);
 struct network *brain_network_of(const struct brain *brain, const struct endpoint *endpoint);

@@ -41,9 +41,6 @@ static char *wall_clock(void)
 static void act_apply(struct daemon *daemon, const struct action *action)
 {
     _cleanup_diags_ struct diags diags = {0};
-
-    /* What others did before a full load is repaired by it. Lost news is found by the loop in its turn. */
-    (void)nft_monitor_read(daemon->changes);
     int r = nft_apply(daemon->nft, action->delta, &diags);
     _cleanup_free_ char *message = diags.n > 0 ? diag_line(&diags.v[0]) : NULL;
 
@@ -74,17 +71,6 @@ static void act_save_state(struct daemon *daemon, const struct action *action)
         log_text(LOG_ERR, "cannot write the state file in %s: %s", daemon->settings->state, strerror(-r));
 }
 
-static void act_check_tables(struct daemon *daemon)
-{
-    bool there = false;
-    int r = kernel_tables_exist(daemon, &there);
-
-    if (r < 0)
-        log_text(LOG_ERR, "cannot look for our tables in the kernel: %s", strerror(-r));
-    else
-        brain_tables_checked(daemon->brain, there, daemon_now());
-}
-
 static void act(struct daemon *daemon, const struct action *action)
 {
     switch (action->kind) {
@@ -106,8 +92,11 @@ static void act(struct daemon *daemon, const struct action *action)
     case ACTION_APPLY:
         act_apply(daemon, action);
         break;
-    case ACTION_CHECK_TABLES:
-        act_check_tables(daemon);
+    case ACTION_READ_TABLES:
+        kernel_read(daemon);
+        break;
+    case ACTION_END_FLOWS:
+        flows_end(daemon);
         break;
     case ACTION_READY:
         sd_notify(0, "READY=1\nSTATUS=The rules are in force.");
@@ -501,6 +490,7 @@ void daemon_clear(struct daemon *daemon)
     daemon->links = link_monitor_close(daemon->links);
     daemon->changes = nft_monitor_close(daemon->changes);
     daemon->nft = nft_socket_close(daemon->nft);
+    daemon->flows = flow_socket_close(daemon->flows);
     daemon->brain = brain_free(daemon->brain);
     sd_event_source_unref(daemon->run);
     sd_event_source_unref(daemon->timer);

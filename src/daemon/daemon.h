@@ -7,6 +7,7 @@
 #include "control/server.h"
 #include "daemon/brain.h"
 #include "docker/client.h"
+#include "flow/socket.h"
 #include "link/link.h"
 #include "nft/monitor.h"
 #include "nft/socket.h"
@@ -27,8 +28,10 @@ struct daemon {
     bool links_reset; /* being listed again */
     struct nft_socket *nft;
     bool can_protect;            /* the kernel knows tables with an owner that outlive it */
+    bool protects;               /* and we make such */
     bool socket_kept;            /* by the service manager */
     struct nft_monitor *changes; /* of our tables by others */
+    struct flow_socket *flows;   /* NULL: not open yet */
     struct control_server *control;
 
     int state_lock, namespace_lock;
@@ -58,6 +61,8 @@ int daemon_reload(struct daemon *daemon, size_t *ret_changes, struct diags *diag
 int kernel_open(struct daemon *daemon, struct diags *diags);
 /* Nothing of ours is in the kernel any more: the service manager need not keep the socket. */
 void kernel_forget(struct daemon *daemon);
+/* Carries ACTION_READ_TABLES out. */
+void kernel_read(struct daemon *daemon);
 /* Do all of our tables stand? 0 or a negative errno. */
 int kernel_tables_exist(struct daemon *daemon, bool *ret);
 /* Fills in what status says of it. */
@@ -83,6 +88,9 @@ char *state_load(const char *directory);
 int state_save(const char *directory, const char *text);
 /* Tells the brain of the host's name servers and addresses. */
 void host_refresh(struct daemon *daemon);
+
+/* flow_io.c: carries ACTION_END_FLOWS out */
+void flows_end(struct daemon *daemon);
 
 /* log.c */
 void log_open(void);

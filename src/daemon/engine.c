@@ -92,9 +92,20 @@ void brain_resync(struct brain *brain, uint64_t now)
     brain_want(brain, FETCH_NETWORKS, NULL, now);
     brain_want(brain, FETCH_CONTAINERS, NULL, now);
     brain->resync_at = now + RESYNC_INTERVAL;
+    brain->behind = false;
     brain_ask_unmatched(brain, now);
-    brain_push(brain, ACTION_CHECK_TABLES);
     brain_sweep(brain);
+}
+
+void brain_behind(struct brain *brain, uint64_t now)
+{
+    if (!brain->behind)
+        brain_log(brain, LOG_WARNING,
+                  "the Docker Engine's events come late: some may have been lost, everything is "
+                  "listed again");
+    brain->behind = true;
+    if (brain->resync_at > now + BEHIND_CALM)
+        brain->resync_at = now + BEHIND_CALM;
 }
 
 void brain_engine_up(struct brain *brain, const struct docker_version *version, uint64_t now)
@@ -507,6 +518,7 @@ void brain_networks(struct brain *brain, struct network_list *list, uint64_t now
         else
             drop_network(brain, fact, now);
     }
+    brain_bridges_listed(brain, asked);
     brain->networks_dirty = brain->networks_dirty || !brain->networks_known;
     brain->listed_networks = brain->networks_known = true;
 }

@@ -8,6 +8,7 @@
 #include "daemon.h"
 
 #define NSEC_PER_SEC ((uint64_t)1000000000)
+#define LATE_NSEC (3 * NSEC_PER_SEC) /* the Engine tells events within milliseconds */
 
 struct request {
     struct daemon *daemon;
@@ -195,10 +196,20 @@ static void on_opened(void *userdata)
     daemon_touch(daemon);
 }
 
+static uint64_t wall_clock_nsec(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
 static void on_event(const struct docker_event *event, void *userdata)
 {
     struct daemon *daemon = userdata;
 
+    if (event->time_nano > 0 && (uint64_t)event->time_nano + LATE_NSEC < wall_clock_nsec())
+        brain_behind(daemon->brain, daemon_now());
     brain_docker_event(daemon->brain, event, daemon_now());
     daemon_touch(daemon);
 }
@@ -221,10 +232,7 @@ static void on_closed(int error, const char *message, void *userdata)
 /* The Engine subscribes only after it has answered, and its clock is ours: so from a little before. */
 static uint64_t a_second_ago(void)
 {
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return ((uint64_t)now.tv_sec - 1) * NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+    return wall_clock_nsec() - NSEC_PER_SEC;
 }
 
 static void on_connected(int error, const struct docker_version *version, const char *message, void *userdata)

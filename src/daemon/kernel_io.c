@@ -13,6 +13,7 @@
 
 #include "daemon.h"
 #include "nft/encode.h"
+#include "nft/read.h"
 
 #define STORE_NAME "nftables"
 /* A predecessor that is just ending frees the lock before its socket, as descriptors are closed in turn. */
@@ -101,7 +102,9 @@ static int open_socket(struct daemon *daemon, bool *ret_taken)
     if (r == 0)
         r = nft_can_protect(daemon->nft, &daemon->can_protect);
     if (r == 0)
-        nft_protect(daemon->nft, daemon->can_protect && daemon->settings->protect_table == PROTECT_AUTO);
+        daemon->protects = daemon->can_protect && daemon->settings->protect_table == PROTECT_AUTO;
+    if (r == 0)
+        nft_protect(daemon->nft, daemon->protects);
     return r;
 }
 
@@ -137,6 +140,24 @@ int kernel_tables_exist(struct daemon *daemon, bool *ret)
     if (r == 0)
         *ret = inet.exists && bridge.exists;
     return r;
+}
+
+/*
+ * The tables have to be as they would be made now: whether they are protected cannot be changed while they stand. What
+ * others have done until now is heard of first, so that it is seen in what is read.
+ */
+void kernel_read(struct daemon *daemon)
+{
+    _cleanup_nft_tables_ struct nft_tables tables = {0};
+    bool mendable;
+
+    (void)nft_monitor_read(daemon->changes);
+    int r = nft_read(daemon->nft, &tables);
+    mendable = r == 0;
+    for (size_t i = 0; r == 0 && i < TABLES; i++)
+        mendable = mendable && tables.exists[i] &&
+                   tables.owner[i] == (daemon->protects ? nft_socket_port(daemon->nft) : 0);
+    brain_tables_read(daemon->brain, r, mendable ? STEAL(tables.ruleset) : NULL, daemon_now());
 }
 
 static bool is_protected(const struct daemon *daemon, const struct nft_table_state *state)

@@ -59,7 +59,9 @@ static void save_state(struct brain *brain)
     struct state state = {0};
 
     for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next) {
-        if (!bridge->managed)
+        if (bridge->foreign)
+            memcpy(*ARRAY_ADD(state.foreign, state.n_foreign), bridge->name, sizeof(bridge->name));
+        if (!bridge->managed || bridge->unlisted)
             continue;
         struct state_bridge *saved = ARRAY_ADD(state.bridges, state.n_bridges);
         memcpy(saved->name, bridge->name, sizeof(saved->name));
@@ -84,6 +86,8 @@ int brain_take_state(struct brain *brain, const char *text)
         bridge->former_ip6 = state.bridges[i].nf_call_ip6tables;
         brain->bridges_dirty = true;
     }
+    for (size_t i = 0; i < state.n_foreign; i++)
+        brain_find_bridge(brain, state.foreign[i], true)->foreign = true;
     state_clear(&state);
     return r;
 }
@@ -108,7 +112,8 @@ static void check_switch(struct brain *brain, struct fact_bridge *bridge, uint64
 {
     const struct fact_link *link = bridge->index ? brain_find_link(brain, bridge->index) : NULL;
 
-    if (!brain->br_netfilter || brain->torn_down || !bridge->managed || !link || bridge->setting)
+    if (!brain->br_netfilter || brain->torn_down || !bridge->managed || bridge->unlisted || !link ||
+        bridge->setting)
         return;
     if (link->link.nf_call_iptables && link->link.nf_call_ip6tables) {
         bridge->switched = true;
@@ -173,6 +178,37 @@ static void mark_managed(struct brain *brain, struct fact_bridge *bridge, bool m
     check_switch(brain, bridge, now);
 }
 
+/* The name that the Engine gives the bridge of a network that does not ask for another one. */
+static bool is_engines_name(const char *name)
+{
+    return strcmp(name, "docker0") == 0 ||
+           (strncmp(name, "br-", 3) == 0 && strlen(name) == 15 && strspn(name + 3, "0123456789abcdef") == 12);
+}
+
+/*
+ * A bridge that looks like the Engine's is closed as soon as it is there: a network made while no daemon ran would
+ * otherwise be open until the Engine answers, which at boot it does after it has started containers.
+ */
+static void suspect(struct brain *brain, struct fact_bridge *bridge, uint64_t now)
+{
+    if (bridge->managed || bridge->foreign || !brain->settings->managed_all || !is_engines_name(bridge->name))
+        return;
+    bridge->unlisted = true;
+    bridge->serial = ++brain->serial;
+    mark_managed(brain, bridge, true, now);
+    brain_want(brain, FETCH_NETWORKS, NULL, now);
+}
+
+/* The networks were listed as they were at this time or later. */
+void brain_bridges_listed(struct brain *brain, uint64_t asked)
+{
+    for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
+        if (bridge->unlisted && bridge->serial < asked) {
+            bridge->unlisted = false;
+            brain->networks_dirty = true;
+        }
+}
+
 /* Which bridges are managed follows from the networks, once these are known at all; before, from the state
  * file. */
 void brain_decide_bridges(struct brain *brain, uint64_t now)
@@ -186,12 +222,15 @@ void brain_decide_bridges(struct brain *brain, uint64_t now)
         if (network->managed && network->bridge)
             brain_find_bridge(brain, network->bridge, true);
     for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next) {
-        bool managed = false, was = bridge->managed;
+        bool managed = bridge->unlisted, was = bridge->managed, was_foreign = bridge->foreign;
         for (struct network *network = brain->inventory->networks; network && !managed;
              network = network->hh.next)
             managed = network->managed && network->bridge && strcmp(network->bridge, bridge->name) == 0;
         mark_managed(brain, bridge, managed, now);
-        changed = changed || was != managed;
+        if (managed)
+            check_switch(brain, bridge, now);
+        bridge->foreign = !managed && bridge->index && is_engines_name(bridge->name);
+        changed = changed || was != managed || was_foreign != bridge->foreign;
     }
     if (changed) {
         save_state(brain);
@@ -390,6 +429,7 @@ static void bridge_seen(struct brain *brain, struct fact_link *fact, uint64_t no
         bridge->next_try = 0;
         brain->bridges_dirty = brain->match_dirty = true;
     }
+    suspect(brain, bridge, now);
     check_switch(brain, bridge, now);
 }
 
@@ -399,7 +439,8 @@ void brain_forget_bridges(struct brain *brain)
     struct fact_bridge *bridge, *next;
 
     HASH_ITER (hh, brain->bridges, bridge, next) {
-        if (bridge->index || bridge->managed || bridge->compiled)
+        if (bridge->index || bridge->managed || bridge->compiled ||
+            (bridge->foreign && !brain->networks_known))
             continue;
         HASH_DEL(brain->bridges, bridge);
         free(bridge);

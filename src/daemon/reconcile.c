@@ -164,45 +164,71 @@ static const struct endpoint *live_endpoint(const struct brain *brain, const str
     return NULL;
 }
 
-static void drop_ended(struct brain *brain, struct fact_container *fact, struct delta *delta)
+static void applied_clear(struct applied *applied)
+{
+    free(applied->network_id);
+    free(applied->endpoint_id);
+}
+
+/* The same endpoint, with all addresses that it had. */
+static bool is_still(const struct applied *applied, const struct endpoint *endpoint)
+{
+    if (!endpoint || strcmp(endpoint->id, applied->endpoint_id) != 0)
+        return false;
+    for (int family = 0; family < IP_FAMILIES; family++)
+        if (applied->has_ip[family] &&
+            (!endpoint->has_ip[family] || !ip_equal(endpoint->ip[family], applied->ip[family])))
+            return false;
+    return true;
+}
+
+static void drop_ended(struct brain *brain, struct fact_container *fact, struct delta *delta, uint64_t now)
 {
     const struct container *container = inventory_container(brain->inventory, fact->id);
     size_t kept = 0;
 
     for (size_t i = 0; i < fact->n_applied; i++) {
-        char *network_id = fact->applied[i];
-        if (live_endpoint(brain, container, network_id)) {
-            fact->applied[kept++] = network_id;
+        struct applied *applied = &fact->applied[i];
+        if (is_still(applied, live_endpoint(brain, container, applied->network_id))) {
+            fact->applied[kept++] = *applied;
             continue;
         }
-        compiler_drop_endpoint(brain->compiler, fact->id, network_id, delta);
+        compiler_drop_endpoint(brain->compiler, fact->id, applied->network_id, delta);
+        brain_end_addresses(brain, applied->has_ip, applied->ip);
+        brain_flows_due(brain, now + FLOWS_CALM);
         if (brain->loaded)
             brain_log(brain, LOG_INFO, "%s has left network %.12s", container ? container->name : fact->id,
-                      network_id);
-        free(network_id);
+                      applied->network_id);
+        applied_clear(applied);
     }
     fact->n_applied = kept;
 }
 
-static bool is_applied(const struct fact_container *fact, const char *network_id)
+static struct applied *find_applied(const struct fact_container *fact, const char *network_id)
 {
     for (size_t i = 0; i < fact->n_applied; i++)
-        if (strcmp(fact->applied[i], network_id) == 0)
-            return true;
-    return false;
+        if (strcmp(fact->applied[i].network_id, network_id) == 0)
+            return &fact->applied[i];
+    return NULL;
 }
 
 static void add_applied(struct brain *brain, struct fact_container *fact, const struct container *container,
                         const struct endpoint *endpoint)
 {
     char ip4[IP_TEXT_MAX] = "", ip6[IP_TEXT_MAX] = "";
+    struct applied *applied = find_applied(fact, endpoint->network_id);
+    bool is_new = !applied;
 
-    if (is_applied(fact, endpoint->network_id))
-        return;
-    /* array_grow() needs every size to have been grown to in turn; applied only shrinks within its storage */
-    fact->applied = xreallocarray(fact->applied, fact->n_applied + 1, sizeof(*fact->applied));
-    fact->applied[fact->n_applied++] = xstrdup(endpoint->network_id);
-    if (!brain->loaded)
+    if (is_new) {
+        /* array_grow() needs every size to have been grown to in turn; applied only shrinks within its storage */
+        fact->applied = xreallocarray(fact->applied, fact->n_applied + 1, sizeof(*fact->applied));
+        applied = &fact->applied[fact->n_applied++];
+        *applied = (struct applied){.network_id = xstrdup(endpoint->network_id),
+                                    .endpoint_id = xstrdup(endpoint->id)};
+    }
+    memcpy(applied->has_ip, endpoint->has_ip, sizeof(applied->has_ip));
+    memcpy(applied->ip, endpoint->ip, sizeof(applied->ip));
+    if (!is_new || !brain->loaded)
         return;
     if (endpoint->has_ip[IP4])
         ip_format(endpoint->ip[IP4], ip4);
@@ -212,20 +238,63 @@ static void add_applied(struct brain *brain, struct fact_container *fact, const 
               ip4[0] && ip6[0] ? ", " : "", ip6);
 }
 
-static void set_live(struct brain *brain, struct fact_container *fact, struct delta *delta)
+/* It may have had connections that it may not have now; not so as long as something was missing that grants more. */
+static bool has_lost(const struct fact_container *fact, const struct delta *delta, size_t n_deleted)
+{
+    return fact->complete && delta && delta_deletions(delta) > n_deleted;
+}
+
+static void set_endpoint(struct brain *brain, struct fact_container *fact, const struct container *container,
+                         const struct endpoint *endpoint, struct delta *delta, uint64_t now)
+{
+    size_t n_deleted = delta ? delta_deletions(delta) : 0;
+
+    bool goes_on = endpoint->id && find_applied(fact, endpoint->network_id);
+
+    if (endpoint->id && (goes_on || !brain_must_wait(brain, endpoint))) {
+        compiler_set_endpoint(brain->compiler, brain->inventory, container, endpoint, delta);
+        add_applied(brain, fact, container, endpoint);
+        if (has_lost(fact, delta, n_deleted))
+            brain_flows_due(brain, now);
+        return;
+    }
+    compiler_prepare_endpoint(brain->compiler, brain->inventory, container, endpoint, delta);
+    if (endpoint->id) {
+        fact->waits = true;
+        brain_flows_due(brain, now);
+    }
+}
+
+static void set_live(struct brain *brain, struct fact_container *fact, struct delta *delta, uint64_t now)
 {
     const struct container *container = inventory_container(brain->inventory, fact->id);
 
-    for (size_t i = 0; container && i < container->n_endpoints; i++) {
-        const struct endpoint *endpoint = &container->endpoints[i];
-        if (!is_managed(brain, endpoint))
-            continue;
-        if (endpoint->id) {
-            compiler_set_endpoint(brain->compiler, brain->inventory, container, endpoint, delta);
-            add_applied(brain, fact, container, endpoint);
-        } else {
-            compiler_prepare_endpoint(brain->compiler, brain->inventory, container, endpoint, delta);
+    for (size_t i = 0; container && i < container->n_endpoints; i++)
+        if (is_managed(brain, &container->endpoints[i]))
+            set_endpoint(brain, fact, container, &container->endpoints[i], delta, now);
+    fact->complete = container && container->labels_known && container->dns_known;
+}
+
+/* What is live at an address that turned out to have been another identity's is not live until its flows are ended. */
+void brain_drop_waiting(struct brain *brain)
+{
+    for (struct fact_container *fact = brain->containers; fact; fact = fact->hh.next) {
+        const struct container *container = inventory_container(brain->inventory, fact->id);
+        size_t kept = 0;
+
+        for (size_t i = 0; i < fact->n_applied; i++) {
+            struct applied *applied = &fact->applied[i];
+            const struct endpoint *endpoint = live_endpoint(brain, container, applied->network_id);
+
+            if (!endpoint || !brain_must_wait(brain, endpoint)) {
+                fact->applied[kept++] = *applied;
+                continue;
+            }
+            compiler_drop_endpoint(brain->compiler, fact->id, applied->network_id, NULL);
+            applied_clear(applied);
+            fact->waits = true;
         }
+        fact->n_applied = kept;
     }
 }
 
@@ -273,7 +342,7 @@ static void fact_container_free(struct brain *brain, struct fact_container *fact
     for (size_t i = 0; i < fact->n_settings; i++)
         endpoint_clear(&fact->settings[i]);
     for (size_t i = 0; i < fact->n_applied; i++)
-        free(fact->applied[i]);
+        applied_clear(&fact->applied[i]);
     free(fact->settings);
     free(fact->applied);
     free(fact->id);
@@ -305,12 +374,12 @@ static void clear_marks(struct brain *brain)
 }
 
 /* What ends goes first, so that an address is free for its next owner. */
-void brain_reconcile(struct brain *brain, struct delta *delta)
+void brain_reconcile(struct brain *brain, struct delta *delta, uint64_t now)
 {
     if (brain->containers_dirty)
         for (struct fact_container *fact = brain->containers; fact; fact = fact->hh.next)
             if (fact->dirty)
-                drop_ended(brain, fact, delta);
+                drop_ended(brain, fact, delta, now);
     if (brain->ports_dirty || brain->bridges_dirty)
         drop_ports(brain, delta);
     if (brain->bridges_dirty) {
@@ -323,8 +392,20 @@ void brain_reconcile(struct brain *brain, struct delta *delta)
     if (brain->containers_dirty)
         for (struct fact_container *fact = brain->containers; fact; fact = fact->hh.next)
             if (fact->dirty)
-                set_live(brain, fact, delta);
+                set_live(brain, fact, delta, now);
     clear_marks(brain);
+}
+
+/* What waits for its address is not live for a new compiler either. */
+static void drop_waiting(const struct brain *brain, struct compiler *compiler)
+{
+    for (const struct fact_container *fact = brain->containers; fact; fact = fact->hh.next) {
+        const struct container *container = inventory_container(brain->inventory, fact->id);
+
+        for (size_t i = 0; container && fact->waits && i < container->n_endpoints; i++)
+            if (container->endpoints[i].id && !find_applied(fact, container->endpoints[i].network_id))
+                compiler_drop_endpoint(compiler, fact->id, container->endpoints[i].network_id, NULL);
+    }
 }
 
 void brain_compile_all(struct brain *brain, struct compiler *compiler)
@@ -336,4 +417,5 @@ void brain_compile_all(struct brain *brain, struct compiler *compiler)
     for (struct fact_link *link = brain->links; link; link = link->hh.next)
         if (link->compiled[0])
             compiler_add_port(compiler, link->compiled, NULL);
+    drop_waiting(brain, compiler);
 }

@@ -12,12 +12,13 @@
 void state_clear(struct state *state)
 {
     free(state->bridges);
+    free(state->foreign);
     *state = (struct state){0};
 }
 
 char *state_format(const struct state *state)
 {
-    json_t *bridges = json_array(), *object;
+    json_t *bridges = json_array(), *foreign = json_array(), *object;
 
     for (size_t i = 0; i < state->n_bridges; i++) {
         const struct state_bridge *bridge = &state->bridges[i];
@@ -27,7 +28,9 @@ char *state_format(const struct state *state)
                                         bridge->changed, "nf_call_iptables", bridge->nf_call_iptables,
                                         "nf_call_ip6tables", bridge->nf_call_ip6tables));
     }
-    object = json_pack("{s:s, s:o}", "format_version", "1.0", "bridges", bridges);
+    for (size_t i = 0; i < state->n_foreign; i++)
+        json_array_append_new(foreign, json_string(state->foreign[i]));
+    object = json_pack("{s:s, s:o, s:o}", "format_version", "1.1", "bridges", bridges, "foreign", foreign);
     char *dump = json_dumps(object, JSON_INDENT(2));
     char *text = xasprintf("%s\n", dump ? dump : "{}");
     free(dump);
@@ -35,12 +38,17 @@ char *state_format(const struct state *state)
     return text;
 }
 
+static bool is_name(const char *name)
+{
+    return name && name[0] && strlen(name) < IFNAMSIZ;
+}
+
 static int parse_bridge(const json_t *object, struct state *state)
 {
     const char *name = json_string_value(json_object_get(object, "name"));
     struct state_bridge *bridge;
 
-    if (!name || !name[0] || strlen(name) >= IFNAMSIZ)
+    if (!is_name(name))
         return -EBADMSG;
     bridge = ARRAY_ADD(state->bridges, state->n_bridges);
     strcpy(bridge->name, name);
@@ -53,7 +61,8 @@ static int parse_bridge(const json_t *object, struct state *state)
 int state_parse(const char *text, struct state *ret)
 {
     json_t *state = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    const json_t *bridges = json_object_get(state, "bridges"), *object;
+    const json_t *bridges = json_object_get(state, "bridges"), *foreign = json_object_get(state, "foreign"),
+                 *object;
     int r = json_is_array(bridges) && json_array_size(bridges) <= STATE_BRIDGES_MAX ? 0 : -EBADMSG;
     size_t i;
 
@@ -63,6 +72,11 @@ int state_parse(const char *text, struct state *ret)
             if (parse_bridge(object, ret) < 0)
                 r = -EBADMSG;
         }
+    }
+    json_array_foreach (foreign, i, object) {
+        const char *name = json_string_value(object);
+        if (is_name(name) && i < STATE_BRIDGES_MAX)
+            strcpy(*ARRAY_ADD(ret->foreign, ret->n_foreign), name);
     }
     json_decref(state);
     return r;

@@ -303,6 +303,12 @@ static void kernel_problems(const struct brain *brain, json_t *problems)
                     brain->changed_by ? brain->changed_by : "");
     if (brain->kernel_error)
         add_problem(problems, "the kernel refuses the rules: %s", brain->kernel_error);
+    if (brain->flows_error)
+        add_problem(
+            problems,
+            "connections that are no longer allowed cannot be ended (%s); containers at addresses that others "
+            "had before have no network until they can",
+            brain->flows_error);
 }
 
 /* Why nothing passes between the containers of a bridge, whatever the policies say. */

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "brain_private.h"
+#include "kernel_tables.h"
 #include "world.h"
 
 #define SECONDS ((uint64_t)1000000)
@@ -34,7 +35,7 @@ static const char by_label[] = "policy: labelled\n"
 /* One managed network, the Engine there, the first inventory loaded. */
 static struct world *started(const char *policies, int *ret_network)
 {
-    struct world *world = world_new(policies, false, NULL);
+    struct world *world = world_new(policies, NULL);
 
     *ret_network = world_add_network(world, "backend", "br-backend");
     world_pump(world);
@@ -43,11 +44,39 @@ static struct world *started(const char *policies, int *ret_network)
     return world;
 }
 
+static json_t *status(const struct world *world, bool *ret_enforced)
+{
+    return brain_status(world->brain,
+                        &(struct status_facts){.version = "0", .started = "", .policies_dir = "p"},
+                        ret_enforced);
+}
+
+/* What the exit status of `cofferdam status` says. */
+static bool all_enforced(const struct world *world)
+{
+    bool enforced;
+
+    json_decref(status(world, &enforced));
+    return enforced;
+}
+
+static bool has_problem(const struct world *world, const char *text)
+{
+    bool enforced, found = false;
+    json_t *document = status(world, &enforced), *problem;
+    size_t i;
+
+    json_array_foreach (json_object_get(document, "problems"), i, problem)
+        found = found || strstr(json_string_value(problem), text);
+    json_decref(document);
+    return found;
+}
+
 /* ---- start -------------------------------------------------------------------------------------------- */
 
 static void start_loads_everything_at_once(void **state)
 {
-    struct world *world = world_new(shop, true, NULL);
+    struct world *world = world_new_on(world_tables(), shop, NULL);
     int network = world_add_network(world, "backend", "br-backend");
     int web = world_add_container(world, "web", network), db = world_add_container(world, "db", network);
 
@@ -68,7 +97,10 @@ static void start_loads_everything_at_once(void **state)
     assert_int_equal(world->n_applied[APPLY_FULL], 0);
     world_release(world, FETCH_INSPECT);
     assert_int_equal(world->n_applied[APPLY_FULL], 1);
-    assert_int_equal(world->n_applied[APPLY_ELEMENTS], 0);
+    assert_false(world->replaced);
+    assert_int_equal(world->n_flows, 1);
+    assert_int_equal(world->n_applied[APPLY_ELEMENTS],
+                     1); /* when their addresses are free of others' flows */
     assert_true(world->ready);
     assert_true(world_address_live(world, "172.18.0.2"));
     assert_true(world_address_live(world, "172.18.0.3"));
@@ -78,9 +110,121 @@ static void start_loads_everything_at_once(void **state)
     world_free(world);
 }
 
+/* Who is still there keeps everything; not an operation, so not a packet. */
+static void a_restart_writes_nothing(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
+    world_start(world, world_add_container(world, "web", network), network, "172.18.0.3");
+    size_t ops = world->n_ops, flows = world->n_flows;
+    world_restart(world, shop);
+    world_pump(world);
+    assert_int_equal(world->n_ops, ops);
+    assert_int_equal(world->n_flows, flows + 1); /* of those that are gone, or not allowed any more */
+    assert_int_equal(world->brain->n_ended, 0);
+    world_check_fresh(world, true);
+
+    world_restart(world, by_label); /* other policies are changed to, not loaded anew */
+    world_pump(world);
+    assert_true(world->n_ops > ops);
+    assert_false(world->replaced);
+    world_check_fresh(world, true);
+    world_wait(world, 300 * SECONDS); /* and nothing is written as long as nothing happens */
+    ops = world->n_ops;
+    world_wait(world, 300 * SECONDS);
+    assert_int_equal(world->n_ops, ops);
+    assert_true(world->n_reads >= 10);
+    world_free(world);
+}
+
+/* An address whose former owner's connections are not ended is nobody's. */
+static void an_address_changes_hands_without_its_connections(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int web = world_add_container(world, "web", network), db = world_add_container(world, "db", network);
+
+    (void)state;
+    int endpoint = world_start(world, web, network, "172.18.0.2");
+    size_t flows = world->n_flows;
+    world_stop(world, endpoint);
+    assert_false(world_address_live(world, "172.18.0.2"));
+    assert_int_equal(world->n_flows, flows); /* nobody is waiting for them */
+    world->flows_error = -ENOBUFS;
+    world_start(world, db, network, "172.18.0.2");
+    assert_int_equal(world->n_flows, flows + 1);
+    assert_false(world_address_live(world, "172.18.0.2"));
+    assert_true(world_logged(world, "cannot be ended"));
+    assert_true(has_problem(world, "cannot be ended"));
+    brain_load_policies(world->brain, world_policies(by_label), world->now); /* nor by other policies */
+    world_pump(world);
+    assert_false(world_address_live(world, "172.18.0.2"));
+    world_start(world, web, network, "172.18.0.3"); /* this one is nobody's */
+    assert_true(world_address_live(world, "172.18.0.3"));
+    world->flows_error = 0;
+    world_wait(world, 31 * SECONDS);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    assert_false(has_problem(world, "cannot be ended"));
+    world_check_fresh(world, false);
+    world_free(world);
+}
+
+/* As after SIGSTOP: what the Engine did not get rid of in time is lost, and it does not say so. */
+static void late_events_have_everything_listed_again(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+
+    (void)state;
+    world_start(world, db, network, "172.18.0.2");
+    strcpy(world->containers[db].name, "other"); /* and the event is lost */
+    world_wait(world, 5 * SECONDS);
+    assert_string_equal(world_known(world, db)->name, "db");
+    for (int i = 0; i < 1000; i++)
+        brain_behind(world->brain, world->now);
+    world_wait(world, 2 * SECONDS);
+    assert_string_equal(world_known(world, db)->name, "other");
+    assert_true(world_logged(world, "events come late"));
+    size_t fetches = world->n_fetches;
+    world_wait(world, 50 * SECONDS);
+    assert_int_equal(world->n_fetches, fetches);
+    world_free(world);
+}
+
+/* Connections are looked at when something was taken away, and only then. */
+static void a_start_ends_no_connections(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    world_wait(world, 1 * SECONDS);
+    size_t flows = world->n_flows;
+    int db = world_add_container(world, "db", network);
+    world_start(world, db, network, "172.18.0.2");
+    int endpoint = world_start(world, world_add_container(world, "web", network), network, "172.18.0.3");
+    world_wait(world, 1 * SECONDS);
+    assert_int_equal(world->n_flows, flows);
+    strcpy(world->containers[db].name, "no-db");
+    world_container_event(world, DOCKER_RENAME, db);
+    world_pump(world);
+    assert_int_equal(world->n_flows, flows + 1); /* it is no longer what web may connect to */
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    world_pump(world);
+    assert_int_equal(world->n_flows, flows + 2);
+    world_stop(world, endpoint);
+    world_wait(world, 1 * SECONDS);
+    assert_int_equal(world->n_flows, flows + 3);
+    world_free(world);
+}
+
 static void start_does_not_wait_for_ever(void **state)
 {
-    struct world *world = world_new(shop, true, NULL);
+    struct world *world = world_new_on(world_tables(), shop, NULL);
     int network = world_add_network(world, "backend", "br-backend");
 
     (void)state;
@@ -97,7 +241,7 @@ static void start_does_not_wait_for_ever(void **state)
 
 static void without_engine_and_tables_the_empty_rules_are_loaded(void **state)
 {
-    struct world *world = world_new(shop, false, NULL);
+    struct world *world = world_new(shop, NULL);
 
     (void)state;
     world->engine_there = false;
@@ -109,7 +253,7 @@ static void without_engine_and_tables_the_empty_rules_are_loaded(void **state)
 
 static void without_engine_tables_that_stand_are_left_alone(void **state)
 {
-    struct world *world = world_new(shop, true, NULL);
+    struct world *world = world_new_on(world_tables(), shop, NULL);
 
     (void)state;
     world->engine_there = false;
@@ -128,13 +272,11 @@ static void without_engine_tables_that_stand_are_left_alone(void **state)
 
 static void an_engine_that_hangs_does_not_hold_up_the_boot(void **state)
 {
-    struct world *world = world_new(shop, false, NULL);
+    struct world *world = world_new(shop, NULL);
 
     (void)state;
     action_free(brain_pop(world->brain)); /* ACTION_CONNECT, never answered */
     world_pump(world);
-    assert_false(world->ready);
-    world_wait(world, 11 * SECONDS);
     assert_int_equal(world->n_applied[APPLY_FULL], 1);
     assert_true(world->ready);
     world_free(world);
@@ -144,7 +286,7 @@ static void bridges_of_the_last_run_are_closed_before_the_engine_answers(void **
 {
     static const char last[] =
         "{\"format_version\": \"1.0\", \"bridges\": [{\"name\": \"br-backend\", \"changed\": true}]}";
-    struct world *world = world_new(shop, false, last);
+    struct world *world = world_new(shop, last);
 
     (void)state;
     world->engine_there = false;
@@ -164,6 +306,63 @@ static void bridges_of_the_last_run_are_closed_before_the_engine_answers(void **
     world_remove_link(world, port);
     world->engine_there = true;
     world_wait(world, 6 * SECONDS);
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+static bool is_closed(const struct world *world, const char *bridge)
+{
+    uint8_t key[KEY_BYTES_MAX] = {0};
+
+    memcpy(key, bridge, strlen(bridge));
+    return set_find(table_set(&world->kernel->tables[TABLE_INET], "bridges"), key);
+}
+
+/* One made while no daemon ran is open until we know of it: so we do not wait until the Engine tells. */
+static void what_looks_like_the_engines_bridge_is_closed_until_the_networks_are_listed(void **state)
+{
+    struct world *world = world_new(shop, NULL);
+
+    (void)state;
+    world->engine_there = false;
+    int network = world_add_network(world, "backend", "br-0123456789ab");
+    world_add_link(world, "br-ba987654321f", 0, true); /* another Engine's */
+    world_add_link(world, "docker0", 0, true);
+    world_add_link(world, "br-lan", 0, true);
+    world_add_link(world, "br-0123456789a", 0, true);
+    world_add_link(world, "br-0123456789ax", 0, true);
+    world_pump(world);
+    assert_true(is_closed(world, "br-0123456789ab"));
+    assert_true(is_closed(world, "br-ba987654321f"));
+    assert_true(is_closed(world, "docker0"));
+    assert_false(is_closed(world, "br-lan"));
+    assert_false(is_closed(world, "br-0123456789a"));
+    assert_false(is_closed(world, "br-0123456789ax"));
+    assert_int_equal(world->n_nf_calls, 0); /* it may be none of ours */
+    world->engine_there = true;
+    world_wait(world, 6 * SECONDS);
+    assert_true(is_closed(world, "br-0123456789ab"));
+    assert_false(is_closed(world, "br-ba987654321f"));
+    assert_false(is_closed(world, "docker0"));
+    assert_int_equal(world->n_nf_calls, 1);
+    assert_true(world_link(world, world->networks[network].bridge_index)->link.nf_call_iptables);
+
+    /* what was found to be somebody else's is left alone by the next daemon too */
+    assert_non_null(strstr(world->state, "br-ba987654321f"));
+    world->engine_there = false;
+    world->kernel = ruleset_free(world->kernel);
+    world_restart(world, shop);
+    world_pump(world);
+    assert_true(is_closed(world, "br-0123456789ab"));
+    assert_false(is_closed(world, "br-ba987654321f"));
+    world_wait(world, 6 * SECONDS);
+    unsigned late = world_add_link(world, "br-eeeeeeeeeeee", 0, true);
+    world_pump(world);
+    assert_true(is_closed(world, "br-eeeeeeeeeeee"));
+    world_remove_link(world, late);
+    world->engine_there = true;
+    world_wait(world, 6 * SECONDS);
+    assert_false(is_closed(world, "br-eeeeeeeeeeee"));
     world_check_fresh(world, true);
     world_free(world);
 }
@@ -478,34 +677,6 @@ static void labels_of_the_image_never_count(void **state)
     world_free(world);
 }
 
-static json_t *status(const struct world *world, bool *ret_enforced)
-{
-    return brain_status(world->brain,
-                        &(struct status_facts){.version = "0", .started = "", .policies_dir = "p"},
-                        ret_enforced);
-}
-
-static bool has_problem(const struct world *world, const char *text)
-{
-    bool enforced, found = false;
-    json_t *document = status(world, &enforced), *problem;
-    size_t i;
-
-    json_array_foreach (json_object_get(document, "problems"), i, problem)
-        found = found || strstr(json_string_value(problem), text);
-    json_decref(document);
-    return found;
-}
-
-/* What the exit status of `cofferdam status` says. */
-static bool all_enforced(const struct world *world)
-{
-    bool enforced;
-
-    json_decref(status(world, &enforced));
-    return enforced;
-}
-
 static void labels_of_an_unreadable_image_are_not_trusted(void **state)
 {
     int network;
@@ -528,7 +699,7 @@ static void labels_of_an_unreadable_image_are_not_trusted(void **state)
 
 static void trust_asks_no_image(void **state)
 {
-    struct world *world = world_new(by_label, false, NULL);
+    struct world *world = world_new(by_label, NULL);
 
     (void)state;
     world->settings->trust_image_labels = true;
@@ -883,7 +1054,7 @@ static void bridges_that_are_gone_are_forgotten(void **state)
 
 static void teardown_restores_what_was_changed(void **state)
 {
-    struct world *world = world_new(shop, false, NULL);
+    struct world *world = world_new(shop, NULL);
     int one = world_add_network(world, "one", "br-one"), two = world_add_network(world, "two", "br-two");
 
     (void)state;
@@ -1007,7 +1178,7 @@ static void an_engine_that_comes_back_unchanged_changes_nothing(void **state)
  * addresses. */
 static void an_engine_that_comes_back_with_swapped_addresses(void **state)
 {
-    struct world *world = world_new(shop, false, NULL);
+    struct world *world = world_new(shop, NULL);
     int network = world_add_network(world, "bridge", "docker0");
     int web = world_add_container(world, "web", network), db = world_add_container(world, "db", network);
 
@@ -1172,8 +1343,8 @@ static void tables_that_somebody_changed_are_loaded_again(void **state)
     world_free(world);
 }
 
-/* Of a delta in several transactions, some may have gone in: nothing but everything anew is sure. */
-static void whatever_fails_has_everything_loaded_again(void **state)
+/* Of a delta in several transactions, some may have gone in: nothing but what is read back is sure. */
+static void whatever_fails_has_everything_read_again(void **state)
 {
     static const int errors[] = {-EINVAL, -ENOMEM, -EMLINK, -ENOBUFS, -EIO, -EBUSY};
     int network;
@@ -1197,7 +1368,7 @@ static void whatever_fails_has_everything_loaded_again(void **state)
         world_pump(world);
         assert_int_equal(brain_policies_result(world->brain, NULL, &message), errors[i]);
         assert_string_equal(message, "the kernel says no");
-        assert_int_equal(world->n_applied[APPLY_FULL], n + 2);
+        assert_int_equal(world->n_applied[APPLY_FULL], n + 1); /* what stands was read, and is right */
         assert_string_equal(brain_policies(world->brain)->policies[0].name, "db");
         world_check_fresh(world, true);
     }
@@ -1266,6 +1437,36 @@ static void policies_behind_a_load_that_fails_are_not_kept_for_later(void **stat
 
 static const struct nft_change by_nft = {.process = "nft", .pid = 123};
 
+static void take_bridges(struct world *world)
+{
+    struct set *bridges = table_set(&world->kernel->tables[TABLE_INET], "bridges");
+
+    if (bridges->elements)
+        set_remove(bridges, bridges->elements->key);
+}
+
+static void tamper(struct world *world)
+{
+    take_bridges(world);
+    brain_tables_changed(world->brain, &by_nft, world->now);
+}
+
+/* Carries out what comes before the next ACTION_APPLY, which the caller frees. */
+static struct action *until_apply(struct world *world)
+{
+    for (int i = 0; i < 100; i++) {
+        struct action *action = brain_pop(world->brain);
+        if (action && action->kind == ACTION_APPLY)
+            return action;
+        if (action)
+            world_act(world, action);
+        else
+            brain_flush(world->brain, world->now);
+    }
+    fail_msg("nothing is applied");
+    return NULL;
+}
+
 static void what_others_change_is_loaded_again_at_once(void **state)
 {
     int network;
@@ -1274,24 +1475,66 @@ static void what_others_change_is_loaded_again_at_once(void **state)
 
     (void)state;
     assert_false(has_problem(world, "another program"));
-    brain_tables_changed(world->brain, &by_nft, world->now);
+    tamper(world);
     json_decref(status(world, &enforced));
     assert_false(enforced);
     world_pump(world);
     assert_int_equal(world->n_applied[APPLY_FULL], 2);
+    assert_false(world->replaced);
+    world_check_fresh(world, true);
     assert_true(world_logged(
-        world, "another program (nft, pid 123) has changed Cofferdam's rules; they are loaded again"));
+        world, "another program (nft, pid 123) has changed Cofferdam's rules; what differs is put right"));
     json_decref(status(world, &enforced));
     assert_true(enforced);
     assert_true(has_problem(world, "has changed Cofferdam's rules 1 time since"));
     world_wait(world, 5 * SECONDS);
+    size_t reads = world->n_reads;
     brain_tables_changed(world->brain, &(struct nft_change){.lost = true}, world->now);
+    world_wait(world, 1000);
+    assert_int_equal(world->n_reads, reads + 1); /* perhaps ours: it was looked at, and is right */
+    assert_int_equal(world->n_applied[APPLY_FULL], 2);
+    take_bridges(world);
+    brain_tables_changed(world->brain, &(struct nft_change){.lost = true}, world->now);
+    world_wait(world, 1000);
+    assert_int_equal(world->n_applied[APPLY_FULL], 3);
+    assert_true(has_problem(world, "has changed Cofferdam's rules 2 times since"));
+    world->unmendable = true;
+    brain_tables_changed(world->brain, &by_nft, world->now);
+    world_pump(world);
+    assert_int_equal(world->n_applied[APPLY_FULL], 4);
+    assert_true(world->replaced);
+    world_wait(world, 50 * SECONDS);
+    assert_int_equal(world->n_applied[APPLY_FULL], 4);
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+/* Whatever is wrong with mending them, replacing them is tried. */
+static void tables_that_cannot_be_mended_are_replaced(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    tamper(world);
+    world->apply_error = -EBUSY;
     world_pump(world);
     assert_int_equal(world->n_applied[APPLY_FULL], 3);
-    assert_true(world_logged(world, "notifications were lost"));
-    assert_true(has_problem(world, "has changed Cofferdam's rules 2 times since"));
-    world_wait(world, 50 * SECONDS);
-    assert_int_equal(world->n_applied[APPLY_FULL], 3);
+    assert_true(world->replaced);
+    assert_true(world_logged(world, "cannot be mended"));
+    world_check_fresh(world, true);
+    world->read_error = -EAGAIN;
+    tamper(world);
+    world_pump(world);
+    assert_true(world_logged(world, "cannot be read"));
+    assert_true(world->replaced);
+    world_check_fresh(world, true);
+    size_t n = world->n_applied[APPLY_FULL];
+    world_wait(world, 130 * SECONDS); /* the minute's check fails: that alone is no reason */
+    assert_int_equal(world->n_applied[APPLY_FULL], n);
+    world->read_error = 0;
+    world_wait(world, 70 * SECONDS);
+    assert_int_equal(world->n_applied[APPLY_FULL], n);
     world_free(world);
 }
 
@@ -1304,27 +1547,26 @@ static void what_others_change_meanwhile_is_loaded_again(void **state)
 
     (void)state;
     world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
-    brain_tables_changed(world->brain, &by_nft, world->now);
-    brain_flush(world->brain, world->now);
-    while ((action = brain_pop(world->brain)) && action->kind != ACTION_APPLY)
-        action_free(action);
-    assert_non_null(action);
+    tamper(world);
+    action = until_apply(world);
     assert_int_equal(action->apply, APPLY_FULL);
-    brain_tables_changed(world->brain, &by_nft, world->now); /* before this load, which so mends it */
+    tamper(world); /* after the tables were read: this load does not mend it */
     brain_applied(world->brain, 0, NULL, world->now);
     action_free(action);
     world_pump(world);
-    assert_int_equal(world->n_applied[APPLY_FULL], 1); /* not counting the one above */
+    assert_int_equal(world->n_applied[APPLY_FULL], 2); /* not counting the one above */
 
     brain_load_policies(world->brain, world_policies(by_label), world->now);
     brain_flush(world->brain, world->now);
     action = brain_pop(world->brain);
     assert_int_equal(action->apply, APPLY_POLICIES);
-    brain_tables_changed(world->brain, &by_nft, world->now);
+    tamper(world);
+    kernel_apply(world->kernel, action->delta);
     brain_applied(world->brain, 0, NULL, world->now); /* that is no cure */
     action_free(action);
     world_pump(world);
-    assert_int_equal(world->n_applied[APPLY_FULL], 2);
+    assert_int_equal(world->n_applied[APPLY_FULL], 3);
+    world_check_fresh(world, true);
     assert_string_equal(brain_policies(world->brain)->policies[0].name, "labelled");
     world_free(world);
 }
@@ -1345,14 +1587,14 @@ static void a_fight_over_the_tables_is_slowed_down(void **state)
 
     (void)state;
     for (int i = 0; i < 1000; i++) { /* one second: as fast as we repair */
-        brain_tables_changed(world->brain, &by_nft, world->now);
+        tamper(world);
         world_wait(world, 1000);
     }
     assert_in_range(world->n_applied[APPLY_FULL] - 1, 10, 11);
     assert_in_range(count_in(world->log, "has changed Cofferdam's rules"), 1, 2);
     size_t n = world->n_applied[APPLY_FULL];
     for (int i = 0; i < 10000; i++) {
-        brain_tables_changed(world->brain, &by_nft, world->now);
+        tamper(world);
         world_wait(world, 1000);
     }
     assert_in_range(world->n_applied[APPLY_FULL] - n, 9, 11);
@@ -1362,23 +1604,23 @@ static void a_fight_over_the_tables_is_slowed_down(void **state)
     world_wait(world, 3 * SECONDS);
     n = world->n_applied[APPLY_FULL];
     assert_false(world->brain->need_full);
-    brain_tables_changed(world->brain, &by_nft, world->now); /* peace: at once again */
+    tamper(world); /* peace: at once again */
     world_pump(world);
     assert_int_equal(world->n_applied[APPLY_FULL], n + 1);
     world_free(world);
 }
 
-static void a_resync_looks_whether_the_tables_stand(void **state)
+static void the_tables_are_looked_at_every_minute(void **state)
 {
     int network;
     struct world *world = started(shop, &network);
 
     (void)state;
-    world->tables_gone = true;
+    world->kernel = ruleset_free(world->kernel);
     world_wait(world, 61 * SECONDS);
-    assert_false(world->tables_gone);
+    assert_non_null(world->kernel);
     assert_int_equal(world->n_applied[APPLY_FULL], 2);
-    assert_true(world_logged(world, "Cofferdam's tables are gone; they are loaded again"));
+    assert_true(world_logged(world, "Cofferdam's tables are gone; what differs is put right"));
     world_wait(world, 61 * SECONDS);
     assert_int_equal(world->n_applied[APPLY_FULL], 2);
     world_free(world);
@@ -1386,13 +1628,14 @@ static void a_resync_looks_whether_the_tables_stand(void **state)
 
 static void tables_that_go_before_the_engine_answers_are_replaced(void **state)
 {
-    struct world *world = world_new(shop, true, NULL);
+    struct world *world = world_new_on(world_tables(), shop, NULL);
 
     (void)state;
     world->engine_there = false;
     world_add_network(world, "backend", "br-backend");
     world_pump(world);
     assert_int_equal(world->n_applied[APPLY_FULL], 0);
+    world->kernel = ruleset_free(world->kernel);
     brain_tables_changed(world->brain, &by_nft, world->now);
     world_pump(world);
     assert_int_equal(world->n_applied[APPLY_FULL], 1);
@@ -1403,7 +1646,7 @@ static void tables_that_go_before_the_engine_answers_are_replaced(void **state)
     world_check_fresh(world, true);
     world_free(world);
 
-    world = world_new(shop, false, NULL); /* nothing of ours is there yet */
+    world = world_new(shop, NULL); /* nothing of ours is there yet */
     brain_tables_changed(world->brain, &by_nft, world->now);
     assert_false(has_problem(world, "another program"));
     world_free(world);
@@ -1411,7 +1654,7 @@ static void tables_that_go_before_the_engine_answers_are_replaced(void **state)
 
 static void policies_wait_while_the_engine_is_away(void **state)
 {
-    struct world *world = world_new(shop, true, NULL);
+    struct world *world = world_new_on(world_tables(), shop, NULL);
     const char *message;
     bool enforced;
 
@@ -1448,7 +1691,7 @@ static void policies_wait_while_the_engine_is_away(void **state)
 
 static void policies_that_the_kernel_refuses_at_start_leave_everything_denied(void **state)
 {
-    struct world *world = world_new(shop, false, NULL);
+    struct world *world = world_new(shop, NULL);
     size_t changes;
 
     (void)state;
@@ -1468,7 +1711,7 @@ static void policies_that_the_kernel_refuses_at_start_leave_everything_denied(vo
 
 static void a_kernel_that_refuses_everything_is_asked_again_and_again(void **state)
 {
-    struct world *world = world_new(NULL, false, NULL);
+    struct world *world = world_new(NULL, NULL);
     bool enforced;
 
     (void)state;
@@ -1530,6 +1773,11 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(start_loads_everything_at_once),
+        TEST(what_looks_like_the_engines_bridge_is_closed_until_the_networks_are_listed),
+        TEST(a_restart_writes_nothing),
+        TEST(an_address_changes_hands_without_its_connections),
+        TEST(a_start_ends_no_connections),
+        TEST(late_events_have_everything_listed_again),
         TEST(start_does_not_wait_for_ever),
         TEST(without_engine_and_tables_the_empty_rules_are_loaded),
         TEST(without_engine_tables_that_stand_are_left_alone),
@@ -1577,13 +1825,14 @@ int main(void)
         TEST(a_reload_is_one_change_to_the_new_policies),
         TEST(a_reload_that_the_kernel_refuses_leaves_the_old_policies),
         TEST(tables_that_somebody_changed_are_loaded_again),
-        TEST(whatever_fails_has_everything_loaded_again),
+        TEST(whatever_fails_has_everything_read_again),
         TEST(a_refused_sweep_goes_in_with_all_the_rest),
         TEST(policies_behind_a_load_that_fails_are_not_kept_for_later),
         TEST(what_others_change_is_loaded_again_at_once),
+        TEST(tables_that_cannot_be_mended_are_replaced),
         TEST(what_others_change_meanwhile_is_loaded_again),
         TEST(a_fight_over_the_tables_is_slowed_down),
-        TEST(a_resync_looks_whether_the_tables_stand),
+        TEST(the_tables_are_looked_at_every_minute),
         TEST(tables_that_go_before_the_engine_answers_are_replaced),
         TEST(policies_wait_while_the_engine_is_away),
         TEST(policies_that_the_kernel_refuses_at_start_leave_everything_denied),

@@ -223,6 +223,7 @@ static void step(struct play *play)
 static void settle(struct play *play)
 {
     play->world->engine_there = true;
+    play->world->flows_error = 0;
     for (int kind = 0; kind <= FETCH_IMAGE; kind++)
         world_release(play->world, (enum fetch_kind)kind);
     world_wait(play->world, 130 * SECONDS);
@@ -249,7 +250,8 @@ static void check_inventory(const struct play *play)
 
 static void play_script(uint32_t number)
 {
-    struct play play = {.world = world_new(policies, number % 2, NULL), .n_networks = 3};
+    struct play play = {.world = world_new_on(number % 2 ? world_tables() : NULL, policies, NULL),
+                        .n_networks = 3};
 
     seed = number * 7919 + 1;
     for (int i = 0; i < 3; i++) {
@@ -269,6 +271,10 @@ static void play_script(uint32_t number)
         if (roll(40) == 0)
             brain_tables_changed(play.world->brain, &(struct nft_change){.process = "nft", .pid = 1},
                                  play.world->now);
+        if (roll(40) == 0)
+            world_restart(play.world, policies);
+        if (roll(20) == 0)
+            play.world->flows_error = play.world->flows_error ? 0 : -ENOBUFS;
         if (roll(40) == 0)
             play.world->apply_error = roll(2) ? -EINVAL : -ENOENT;
         if (roll(40) == 0)

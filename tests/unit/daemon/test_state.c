@@ -13,14 +13,14 @@
 /* The first daemon switches a bridge on; the second finds it on and must still know what it was. */
 static void the_next_daemon_restores_what_the_first_has_changed(void **state)
 {
-    struct world *first = world_new(NULL, false, NULL), *second;
+    struct world *first = world_new(NULL, NULL), *second;
 
     (void)state;
     world_add_network(first, "backend", "br-backend");
     world_pump(first);
     assert_non_null(first->state);
 
-    second = world_new(NULL, true, first->state);
+    second = world_new_on(world_tables(), NULL, first->state);
     int network = world_add_network(second, "backend", "br-backend");
     struct world_link *bridge = world_link(second, second->networks[network].bridge_index);
     bridge->link.nf_call_iptables = bridge->link.nf_call_ip6tables = true;
@@ -36,7 +36,7 @@ static void the_next_daemon_restores_what_the_first_has_changed(void **state)
 
 static void the_switch_is_saved_before_it_is_set(void **state)
 {
-    struct world *world = world_new(NULL, false, NULL);
+    struct world *world = world_new(NULL, NULL);
     bool saved = false, set = false;
 
     (void)state;
@@ -86,7 +86,7 @@ static void broken_files_are_not_used(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof(broken) / sizeof(broken[0]); i++) {
-        struct world *world = world_new(NULL, false, broken[i]);
+        struct world *world = world_new(NULL, broken[i]);
         world_pump(world);
         assert_true(world_logged(world, "the state file makes no sense"));
         assert_true(world->ready);

@@ -2,6 +2,7 @@
 #include "world.h"
 
 #include "brain_private.h"
+#include "kernel_tables.h"
 
 #include <errno.h>
 #include <setjmp.h>
@@ -218,6 +219,71 @@ static void engine_connect(struct world *world)
         brain_engine_down(world->brain, "nobody listens", world->now);
 }
 
+/*
+ * Whoever is live has connections at once, and they outlive it: nobody else may be live at the address before they are
+ * ended.
+ */
+static void note_flow(struct world *world, struct ip ip, const char *endpoint)
+{
+    for (size_t i = 0; i < world->n_flows_left; i++) {
+        if (!ip_equal(world->flows[i].ip, ip))
+            continue;
+        if (strcmp(world->flows[i].endpoint, endpoint) != 0)
+            fail_msg("endpoint %s is live among the connections of %s", endpoint, world->flows[i].endpoint);
+        return;
+    }
+    assert_true(world->n_flows_left < ARRAY_SIZE(world->flows));
+    struct world_flow *flow = &world->flows[world->n_flows_left++];
+    flow->ip = ip;
+    snprintf(flow->endpoint, sizeof(flow->endpoint), "%s", endpoint);
+}
+
+/* By what the kernel holds, not by what the brain believes: a bound port, and who is behind it. */
+static void note_flows(struct world *world)
+{
+    const struct set *bindings = table_set(&world->kernel->tables[TABLE_BRIDGE], "bindings4");
+
+    for (int i = 0; i < WORLD_MAX; i++) {
+        const struct world_endpoint *endpoint = &world->endpoints[i];
+        for (int l = 0; l < WORLD_MAX && endpoint->live; l++) {
+            const struct world_link *link = &world->links[l];
+            uint8_t key[KEY_BYTES_MAX] = {0};
+
+            memcpy(key, link->link.name, IFNAMSIZ);
+            memcpy(key + IFNAMSIZ, endpoint->mac.bytes, sizeof(endpoint->mac.bytes));
+            ip_to_bytes(endpoint->ip, key + IFNAMSIZ + 8);
+            if (link->exists && link->has_peer &&
+                memcmp(&link->peer, &endpoint->mac, sizeof(link->peer)) == 0 && bindings &&
+                set_find(bindings, key))
+                note_flow(world, endpoint->ip, endpoint->id);
+        }
+    }
+}
+
+/* Of those whose addresses have changed hands, and of those that nobody has. */
+static void forget_flows(struct world *world)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < world->n_flows_left; i++) {
+        char text[IP_TEXT_MAX];
+        bool ended = !world_address_live(world, ip_format(world->flows[i].ip, text));
+        for (size_t e = 0; e < world->brain->n_ended; e++)
+            ended = ended || ip_equal(world->brain->ended[e], world->flows[i].ip);
+        if (!ended)
+            world->flows[kept++] = world->flows[i];
+    }
+    world->n_flows_left = kept;
+}
+
+static bool delta_replaces(const struct delta *delta)
+{
+    for (size_t i = 0; i < delta->phases[PHASE_SWITCH].n; i++)
+        if (delta->phases[PHASE_SWITCH].v[i].kind == OP_REMOVE_TABLE)
+            return true;
+    return false;
+}
+
 static void apply(struct world *world, const struct action *action)
 {
     int error = world->apply_error;
@@ -229,13 +295,38 @@ static void apply(struct world *world, const struct action *action)
     if (action->apply == APPLY_POLICIES && world->apply_refuses_policies)
         error = -EINVAL;
     world->n_applied[action->apply]++;
-    if (error == 0)
+    if (error == 0) {
         world->n_ops += delta_count(action->delta);
-    if (error == 0 && action->apply == APPLY_FULL)
-        world->tables_gone = false;
+        if (!world->kernel)
+            world->kernel = ruleset_new();
+        kernel_apply(world->kernel, action->delta);
+        world->unmendable = false;
+        note_flows(world);
+    }
+    if (action->apply == APPLY_FULL)
+        world->replaced = delta_replaces(action->delta);
+    if (error == 0 && action->apply == APPLY_TEARDOWN)
+        world->kernel = ruleset_free(world->kernel);
     if (action->apply == APPLY_ELEMENTS)
         world->only_elements = delta_is_elements_only(action->delta);
     brain_applied(world->brain, error, error ? "the kernel says no" : NULL, world->now);
+}
+
+static void read_tables(struct world *world)
+{
+    world->n_reads++;
+    brain_tables_read(world->brain, world->read_error,
+                      world->read_error || world->unmendable || !world->kernel ? NULL
+                                                                               : kernel_copy(world->kernel),
+                      world->now);
+}
+
+static void end_flows(struct world *world)
+{
+    world->n_flows++;
+    if (!world->flows_error)
+        forget_flows(world);
+    brain_flows_ended(world->brain, world->flows_error, 0, world->now);
 }
 
 static void set_nf_call(struct world *world, const struct action *action)
@@ -271,7 +362,7 @@ static void add_log(struct world *world, const char *text)
     world->log = log;
 }
 
-static void act(struct world *world, struct action *action)
+void world_act(struct world *world, struct action *action)
 {
     switch (action->kind) {
     case ACTION_CONNECT:
@@ -294,8 +385,11 @@ static void act(struct world *world, struct action *action)
     case ACTION_APPLY:
         apply(world, action);
         break;
-    case ACTION_CHECK_TABLES:
-        brain_tables_checked(world->brain, !world->tables_gone, world->now);
+    case ACTION_READ_TABLES:
+        read_tables(world);
+        break;
+    case ACTION_END_FLOWS:
+        end_flows(world);
         break;
     case ACTION_READY:
         world->ready = true;
@@ -314,13 +408,13 @@ void world_pump(struct world *world)
 
     do {
         while ((action = brain_pop(world->brain))) {
-            act(world, action);
+            world_act(world, action);
             assert_true(++steps < 100000);
         }
         brain_flush(world->brain, world->now);
         action = brain_pop(world->brain);
         if (action)
-            act(world, action);
+            world_act(world, action);
     } while (action);
 }
 
@@ -356,18 +450,53 @@ struct policy_set *world_policies(const char *yaml)
     return set;
 }
 
-struct world *world_new(const char *policies, bool tables_exist, const char *state)
+struct world *world_new(const char *policies, const char *state)
+{
+    return world_new_on(NULL, policies, state);
+}
+
+struct world *world_new_on(struct ruleset *kernel, const char *policies, const char *state)
 {
     struct world *world = xnew(struct world);
 
+    world->kernel = kernel;
     world->now = 1000000;
     world->next_index = 2;
     world->engine_there = true;
     world->settings = settings_new();
     const struct brain_config config = {
-        .settings = world->settings, .br_netfilter = true, .tables_exist = tables_exist, .state = state};
+        .settings = world->settings, .br_netfilter = true, .tables_exist = kernel != NULL, .state = state};
     world->brain = brain_new(&config, world_policies(policies), world->now);
     return world;
+}
+
+void world_restart(struct world *world, const char *policies)
+{
+    const struct brain_config config = {.settings = world->settings,
+                                        .br_netfilter = true,
+                                        .tables_exist = world->kernel != NULL,
+                                        .state = world->state};
+
+    for (size_t i = 0; i < world->n_held; i++)
+        free(world->held[i].id);
+    world->n_held = 0;
+    brain_free(world->brain);
+    world->brain = brain_new(&config, world_policies(policies), world->now);
+    for (int i = 0; i < WORLD_MAX; i++)
+        if (world->links[i].exists)
+            brain_link(world->brain, &world->links[i].link, world->now);
+}
+
+struct ruleset *world_tables(void)
+{
+    const struct compile_options options = {.default_mode = MODE_ENFORCE, .mark = MARK_DEFAULT};
+    struct policy_set *none = policy_set_new();
+    struct compiler *compiler = compiler_new(none, &options);
+    struct ruleset *tables = kernel_copy(compiler_ruleset(compiler));
+
+    compiler_free(compiler);
+    policy_set_free(none);
+    return tables;
 }
 
 void world_free(struct world *world)
@@ -376,6 +505,7 @@ void world_free(struct world *world)
     settings_free(world->settings);
     for (size_t i = 0; i < world->n_held; i++)
         free(world->held[i].id);
+    ruleset_free(world->kernel);
     free(world->state);
     free(world->log);
     free(world);
@@ -651,6 +781,11 @@ void world_check_fresh(const struct world *world, bool exact)
     const struct ruleset *now = compiler_ruleset(world->brain->compiler);
     _cleanup_delta_ struct delta delta = {0};
 
+    if (world->kernel && !world->brain->need_full) {
+        _cleanup_delta_ struct delta drift = {0};
+        delta_between(world->kernel, now, &drift);
+        assert_int_equal(delta_count(&drift), 0);
+    }
     compiler_load(fresh, brain_inventory(world->brain));
     for (int i = 0; i < WORLD_MAX; i++)
         if (world->links[i].exists && is_managed_port(world, &world->links[i].link))

@@ -48,6 +48,12 @@ struct world_fetch {
     char *id;
 };
 
+/* Somebody had connections at this address. */
+struct world_flow {
+    struct ip ip;
+    char endpoint[65];
+};
+
 struct world {
     struct brain *brain;
     struct settings *settings;
@@ -66,7 +72,11 @@ struct world {
     size_t n_held;
     int image_error;
     int nf_call_error;
-    bool tables_gone; /* until the next full load */
+    int read_error, flows_error; /* of every ACTION_READ_TABLES and ACTION_END_FLOWS */
+    struct ruleset *kernel;      /* what is in force; NULL: no tables of ours */
+    bool unmendable;             /* it holds what only a replacement can mend */
+    struct world_flow flows[WORLD_MAX];
+    size_t n_flows_left;
 
     /* What the brain did. */
     int apply_error;             /* the kernel's answer to the next ACTION_APPLY; then 0 again */
@@ -75,19 +85,28 @@ struct world {
     size_t n_applied[APPLY_TEARDOWN + 1];
     size_t n_ops;       /* in the kernel, all in all */
     bool only_elements; /* the last APPLY_ELEMENTS had nothing else */
-    size_t n_fetches, n_connects, n_saves, n_nf_calls, n_peer_queries;
+    size_t n_fetches, n_connects, n_saves, n_nf_calls, n_peer_queries, n_reads, n_flows;
+    bool replaced; /* the last APPLY_FULL began with the tables' removal */
     bool ready;
     char *state;
     char *log; /* all lines */
 };
 
 /* A brain with these policies (YAML, NULL: none), not started: its first action waits. */
-struct world *world_new(const char *policies, bool tables_exist, const char *state);
+struct world *world_new(const char *policies, const char *state);
+/* The same, where tables stand: a kernel's content, which becomes the world's. */
+struct world *world_new_on(struct ruleset *kernel, const char *policies, const char *state);
+/* Tables of an earlier daemon that knew no policies and no containers. */
+struct ruleset *world_tables(void);
+/* The daemon dies, and the next one starts on what it left. */
+void world_restart(struct world *world, const char *policies);
 void world_free(struct world *world);
 struct policy_set *world_policies(const char *yaml);
 
 /* Carries out actions and flushes until there are none. */
 void world_pump(struct world *world);
+/* Carries out one action and frees it. */
+void world_act(struct world *world, struct action *action);
 /* Lets time pass and the brain act on it, in steps of at most what it asks for. */
 void world_wait(struct world *world, uint64_t usec);
 void world_release(struct world *world, enum fetch_kind kind);
