@@ -16,7 +16,8 @@ enum protect_table { PROTECT_AUTO, PROTECT_OFF };
 
 /*
  * Bit 13: not Kubernetes' (14, 15), Calico's (16 to 31), Weave's (17, 18), Tailscale's (16 to 23) nor Cilium's (0 to 12,
- * 16 to 31), and not set in wg-quick's 51820. Podman's port forwarding sets it, on packets that are none of ours.
+ * 16 to 31; of some versions with IPsec, 12 to 15), and not set in wg-quick's 51820. Podman's port forwarding sets it, on
+ * packets that are none of ours.
  */
 #define MARK_DEFAULT 0x2000u
 
