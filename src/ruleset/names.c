@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ruleset/print.h"
+#include "util/hash.h"
 #include "util/mem.h"
 
 #define NAME_MAX_PRETTY 100 /* bytes; the kernel's limit for a name is 255 */
@@ -35,13 +36,11 @@ static char *text_close(struct text *text)
     return text->bytes;
 }
 
-/* Names need equality, not secrecy: FNV-1a, 64 bits (draft-eastlake-fnv), folded to 32. */
+/* Names need equality, not secrecy: folded to 32 bits. */
 static uint32_t hash_text(const char *text)
 {
-    uint64_t hash = 0xcbf29ce484222325u;
+    uint64_t hash = hash_bytes(HASH_START, text, strlen(text));
 
-    for (; *text; text++)
-        hash = (hash ^ (unsigned char)*text) * 0x100000001b3u;
     return (uint32_t)(hash ^ hash >> 32);
 }
 
