@@ -14,6 +14,12 @@
  */
 int files_read(const char *path, size_t max, char **ret, size_t *ret_len);
 
+/*
+ * The same for a file of our own, which is believed: -EPERM when it is none but a regular file that only root, or the
+ * user who asks, may write. A symbolic link is none (-ELOOP).
+ */
+int files_read_own(const char *path, size_t max, char **ret, size_t *ret_len);
+
 #define POLICY_FILES_MAX 4096 /* in one directory */
 
 /*

@@ -123,13 +123,21 @@ struct expect {
     struct source_pos pos;
 };
 
+/* A file that was read, exactly as it was. */
+struct policy_file {
+    char *path;
+    char *text; /* with a NUL behind its bytes */
+    size_t len;
+};
+
 struct policy_set {
     struct policy *policies; /* sorted by name after policy_set_finish() */
     size_t n_policies;
     struct expect *expects;
     size_t n_expects;
-    char **files; /* owns the names that every source_pos borrows */
+    struct policy_file *files; /* own the paths that every source_pos borrows */
     size_t n_files;
+    bool finished;          /* policy_set_finish() found no error in it */
     struct seen_name *seen; /* the parser's: every policy name met, those of policies with errors included */
 };
 
@@ -137,6 +145,7 @@ struct policy_set *policy_set_new(void);
 struct policy_set *policy_set_free(struct policy_set *set); /* NULL-safe; returns NULL */
 DEFINE_CLEANUP(struct policy_set *, policy_set_free);
 
+void policy_files_free(struct policy_file *files, size_t n);
 void selector_clear(struct selector *selector);
 void peer_clear(struct peer *peer);
 struct selector selector_copy(const struct selector *selector);

@@ -10,7 +10,7 @@
 #define YAML_DEPTH_MAX 32
 
 /*
- * Parses one file's bytes and adds its documents to the set. Every error that can be found is added to diags,
+ * Parses one file's bytes and adds its documents, and a copy of the bytes, to the set. Every error that can be found is added to diags,
  * with file as the name shown. Returns 0, or -EBADMSG when anything was an error; the set is then not to be
  * enforced.
  */

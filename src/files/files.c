@@ -94,6 +94,35 @@ int files_read(const char *path, size_t max, char **ret, size_t *ret_len)
     return 0;
 }
 
+static bool is_own(const struct stat *st)
+{
+    return S_ISREG(st->st_mode) && (st->st_uid == 0 || st->st_uid == geteuid()) &&
+           !(st->st_mode & (S_IWGRP | S_IWOTH));
+}
+
+int files_read_own(const char *path, size_t max, char **ret, size_t *ret_len)
+{
+    /* O_NONBLOCK: to open a FIFO must not hang. */
+    _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    _cleanup_free_ char *bytes = NULL;
+    size_t len = 0;
+    struct stat st;
+    int r;
+
+    if (fd < 0 || fstat(fd, &st) < 0)
+        return -errno;
+    if (!is_own(&st))
+        return -EPERM;
+    r = read_all(fd, max + 1, &bytes, &len);
+    if (r < 0)
+        return r;
+    if (len > max)
+        return -EFBIG;
+    *ret = STEAL(bytes);
+    *ret_len = len;
+    return 0;
+}
+
 /* Takes an open file. The bytes are the caller's to free. */
 static int read_regular(int fd, const char *path, char **ret, size_t *ret_len, struct diags *diags)
 {

@@ -72,6 +72,15 @@ void expect_clear(struct expect *expect)
     *expect = (struct expect){0};
 }
 
+void policy_files_free(struct policy_file *files, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(files[i].path);
+        free(files[i].text);
+    }
+    free(files);
+}
+
 struct policy_set *policy_set_new(void)
 {
     return xnew(struct policy_set);
@@ -85,12 +94,10 @@ struct policy_set *policy_set_free(struct policy_set *set)
         policy_clear(&set->policies[i]);
     for (size_t i = 0; i < set->n_expects; i++)
         expect_clear(&set->expects[i]);
-    for (size_t i = 0; i < set->n_files; i++)
-        free(set->files[i]);
+    policy_files_free(set->files, set->n_files);
     seen_names_clear(&set->seen);
     free(set->policies);
     free(set->expects);
-    free(set->files);
     free(set);
     return NULL;
 }

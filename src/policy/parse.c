@@ -35,11 +35,16 @@ static void parse_documents(struct import *import)
 
 int policy_parse(struct policy_set *set, const char *file, const char *bytes, size_t len, struct diags *diags)
 {
-    struct import import = {.set = set, .file = xstrdup(file)};
+    struct policy_file *copy = ARRAY_ADD(set->files, set->n_files);
+    struct import import = {.set = set};
     struct source source;
     int r;
 
-    *ARRAY_ADD(set->files, set->n_files) = (char *)import.file;
+    import.file = copy->path = xstrdup(file);
+    copy->text = xcalloc(len + 1, 1);
+    if (len)
+        memcpy(copy->text, bytes, len);
+    copy->len = len;
     source_init(&source, file, bytes, len, diags);
     import.source = &source;
     if (!source.too_many && source_check(&source) == 0)
@@ -71,5 +76,6 @@ int policy_set_finish(struct policy_set *set, struct diags *diags)
                    &first->pos, "it stands here already");
         r = -EBADMSG;
     }
+    set->finished = r == 0;
     return r;
 }

@@ -45,9 +45,11 @@ static void test_directory(void **state)
     assert_int_equal(diags.n, 0);
     assert_int_equal(set->n_files, 3);
     for (size_t i = 0; i < 3; i++)
-        assert_string_equal(set->files[i], expected[i]);
+        assert_string_equal(set->files[i].path, expected[i]);
     assert_int_equal(files_load_policies("d/", set, &diags), -EBADMSG); /* the same names again */
-    assert_string_equal(set->files[3], "d/1.yml");
+    assert_string_equal(set->files[3].path, "d/1.yml");
+    assert_string_equal(set->files[3].text, "policy: a\nselect: {all: true}\n");
+    assert_int_equal(set->files[3].len, strlen(set->files[3].text));
 }
 
 /* One bad file makes the whole an error, and the others are read all the same. */
@@ -91,6 +93,38 @@ static void test_settings(void **state)
     assert_int_equal(files_load_settings(".", true, settings, &diags), -EBADMSG);
 }
 
+/* A file of our own is believed, so it must be one that nobody else may write. */
+static void test_own(void **state)
+{
+    _cleanup_free_ char *text = NULL;
+    char *none = NULL;
+    size_t len = 0;
+
+    (void)state;
+    write_file("own", "text");
+    assert_int_equal(chmod("own", 0600), 0);
+    assert_int_equal(files_read_own("own", 4, &text, &len), 0);
+    assert_string_equal(text, "text");
+    assert_int_equal(len, 4);
+    assert_int_equal(files_read_own("own", 3, &none, &len), -EFBIG);
+    assert_int_equal(files_read_own("missing", 4, &none, &len), -ENOENT);
+    assert_int_equal(symlink("own", "own-link"), 0);
+    assert_int_equal(files_read_own("own-link", 4, &none, &len), -ELOOP);
+    assert_int_equal(mkfifo("own-fifo", 0600), 0);
+    assert_int_equal(files_read_own("own-fifo", 4, &none, &len), -EPERM);
+    assert_int_equal(files_read_own(".", 4, &none, &len), -EPERM);
+    assert_int_equal(chmod("own", 0620), 0);
+    assert_int_equal(files_read_own("own", 4, &none, &len), -EPERM);
+    assert_int_equal(chmod("own", 0602), 0);
+    assert_int_equal(files_read_own("own", 4, &none, &len), -EPERM);
+    if (geteuid() == 0) {
+        assert_int_equal(chmod("own", 0600), 0);
+        assert_int_equal(chown("own", 65534, (gid_t)-1), 0);
+        assert_int_equal(files_read_own("own", 4, &none, &len), -EPERM);
+    }
+    assert_null(none);
+}
+
 /* An empty path has no name that a message could begin with. */
 static void test_empty_path(void **state)
 {
@@ -126,9 +160,8 @@ static int tear_down(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_directory),
-        cmocka_unit_test(test_one_bad_file),
-        cmocka_unit_test(test_settings),
+        cmocka_unit_test(test_directory),  cmocka_unit_test(test_one_bad_file),
+        cmocka_unit_test(test_settings),   cmocka_unit_test(test_own),
         cmocka_unit_test(test_empty_path),
     };
 
