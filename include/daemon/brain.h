@@ -169,6 +169,8 @@ void brain_load_policies(struct brain *brain, struct policy_set *policies, uint6
  * or -EINPROGRESS: they wait for the first inventory (the message says so to people).
  * *ret_changes: operations in the kernel. */
 int brain_policies_result(const struct brain *brain, size_t *ret_changes, const char **ret_message);
+/* Does the kernel hold the rules of brain_policies(), as far as is known? */
+bool brain_policies_in_force(const struct brain *brain);
 /* Removes our tables and restores the bridges. Result: whether the last brain_applied() had an error. */
 void brain_teardown(struct brain *brain, uint64_t now);
 bool brain_torn_down(const struct brain *brain);
@@ -191,6 +193,8 @@ bool brain_is_loading(const struct brain *brain);
 struct status_facts {
     const char *version, *started, *policies_loaded; /* times: RFC 3339 */
     const char *policies_dir, *last_load_error;      /* the latter NULL: none */
+    bool policies_kept;     /* those in force are the last good ones, as the files had errors at the start */
+    const char *keep_error; /* why the policies in force could not be saved; NULL: they are */
     const char *engine_socket;
     bool tables_protected, tables_kept; /* the latter: their owner outlives the daemon */
     const char *unprotected_reason;     /* NULL: they are */

@@ -48,8 +48,11 @@ static void print_daemon(const json_t *daemon, FILE *out, bool colour)
         print_line(out, colour, STYLE_WARN,
                    xstrdup("default_mode is audit: containers that no policy selects are not restricted"));
     if (error) {
-        print_line(out, colour, STYLE_BAD,
-                   xstrdup("The last load failed; the policies before it are in force:"));
+        print_line(
+            out, colour, STYLE_BAD,
+            xstrdup(is_true(daemon, "policies_kept")
+                        ? "The policy files had errors at the start; the last set without errors is in force:"
+                        : "The last load failed; the policies before it are in force:"));
         print_line(out, false, STYLE_NONE, xstrdup(error));
     }
 }

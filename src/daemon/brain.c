@@ -283,6 +283,7 @@ static void bring_in_line(struct brain *brain, uint64_t now)
 {
     const struct ruleset *wanted = compiler_ruleset(brain->compiler);
 
+    brain->check_at = now + CHECK_INTERVAL;
     if (!brain->has_kernel) {
         brain_push(brain, ACTION_READ_TABLES);
         return;
@@ -293,11 +294,13 @@ static void bring_in_line(struct brain *brain, uint64_t now)
         delta_between(brain->kernel, wanted, &brain->delta);
     else
         delta_load(wanted, &brain->delta);
-    if (delta_count(&brain->delta) > 0)
-        apply(brain, APPLY_FULL);
-    else
-        loaded(brain);
     brain_flows_due(brain, now);
+    if (delta_count(&brain->delta) > 0) {
+        apply(brain, APPLY_FULL);
+    } else {
+        loaded(brain);
+        brain_end_flows(brain, now);
+    }
 }
 
 void brain_flush(struct brain *brain, uint64_t now)
@@ -580,6 +583,12 @@ int brain_policies_result(const struct brain *brain, size_t *ret_changes, const 
     if (brain->policies_error == 0 && brain->policies_waiting)
         return -EINPROGRESS;
     return brain->policies_error;
+}
+
+bool brain_policies_in_force(const struct brain *brain)
+{
+    return brain->loaded && !brain->torn_down && !brain->need_full && !brain->has_next &&
+           !brain->policies_waiting;
 }
 
 /* The chains and sets of containers that no longer exist are swept now and then, by compiling everything

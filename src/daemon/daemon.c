@@ -12,6 +12,7 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "daemon/state.h"
 #include "files/files.h"
 
 #define TOUCH_MAX 5000                 /* microseconds that changes are collected for while others come */
@@ -25,7 +26,7 @@ uint64_t daemon_now(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-static char *wall_clock(void)
+char *daemon_wall_clock(void)
 {
     char text[sizeof("2026-11-20T15:04:05Z")] = "";
     time_t now = time(NULL);
@@ -65,7 +66,7 @@ static void act_set_nf_call(struct daemon *daemon, const struct action *action)
 
 static void act_save_state(struct daemon *daemon, const struct action *action)
 {
-    int r = state_save(daemon->settings->state, action->text);
+    int r = state_save(daemon->settings->state, STATE_FILE, action->text);
 
     if (r < 0)
         log_text(LOG_ERR, "cannot write the state file in %s: %s", daemon->settings->state, strerror(-r));
@@ -141,6 +142,7 @@ void daemon_run(struct daemon *daemon)
     do
         act_all(daemon);
     while (brain_has_more(daemon, daemon_now()));
+    policy_keep_update(daemon);
     deadline = brain_deadline(daemon->brain);
     sd_event_source_set_time(daemon->timer, deadline);
     sd_event_source_set_enabled(daemon->timer, deadline == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
@@ -327,6 +329,7 @@ int daemon_reload(struct daemon *daemon, size_t *ret_changes, struct diags *diag
         return policies_refused(daemon, r, diags);
     log_diags(diags); /* warnings */
     host_refresh(daemon);
+    daemon->keep.due = true;
     brain_load_policies(daemon->brain, policies, daemon_now());
     daemon_run(daemon);
     r = brain_policies_result(daemon->brain, ret_changes, &message);
@@ -335,9 +338,10 @@ int daemon_reload(struct daemon *daemon, size_t *ret_changes, struct diags *diag
         remember_error(daemon, diags);
         return r;
     }
+    daemon->keep.used = false;
     free(STEAL(daemon->last_load_error));
     free(daemon->policies_loaded);
-    daemon->policies_loaded = wall_clock();
+    daemon->policies_loaded = daemon_wall_clock();
     if (r < 0) {
         diag_add(diags, DIAG_ERROR, NULL, NULL, "%s", message);
         log_text(LOG_WARNING, "%s", message);
@@ -348,15 +352,17 @@ int daemon_reload(struct daemon *daemon, size_t *ret_changes, struct diags *diag
     return 0;
 }
 
-/* At start there is nothing older to keep: what cannot be read grants nothing. */
+/* What cannot be read leaves in force what was before, or, where nothing was, grants nothing. */
 static struct policy_set *first_policies(struct daemon *daemon)
 {
     _cleanup_diags_ struct diags diags = {0};
     struct policy_set *policies = NULL;
     int r = read_policies(daemon, &policies, &diags);
 
-    daemon->policies_loaded = wall_clock();
+    policy_keep_open(daemon);
+    daemon->policies_loaded = daemon_wall_clock();
     if (r == 0) {
+        daemon->keep.due = true;
         log_diags(&diags);
         return policies;
     }
@@ -364,6 +370,9 @@ static struct policy_set *first_policies(struct daemon *daemon)
         diag_add(&diags, DIAG_ERROR, NULL, NULL, "the policies cannot be read: %s", strerror(-r));
     remember_error(daemon, &diags);
     log_diags(&diags);
+    policies = policy_keep_restore(daemon);
+    if (policies)
+        return policies;
     log_text(LOG_CRIT,
              "the policies have errors: every connection of every container is denied until they are "
              "mended and applied");
@@ -463,7 +472,7 @@ int daemon_start(struct daemon *daemon)
     int r;
 
     daemon->state_lock = daemon->namespace_lock = -1;
-    daemon->started = wall_clock();
+    daemon->started = daemon_wall_clock();
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
     sigaddset(&signals, SIGINT);
@@ -503,6 +512,7 @@ void daemon_clear(struct daemon *daemon)
     free(daemon->started);
     free(daemon->policies_loaded);
     free(daemon->last_load_error);
+    policy_keep_clear(&daemon->keep);
     settings_free(daemon->settings);
     *daemon = (struct daemon){.state_lock = -1, .namespace_lock = -1};
 }

@@ -6,6 +6,7 @@
 
 #include "control/server.h"
 #include "daemon/brain.h"
+#include "daemon/policy_state.h"
 #include "docker/client.h"
 #include "flow/socket.h"
 #include "link/link.h"
@@ -14,6 +15,15 @@
 #include "policy/settings.h"
 
 struct request; /* to the Engine */
+
+/* The last good policies, for a start at which their files have errors (policy_keep.c). */
+struct policy_keep {
+    struct policy_state saved; /* what the state directory holds */
+    bool due;                  /* a policy set was read, and is saved once it is in force */
+    bool used;                 /* the set in force is the saved one, as the files had errors at the start */
+    uint64_t retry_at;         /* after an error */
+    int error;                 /* of saving; 0 or a negative errno */
+};
 
 struct daemon {
     struct settings *settings;
@@ -38,11 +48,14 @@ struct daemon {
     char *docker_socket;
     char *started, *policies_loaded; /* RFC 3339 */
     char *last_load_error;           /* NULL: the policies were read without an error */
-    bool exit_when_idle;             /* after teardown: once its answer is sent */
+    struct policy_keep keep;
+    bool exit_when_idle; /* after teardown: once its answer is sent */
 };
 
 /* daemon.c */
 uint64_t daemon_now(void); /* microseconds, monotonic */
+/* "2026-11-20T15:04:05Z"; the caller frees it. */
+char *daemon_wall_clock(void);
 /* The brain has learned something: have it act, soon, together with what else comes until then. */
 void daemon_touch(struct daemon *daemon);
 /* Carries out what the brain wants now, until it wants nothing more. */
@@ -74,6 +87,15 @@ void engine_connect(struct daemon *daemon);
 void engine_fetch(struct daemon *daemon, enum fetch_kind kind, const char *id);
 void engine_close(struct daemon *daemon);
 
+/* policy_keep.c: the last good policies */
+/* Reads what an earlier daemon has saved. */
+void policy_keep_open(struct daemon *daemon);
+/* The saved set, parsed again, or NULL when there is none that can be used; what is wrong with it is logged. */
+struct policy_set *policy_keep_restore(struct daemon *daemon);
+/* Saves the policies when a set that was read has come into force since the last time, and is not the saved one. */
+void policy_keep_update(struct daemon *daemon);
+void policy_keep_clear(struct policy_keep *keep);
+
 /* verbs.c: the control socket's verbs */
 json_t *daemon_verb(const json_t *request, const struct control_peer *peer, void *userdata);
 
@@ -84,8 +106,11 @@ int state_lock(const char *directory, int *ret_fd, struct diags *diags);
 int namespace_lock(int *ret_fd, struct diags *diags);
 /* The state file's content, or NULL when there is none. The caller frees it. */
 char *state_load(const char *directory);
-/* Replaces it, whatever happens meanwhile, by the whole of the new text: 0 or a negative errno. */
-int state_save(const char *directory, const char *text);
+/* Replaces a file of the state directory, whatever happens meanwhile, by the whole of the new text: 0 or a negative
+ * errno. */
+int state_save(const char *directory, const char *name, const char *text);
+/* 0, also when there is none, or a negative errno. */
+int state_remove(const char *directory, const char *name);
 /* Tells the brain of the host's name servers and addresses. */
 void host_refresh(struct daemon *daemon);
 

@@ -18,6 +18,7 @@
 #include "daemon/state.h"
 #include "files/files.h"
 #include "resolv.h"
+#include "util/fd.h"
 
 /* ---- reading and writing ------------------------------------------------------------------------------ */
 
@@ -37,10 +38,16 @@ static int write_all(int fd, const char *text)
     return fsync(fd) < 0 ? -errno : 0;
 }
 
-int state_save(const char *directory, const char *text)
+static int sync_directory(const char *directory)
 {
-    _cleanup_free_ char *path = xasprintf("%s/" STATE_FILE, directory),
-                        *temporary = xasprintf("%s.new", path);
+    _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
+}
+
+int state_save(const char *directory, const char *name, const char *text)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", directory, name), *temporary = xasprintf("%s.new", path);
     int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
     int r;
 
@@ -54,12 +61,16 @@ int state_save(const char *directory, const char *text)
         unlink(temporary);
         return r;
     }
-    fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (fd < 0)
-        return -errno;
-    r = fsync(fd) < 0 ? -errno : 0;
-    close(fd);
-    return r;
+    return sync_directory(directory);
+}
+
+int state_remove(const char *directory, const char *name)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", directory, name);
+
+    if (unlink(path) < 0)
+        return errno == ENOENT ? 0 : -errno;
+    return sync_directory(directory);
 }
 
 char *state_load(const char *directory)

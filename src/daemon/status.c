@@ -76,6 +76,7 @@ static json_t *daemon_status(const struct brain *brain, const struct status_fact
     set_text(daemon, "policies_dir", facts->policies_dir);
     json_object_set_new(daemon, "policies", json_integer((json_int_t)brain->policies->n_policies));
     set_text(daemon, "policies_loaded", facts->policies_loaded);
+    json_object_set_new(daemon, "policies_kept", json_boolean(facts->policies_kept));
     set_text(daemon, "last_load_error", facts->last_load_error);
     set_text(daemon, "default_mode", brain->options.default_mode == MODE_AUDIT ? "audit" : "enforce");
     json_object_set_new(daemon, "generation", json_integer((json_int_t)facts->generation));
@@ -432,14 +433,31 @@ static void container_problems(const struct brain *brain, const struct container
                         container->name, container->endpoints[i].network_name);
 }
 
+static void load_problems(const struct brain *brain, const struct status_facts *facts, json_t *problems)
+{
+    if (facts->last_load_error && facts->policies_kept)
+        add_problem(
+            problems,
+            "the policy files have errors, as they had when cofferdamd started; the last set without errors, of "
+            "%s, stays in force",
+            facts->policies_loaded);
+    else if (facts->last_load_error)
+        add_problem(problems, "the policy files have errors; %s",
+                    brain->policies->n_policies > 0 ? "those read before stay in force"
+                                                    : "everything is denied, without any policy");
+    if (facts->keep_error)
+        add_problem(
+            problems,
+            "the policies in force cannot be saved (%s): a start at which the policy files have errors denies "
+            "everything",
+            facts->keep_error);
+}
+
 static json_t *all_problems(const struct brain *brain, const struct status_facts *facts)
 {
     json_t *problems = json_array();
 
-    if (facts->last_load_error)
-        add_problem(problems, "the policy files have errors; %s",
-                    brain->policies->n_policies > 0 ? "those read before stay in force"
-                                                    : "everything is denied, without any policy");
+    load_problems(brain, facts, problems);
     kernel_problems(brain, problems);
     bridge_problems(brain, problems);
     inventory_problems(brain, problems);

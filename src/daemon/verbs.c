@@ -31,6 +31,8 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request)
         .policies_loaded = daemon->policies_loaded,
         .policies_dir = daemon->settings->policies,
         .last_load_error = daemon->last_load_error,
+        .policies_kept = daemon->keep.used,
+        .keep_error = daemon->keep.error < 0 ? strerror(-daemon->keep.error) : NULL,
         .engine_socket = daemon->docker_socket,
         .pid = getpid(),
         .generation = generation,

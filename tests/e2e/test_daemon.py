@@ -76,6 +76,128 @@ class Daemon(Playground, unittest.TestCase):
         self.cofferdam.restart()
         self._assert_roles_hold()
 
+    # The policies in force stay in force over a restart
+
+    def _saved(self):
+        return os.path.join(self.cofferdam.settings["state"], "policies.json")
+
+    def _start_with_broken_policies(self, kept):
+        """The daemon was stopped: starts it with files that have errors. Returns the log of this start."""
+        before = len(self.cofferdam.log())
+        self.cofferdam.write({"a.yaml": OPEN, "b.yaml": "policy: broken\n"})
+        self.cofferdam.start()
+        daemon = self.cofferdam.json("status")["daemon"]
+        self.assertIn("b.yaml:1:1", daemon["last_load_error"])
+        self.assertEqual(daemon["policies_kept"], kept)
+        text = self.cofferdam("status").stdout
+        self.assertIn("b.yaml:1:1", text)
+        self.assertEqual("the last set without errors is in force" in text, kept)
+        return self.cofferdam.log()[before:]
+
+    def test_broken_policies_at_a_start_leave_the_last_good_ones_in_force(self):
+        self.cofferdam.stop()
+        log = self._start_with_broken_policies(kept=True)
+        self._assert_roles_hold()
+        status = self.cofferdam.json("status")
+        loaded = status["daemon"]["policies_loaded"]
+        self.assertRegex(log, rf"error: the policy files have errors \(.*b\.yaml:1:1.*the last set without errors, of {loaded}")
+        self.assertTrue([problem for problem in status["problems"] if f"of {loaded}, stays in force" in problem])
+        self.assertEqual({policy["file"] for policy in status["policies"]},
+                         {os.path.join(self.cofferdam.policies, "policies.yaml")})  # as they were called
+        self.assertEqual(status["daemon"]["policies"], 2)
+
+        self.assertEqual(self.cofferdam("apply").returncode, 1)
+        self._assert_roles_hold()
+        self.assertTrue(self.cofferdam.json("status")["daemon"]["policies_kept"])
+        self.cofferdam.stop(signal.SIGKILL)  # and again: what is kept is not used up
+        self.cofferdam.start()
+        self._assert_roles_hold()
+        self.cofferdam.apply(ROLES.replace("5432/tcp", "80/tcp"))
+        daemon = self.cofferdam.json("status")["daemon"]
+        self.assertEqual((daemon["policies_kept"], daemon["last_load_error"]), (False, None))
+        self.assert_passes(self.web, self.db, "80/tcp")
+        self.cofferdam.stop()
+        self._start_with_broken_policies(kept=True)  # now these are the last good ones
+        self.assert_passes(self.web, self.db, "80/tcp")
+        self.assert_dropped(self.web, self.db, "5432/tcp")
+
+    def test_the_last_good_policies_outlive_the_rules(self):
+        """As after a reboot: nothing stands in the kernel, and the directory of policies is not there."""
+        self.cofferdam.stop()
+        for table in ("inet", "bridge"):
+            self.engine.host.run("nft", "delete", "table", table, "cofferdam")
+        os.rename(self.cofferdam.policies, self.cofferdam.policies + ".away")
+        try:
+            self.cofferdam.start()
+            self.assertTrue(self.cofferdam.json("status")["daemon"]["policies_kept"])
+            self._assert_roles_hold()
+        finally:
+            os.rename(self.cofferdam.policies + ".away", self.cofferdam.policies)
+
+    def test_a_damaged_copy_of_the_last_good_policies_opens_nothing(self):
+        with open(self._saved(), encoding="utf-8") as file:
+            whole = file.read()
+        for damaged in (whole[:len(whole) // 2], whole.replace("5432/tcp", "80/tcp"), "", None):
+            self.cofferdam.stop()
+            os.unlink(self._saved())
+            if damaged is not None:
+                with open(self._saved(), "w", encoding="utf-8") as file:
+                    os.fchmod(file.fileno(), 0o600)
+                    file.write(damaged)
+            log = self._start_with_broken_policies(kept=False)
+            self.assertEqual("cannot be used: the file is damaged" in log, damaged is not None, log)
+            self.assertIn("every connection of every container is denied", log)
+            self.assert_dropped(self.web, self.db)
+            self.assert_dropped(self.web, self.db, "80/tcp")
+            self.assert_dropped(self.db, self.web)
+            self.assertEqual(self.cofferdam.json("status")["daemon"]["policies"], 0)
+
+    def test_a_copy_that_others_may_write_is_not_believed(self):
+        self.cofferdam.stop()
+        os.chmod(self._saved(), 0o666)
+        log = self._start_with_broken_policies(kept=False)
+        self.assertIn("others than root may write the file", log)
+        self.assert_dropped(self.web, self.db)
+
+    def test_the_last_good_policies_are_written_when_they_change_and_only_then(self):
+        def written():
+            info = os.stat(self._saved())
+            return info.st_ino, info.st_mtime_ns
+
+        first = written()
+        self.assertEqual(os.stat(self._saved()).st_mode & 0o7777, 0o600)
+        self.cofferdam.apply(ROLES)
+        self.cofferdam.restart()
+        self.cofferdam.write({"a.yaml": OPEN, "b.yaml": "policy: broken\n"})
+        self.assertEqual(self.cofferdam("apply").returncode, 1)
+        self.assertEqual(written(), first)
+        self.cofferdam.apply(ROLES + "# the same, but in other words\n")
+        self.assertNotEqual(written(), first)
+        with open(self._saved(), encoding="utf-8") as file:
+            self.assertIn("in other words", file.read())
+
+    def test_what_cannot_be_saved_is_in_force_and_nothing_older_comes_back(self):
+        """The state directory takes no new files: the temporary file's name is taken by a directory."""
+        obstacle = self._saved() + ".new"
+        os.makedirs(os.path.join(obstacle, "full"))
+        try:
+            before = len(self.cofferdam.log())
+            self.cofferdam.apply(ROLES.replace("5432/tcp", "80/tcp"))
+            self.assert_passes(self.web, self.db, "80/tcp")
+            self.assertIn("error: the policies in force cannot be saved", self.cofferdam.log()[before:])
+            problems = " ".join(self.cofferdam.json("status")["problems"])
+            self.assertIn("the policies in force cannot be saved (Is a directory)", problems)
+            self.cofferdam.stop()
+            self._start_with_broken_policies(kept=False)
+            self.assert_dropped(self.web, self.db, "5432/tcp")
+            self.assert_dropped(self.web, self.db, "80/tcp")
+        finally:
+            os.rmdir(os.path.join(obstacle, "full"))
+            os.rmdir(obstacle)
+        self.cofferdam.apply(ROLES)
+        self.assertNotIn("cannot be saved", " ".join(self.cofferdam.json("status")["problems"]))
+        self._assert_roles_hold()
+
     def test_an_unreadable_directory_opens_nothing(self):
         os.rename(self.cofferdam.policies, self.cofferdam.policies + ".away")
         try:

@@ -218,6 +218,22 @@ static void test_status_tables(void **state)
     }
 }
 
+/* Policies that an earlier daemon has saved are in force, those of the files are not. */
+static void test_status_kept(void **state)
+{
+    (void)state;
+    json_t *result = load("{'daemon': {'version': '0.1.0', 'pid': 1, 'started': 'S', 'policies_dir': '/p',"
+                          "  'policies': 2, 'policies_loaded': 'T', 'policies_kept': true,"
+                          "  'last_load_error': 'a.yaml:1:1: error: bad'}}");
+    _cleanup_free_ char *text = printed(result, STATUS_OK, false);
+    assert_non_null(strstr(text,
+                           "2 policies from /p, loaded T\n"
+                           "The policy files had errors at the start; the last set without errors is in "
+                           "force:\n"
+                           "a.yaml:1:1: error: bad\n"));
+    json_decref(result);
+}
+
 /* Empty lists mean that there is nothing only where the daemon says that all is well. */
 static void test_status_unknown(void **state)
 {
@@ -272,7 +288,7 @@ int main(void)
         cmocka_unit_test(test_escape),         cmocka_unit_test(test_table),
         cmocka_unit_test(test_status),         cmocka_unit_test(test_status_troubles),
         cmocka_unit_test(test_status_empty),   cmocka_unit_test(test_status_tables),
-        cmocka_unit_test(test_status_unknown),
+        cmocka_unit_test(test_status_unknown), cmocka_unit_test(test_status_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

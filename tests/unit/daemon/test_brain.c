@@ -1316,6 +1316,73 @@ static void a_reload_that_the_kernel_refuses_leaves_the_old_policies(void **stat
     world_free(world);
 }
 
+/* What is in force is what the kernel has taken, not what the brain was told last. */
+static void policies_are_in_force_when_the_kernel_holds_them(void **state)
+{
+    struct world *world = world_new(shop, NULL);
+
+    (void)state;
+    assert_false(brain_policies_in_force(world->brain));
+    int network = world_add_network(world, "backend", "br-backend");
+    world_pump(world);
+    assert_true(brain_policies_in_force(world->brain));
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
+    world->apply_refuses_policies = true;
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    assert_false(brain_policies_in_force(world->brain));
+    world_pump(world);
+    assert_true(brain_policies_in_force(world->brain)); /* those before */
+    assert_string_equal(brain_policies(world->brain)->policies[0].name, "db");
+    world->apply_refuses_policies = false;
+
+    world->apply_always = -ENOMEM;
+    world_start(world, world_add_container(world, "web", network), network, "172.18.0.3");
+    assert_false(brain_policies_in_force(world->brain)); /* a part may have gone in */
+    world->apply_always = 0;
+    world_wait(world, 60 * SECONDS);
+    assert_true(brain_policies_in_force(world->brain));
+    brain_teardown(world->brain, world->now);
+    world_pump(world);
+    assert_false(brain_policies_in_force(world->brain));
+    world_free(world);
+}
+
+/* With rules of an earlier daemon's in the kernel, and an Engine that does not answer. */
+static void policies_that_wait_for_the_engine_are_not_in_force(void **state)
+{
+    struct world *world = world_new_on(world_tables(), shop, NULL);
+
+    (void)state;
+    world->engine_there = false;
+    world_pump(world);
+    world_wait(world, 60 * SECONDS);
+    assert_true(world->ready);
+    assert_false(brain_policies_in_force(world->brain));
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    world_pump(world);
+    assert_false(brain_policies_in_force(world->brain));
+    world->engine_there = true;
+    world_wait(world, 60 * SECONDS);
+    assert_true(brain_policies_in_force(world->brain));
+    assert_string_equal(brain_policies(world->brain)->policies[0].name, "labelled");
+    world_free(world);
+}
+
+/* The kernel takes no rules but those that deny all: the set in force is none that was read. */
+static void the_policies_that_deny_all_were_never_read(void **state)
+{
+    struct world *world = world_new(shop, NULL);
+
+    (void)state;
+    assert_true(brain_policies(world->brain)->finished);
+    world->apply_error = -EINVAL;
+    world_pump(world);
+    assert_true(brain_policies_in_force(world->brain));
+    assert_int_equal(brain_policies(world->brain)->n_policies, 0);
+    assert_false(brain_policies(world->brain)->finished);
+    world_free(world);
+}
+
 static void tables_that_somebody_changed_are_loaded_again(void **state)
 {
     int network;
@@ -1824,6 +1891,9 @@ int main(void)
         TEST(an_event_during_an_answer_asks_again),
         TEST(a_reload_is_one_change_to_the_new_policies),
         TEST(a_reload_that_the_kernel_refuses_leaves_the_old_policies),
+        TEST(policies_are_in_force_when_the_kernel_holds_them),
+        TEST(policies_that_wait_for_the_engine_are_not_in_force),
+        TEST(the_policies_that_deny_all_were_never_read),
         TEST(tables_that_somebody_changed_are_loaded_again),
         TEST(whatever_fails_has_everything_read_again),
         TEST(a_refused_sweep_goes_in_with_all_the_rest),
