@@ -17,6 +17,7 @@ int cli_check(int argc, char **argv);
 int cli_apply(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_explain(int argc, char **argv);
+int cli_verify(int argc, char **argv);
 int cli_teardown(int argc, char **argv);
 int cli_help(int argc, char **argv);
 
@@ -43,6 +44,8 @@ struct cli_verb {
     unsigned takes;
     int min_args, max_args;
     const char *about, *examples;
+    /* Is all well, in a result with status 0? Where it is not, the status is STATUS_ATTENTION. NULL: always. */
+    bool (*is_well)(const json_t *result);
 };
 
 /* The options that every command takes, or all that this verb takes, a line each. */
@@ -116,7 +119,9 @@ int cli_print_answer(json_t *answer, bool json, cli_printer print);
 typedef bool (*cli_filler)(const struct cli_options *options, json_t *request);
 int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill, cli_printer print);
 
-/* ---- texts (pure; src/cli/status_text.c) -------------------------------------------------------------- */
+/* ---- texts (pure; src/cli/status_text.c, verify.c) ---------------------------------------------------- */
 
 /* exit_status is the daemon's: not everything that matters for it has a key of its own in the document. */
 void status_print(const json_t *result, int exit_status, FILE *out, bool colour);
+/* exit_status is that of the command: "all is well" is said only where it is 0. */
+void verify_print(const json_t *result, int exit_status, FILE *out, bool colour);

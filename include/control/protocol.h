@@ -3,10 +3,15 @@
  * The control protocol between cofferdam and cofferdamd: over a unix stream socket, one JSON object on one
  * line each way, then the daemon closes.
  *
- *   request   {"verb": "status" | "explain" | "apply" | "teardown", ...arguments}
+ *   request   {"verb": "status" | "explain" | "apply" | "verify" | "teardown", ...arguments}
  *             explain: "from", "to", "port" (optional text such as "5432/tcp")
  *   answer    {"ok": true, "exit": N, "result": {...}}
  *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT?, "diagnostics": [...]?}
+ *
+ * The result of "verify" is {"same": BOOL, "objects": N (compared), "differences": [{"table": "inet cofferdam",
+ * "kind": "table" | "chain" | "rule" | "set" | "element", "name": TEXT (of the chain or set), "what": "missing" |
+ * "foreign" | "different", "text": TEXT (as nft lists it)}], "more": N (differences not listed), "repairing": BOOL,
+ * "generation": N}; exit is 0 or 3.
  *
  * exit is what the command should exit with. diagnostics are as `check --json` prints them.
  */

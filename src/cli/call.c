@@ -104,6 +104,14 @@ int cli_print_answer(json_t *answer, bool json, cli_printer print)
     return status;
 }
 
+static void judge(const struct cli_verb *verb, json_t *answer)
+{
+    if (verb->is_well && json_is_true(json_object_get(answer, "ok")) &&
+        json_integer_value(json_object_get(answer, "exit")) == STATUS_OK &&
+        !verb->is_well(json_object_get(answer, "result")))
+        json_object_set_new(answer, "exit", json_integer(STATUS_ATTENTION));
+}
+
 int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill, cli_printer print)
 {
     _cleanup_(settings_freep) struct settings *settings = NULL;
@@ -127,6 +135,7 @@ int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill,
     json_decref(request);
     if (r < 0)
         return STATUS_ERROR;
+    judge(verb, answer);
     status = cli_print_answer(answer, options.json, print);
     json_decref(answer);
     return status;

@@ -16,6 +16,7 @@ static const struct {
     {"apply", "", "make the daemon load the policies now", cli_apply},
     {"status", "", "show the daemon, the networks and every container", cli_status},
     {"explain", "FROM TO [PORT/PROTO]", "say whether a connection is allowed, and why", cli_explain},
+    {"verify", "", "compare the kernel's rules with what they should be", cli_verify},
     {"teardown", "", "remove every rule of Cofferdam from the kernel", cli_teardown},
     {"help", "[COMMAND]", "print this, or the help of a command", cli_help},
 };

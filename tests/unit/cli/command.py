@@ -66,11 +66,11 @@ class Usage(unittest.TestCase):
         code, out, _ = run("--help")
         self.assertEqual(code, 0)
         listed = [line.split()[0] for line in out.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
-        self.assertEqual(listed, ["check", "apply", "status", "explain", "teardown", "help"])
+        self.assertEqual(listed, ["check", "apply", "status", "explain", "verify", "teardown", "help"])
         self.assertEqual(run("help")[1], out)
 
     def test_every_command_has_help_with_examples_and_exit_statuses(self):
-        for verb in ("check", "apply", "status", "explain", "teardown", "help"):
+        for verb in ("check", "apply", "status", "explain", "verify", "teardown", "help"):
             code, out, err = run(verb, "--help")
             self.assertEqual((code, err), (0, ""), verb)
             self.assertTrue(out.startswith(f"Usage: cofferdam {verb}"), out)
@@ -85,7 +85,7 @@ class Usage(unittest.TestCase):
         self.assertEqual(run("help", "frob")[0], 64)
 
     def test_each_command_takes_the_options_that_its_help_names(self):
-        for verb in ("check", "apply", "status", "explain", "teardown"):
+        for verb in ("check", "apply", "status", "explain", "verify", "teardown"):
             section = run(verb, "--help")[1].split("Options:\n")[1].split("\n\n")[0]
             named = {word for word in section.replace(",", " ").split() if word.startswith("--")}
             self.assertLessEqual({"--config", "--json", "--help", "--version"}, named)
@@ -143,6 +143,8 @@ class Usage(unittest.TestCase):
             (("status", "--json=yes"), "status: '--json' takes no value"),
             (("apply", "--control"), "apply: '--control' needs a value"),
             (("apply", "--control", ""), "apply: the value of '--control' is empty"),
+            (("verify", "x"), "verify: 'x' is one word too many"),
+            (("verify", "--yes"), "verify: unknown option '--yes'"),
             (("status", "x"), "status: 'x' is one word too many"),
             (("explain", "web"), "explain: something is missing: FROM TO [PORT/PROTO]"),
             (("explain", "a", "b", "80/tcp", "d"), "explain: 'd' is one word too many"),
@@ -251,7 +253,7 @@ class WithDaemon(unittest.TestCase):
     def test_every_document_carries_format_version(self):
         for result, expected in (({"text": "x"}, "1.0"), ({"text": "x", "format_version": "1.7"}, "1.7")):
             self.ok(result)
-            for args in (("apply",), ("teardown", "--yes"), ("status",), ("explain", "a", "b")):
+            for args in (("apply",), ("teardown", "--yes"), ("status",), ("verify",), ("explain", "a", "b")):
                 with self.subTest(args):
                     _, out, _ = run(*args, "--json", "--config", self.config)
                     self.assertEqual(json.loads(out), {"text": "x", "format_version": expected})
@@ -271,7 +273,7 @@ class WithDaemon(unittest.TestCase):
 
     def test_a_refusal_is_never_a_success(self):
         self.answers({"ok": False, "exit": 0, "error": "no"})
-        for verb in ("apply", "status"):
+        for verb in ("apply", "status", "verify"):
             self.assertEqual(run(verb, "--config", self.config)[0], 1)
 
     def test_garbage(self):
@@ -303,6 +305,43 @@ class WithDaemon(unittest.TestCase):
         self.ok({"verdict": "allowed", "text": "a\033]0;x\007 -> b: allowed\n  \u202eevil\n"})
         code, out, _ = run("explain", "a", "b", "--config", self.config)
         self.assertEqual((code, out), (0, "a\\x1b]0;x\\x07 -> b: allowed\n  \\xe2\\x80\\xaeevil\n"))
+
+    def test_verify(self):
+        same = {"same": True, "objects": 143, "differences": [], "more": 0, "repairing": False, "generation": 7}
+        self.ok(same)
+        self.assertEqual(run("verify", "--config", self.config),
+                         (0, "the kernel holds what it should: 2 tables, 143 objects\n", ""))
+        self.assertEqual(self.daemon.requests, [{"verb": "verify"}])
+        code, out, _ = run("verify", "--json", "--config", self.config)
+        self.assertEqual((code, json.loads(out)), (0, {"format_version": "1.0", **same}))
+
+    def test_verify_finds_a_rule_of_a_stranger(self):
+        drift = {"same": False, "objects": 143, "more": 0, "repairing": True, "generation": 8, "differences": [
+            {"table": "inet cofferdam", "kind": "rule", "name": "forward", "what": "foreign",
+             "text": 'accept comment "\033]0;x\007\u202e\n- nothing"'}]}
+        self.ok(drift, 3)
+        self.assertEqual(run("verify", "--config", self.config), (
+            3, "DRIFT: 1 difference; the daemon is repairing it\n"
+               '  +  inet cofferdam  rule  forward  accept comment "\\x1b]0;x\\x07\\xe2\\x80\\xae\\x0a- nothing"\n', ""))
+        code, out, _ = run("verify", "--json", "--config", self.config)
+        self.assertEqual((code, json.loads(out)), (3, {"format_version": "1.0", **drift}))
+
+    def test_verify_takes_no_half_answer_for_a_good_one(self):
+        for result in ({}, {"same": True}, {"same": False, "differences": []}, {"same": 1, "differences": []},
+                       {"same": True, "differences": [], "more": 1}, {"same": True, "differences": [{}]}):
+            with self.subTest(result):
+                self.ok(result)
+                code, out, _ = run("verify", "--config", self.config)
+                self.assertEqual((code, out[:6]), (3, "DRIFT:"))
+                self.assertEqual(run("verify", "--json", "--config", self.config)[0], 3)
+                self.daemon.close()
+                self.daemon = None
+                os.unlink(self.socket)
+
+    def test_verify_fails(self):
+        self.answers({"ok": False, "exit": 1, "error": "the kernel's tables cannot be read: Interrupted system call"})
+        self.assertEqual(run("verify", "--config", self.config),
+                         (1, "", "cofferdam: the kernel's tables cannot be read: Interrupted system call\n"))
 
     def test_teardown_does_not_guess(self):
         self.ok({"text": "gone"})

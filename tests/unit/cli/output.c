@@ -142,16 +142,22 @@ static json_t *load(const char *text)
     return json;
 }
 
-static char *printed(json_t *result, int exit_status, bool colour)
+static char *printed_by(void (*print)(const json_t *, int, FILE *, bool), json_t *result, int exit_status,
+                        bool colour)
 {
     char *text = NULL;
     size_t len;
     FILE *out = open_memstream(&text, &len);
 
     assert_non_null(out);
-    status_print(result, exit_status, out, colour);
+    print(result, exit_status, out, colour);
     fclose(out);
     return text;
+}
+
+static char *printed(json_t *result, int exit_status, bool colour)
+{
+    return printed_by(status_print, result, exit_status, colour);
 }
 
 static void test_status(void **state)
@@ -282,13 +288,93 @@ static void test_status_empty(void **state)
     json_decref(result);
 }
 
+/* ---- verify ------------------------------------------------------------------------------------------- */
+
+static void assert_verify(const char *answer, int exit_status, const char *expected)
+{
+    json_t *result = load(answer);
+    _cleanup_free_ char *text = printed_by(verify_print, result, exit_status, false);
+
+    assert_string_equal(text, expected);
+    json_decref(result);
+}
+
+static void test_verify_same(void **state)
+{
+    (void)state;
+    assert_verify("{'same': true, 'objects': 143, 'differences': [], 'more': 0, 'repairing': false}",
+                  STATUS_OK, "the kernel holds what it should: 2 tables, 143 objects\n");
+}
+
+static void test_verify_drift(void **state)
+{
+    (void)state;
+    assert_verify(
+        "{'same': false, 'objects': 143, 'more': 12, 'repairing': false, 'differences': ["
+        " {'table': 'inet cofferdam', 'kind': 'rule', 'name': 'forward', 'what': 'foreign', 'text': 'accept'},"
+        " {'table': 'inet cofferdam', 'kind': 'element', 'name': 'live4', 'what': 'missing',"
+        "  'text': '172.18.0.2'},"
+        " {'table': 'bridge cofferdam', 'kind': 'chain', 'name': 'prerouting', 'what': 'different',"
+        "  'text': 'type filter hook prerouting priority 0; policy accept;'},"
+        " {'table': 'bridge cofferdam', 'kind': 'table', 'what': 'odd'}]}",
+        STATUS_ATTENTION,
+        "DRIFT: 16 differences; the daemon is not repairing them: see `cofferdam status`\n"
+        "  +  inet cofferdam    rule     forward     accept\n"
+        "  -  inet cofferdam    element  live4       172.18.0.2\n"
+        "  ~  bridge cofferdam  chain    prerouting  type filter hook prerouting priority 0; policy accept;\n"
+        "  ?  bridge cofferdam  table\n"
+        "  and 12 more\n");
+}
+
+/* What is said of the kernel is good only when all that the answer says is. */
+static void test_verify_doubtful(void **state)
+{
+    static const char *const doubtful[] = {
+        "{}",
+        "{'same': false, 'differences': [], 'more': 0}",
+        "{'same': 1, 'differences': [], 'more': 0}",
+        "{'same': 'true', 'differences': [], 'more': 0}",
+        "{'same': null}",
+        "{'same': true, 'objects': 1}",
+        "{'same': false, 'differences': {}, 'more': -3}",
+    };
+    static const char unexplained[] = "DRIFT: the kernel does not hold what it should\n";
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(doubtful); i++)
+        assert_verify(doubtful[i], STATUS_OK, unexplained);
+    assert_verify("{'same': true, 'objects': 1, 'differences': [], 'more': 0}", STATUS_ATTENTION,
+                  unexplained);
+    assert_verify("{'same': true, 'objects': 1, 'differences': [], 'more': 1, 'repairing': true}", STATUS_OK,
+                  "DRIFT: 1 difference; the daemon is repairing it\n  and 1 more\n");
+    assert_verify("{'same': true, 'objects': 1, 'differences': [7], 'more': 0, 'repairing': true}", STATUS_OK,
+                  "DRIFT: 1 difference; the daemon is repairing it\n  ?\n");
+}
+
+/* A comment in a rule that somebody has added is that somebody's text. */
+static void test_verify_tricks(void **state)
+{
+    (void)state;
+    json_t *result =
+        json_pack("{s:b, s:i, s:b, s:[{s:s, s:s, s:s, s:s, s:s}]}", "same", 0, "more", 0, "repairing", 1,
+                  "differences", "table", "inet cofferdam\r", "kind", "rule\t", "name", "\033[2J", "what",
+                  "foreign", "text", "accept comment \"\xe2\x80\xae\n  -\"");
+    _cleanup_free_ char *text = printed_by(verify_print, result, STATUS_ATTENTION, false);
+    assert_string_equal(text, "DRIFT: 1 difference; the daemon is repairing it\n"
+                              "  +  inet cofferdam\\x0d  rule\\x09  \\x1b[2J  accept comment "
+                              "\"\\xe2\\x80\\xae\\x0a  -\"\n");
+    json_decref(result);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escape),         cmocka_unit_test(test_table),
-        cmocka_unit_test(test_status),         cmocka_unit_test(test_status_troubles),
-        cmocka_unit_test(test_status_empty),   cmocka_unit_test(test_status_tables),
-        cmocka_unit_test(test_status_unknown), cmocka_unit_test(test_status_kept),
+        cmocka_unit_test(test_escape),          cmocka_unit_test(test_table),
+        cmocka_unit_test(test_status),          cmocka_unit_test(test_status_troubles),
+        cmocka_unit_test(test_status_empty),    cmocka_unit_test(test_status_tables),
+        cmocka_unit_test(test_status_unknown),  cmocka_unit_test(test_status_kept),
+        cmocka_unit_test(test_verify_same),     cmocka_unit_test(test_verify_drift),
+        cmocka_unit_test(test_verify_doubtful), cmocka_unit_test(test_verify_tricks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
