@@ -353,7 +353,7 @@ static void table_with_comment(void **state)
     assert_odd(world, "a comment, or what is not known of tables");
 }
 
-static void objects_and_flowtables(void **state)
+static void object(void **state)
 {
     struct world *world = *state;
 
@@ -361,6 +361,16 @@ static void objects_and_flowtables(void **state)
     mnl_attr_put_strz(world->message, NFTA_OBJ_NAME, "c");
     end(world);
     assert_odd(world, "object c");
+}
+
+static void flow_table(void **state)
+{
+    struct world *world = *state;
+
+    begin(world, NFT_MSG_NEWFLOWTABLE, TABLE_INET);
+    mnl_attr_put_strz(world->message, NFTA_FLOWTABLE_NAME, "f");
+    end(world);
+    assert_odd(world, "flowtable f");
 }
 
 static void other_tables_are_passed_over(void **state)
@@ -669,7 +679,8 @@ int main(void)
         TEST(dormant_table),
         TEST(table_with_unknown_flag),
         TEST(table_with_comment),
-        TEST(objects_and_flowtables),
+        TEST(object),
+        TEST(flow_table),
         TEST(other_tables_are_passed_over),
         TEST(chains),
         TEST(chain_with_comment_or_of_a_rule),
