@@ -23,6 +23,9 @@
 #include "inventory/inventory.h"
 #include "util/diag.h"
 
+/* A JSON string, or null for NULL. A JSON string must be UTF-8; what comes from strangers need not be: then `?` stands
+ * for each byte that is not ASCII. */
+json_t *json_text_or_null(const char *text);
 json_t *inventory_to_json(const struct inventory *inventory); /* a new reference */
 /* 0 or -EBADMSG with the reason in diags. */
 int inventory_from_json(const json_t *json, struct inventory **ret, struct diags *diags);

@@ -149,14 +149,14 @@ int kernel_tables_exist(struct daemon *daemon, bool *ret)
 void kernel_read(struct daemon *daemon)
 {
     _cleanup_nft_tables_ struct nft_tables tables = {0};
-    bool mendable;
+    uint32_t flags = daemon->protects ? NFT_TABLE_PROTECTED : 0,
+             owner = daemon->protects ? nft_socket_port(daemon->nft) : 0;
 
     (void)nft_monitor_read(daemon->changes);
     int r = nft_read(daemon->nft, &tables);
-    mendable = r == 0;
-    for (size_t i = 0; r == 0 && i < TABLES; i++)
-        mendable = mendable && tables.exists[i] &&
-                   tables.owner[i] == (daemon->protects ? nft_socket_port(daemon->nft) : 0);
+    bool mendable = r == 0;
+    for (size_t i = 0; mendable && i < TABLES; i++)
+        mendable = tables.exists[i] && tables.flags[i] == flags && tables.owner[i] == owner;
     brain_tables_read(daemon->brain, r, mendable ? STEAL(tables.ruleset) : NULL, daemon_now());
 }
 

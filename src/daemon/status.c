@@ -8,17 +8,9 @@
 #include "inventory/json.h"
 #include "inventory/match.h"
 
-/* What comes from strangers may be no UTF-8, and then is no JSON string. */
-static json_t *text_or_null(const char *text)
-{
-    json_t *string = text ? json_string(text) : NULL;
-
-    return string ? string : json_null();
-}
-
 static void set_text(json_t *object, const char *key, const char *text)
 {
-    json_object_set_new(object, key, text_or_null(text));
+    json_object_set_new(object, key, json_text_or_null(text));
 }
 
 static void add_problem(json_t *problems, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -29,7 +21,7 @@ static void add_problem(json_t *problems, const char *format, ...)
     va_start(args, format);
     _cleanup_free_ char *text = xvasprintf(format, args);
     va_end(args);
-    json_array_append_new(problems, text_or_null(text));
+    json_array_append_new(problems, json_text_or_null(text));
 }
 
 /* Why nothing at all is enforced, or NULL. */
@@ -181,8 +173,8 @@ static json_t *policies_of(const struct brain *brain, const struct container *co
     for (size_t i = 0; i < brain->policies->n_policies; i++) {
         const struct policy *policy = &brain->policies->policies[i];
         if (policy_selects(policy, container))
-            json_array_append_new(array, json_pack("{s:o, s:s}", "name", text_or_null(policy->name), "mode",
-                                                   mode_name(policy->mode)));
+            json_array_append_new(array, json_pack("{s:o, s:s}", "name", json_text_or_null(policy->name),
+                                                   "mode", mode_name(policy->mode)));
     }
     return array;
 }
@@ -193,7 +185,7 @@ static json_t *ignored_labels(const struct container *container)
 
     for (size_t i = 0; i < container->n_labels; i++)
         if (!container->labels_known || container->labels[i].from_image)
-            json_array_append_new(array, text_or_null(container->labels[i].key));
+            json_array_append_new(array, json_text_or_null(container->labels[i].key));
     return array;
 }
 

@@ -7,6 +7,9 @@
 
 #include "control/protocol.h"
 #include "daemon.h"
+#include "inventory/json.h"
+#include "nft/read.h"
+#include "ruleset/compare.h"
 #include "verdict/explain_json.h"
 
 /* An error whose first line is the first error among the diagnostics. */
@@ -91,6 +94,56 @@ static json_t *verb_apply(struct daemon *daemon, const json_t *request)
                                                "text", text));
 }
 
+/* ---- verify ------------------------------------------------------------------------------------------- */
+
+#define DIFFERENCES_MAX 100 /* listed */
+
+static json_t *difference_to_json(const struct difference *difference)
+{
+    _cleanup_free_ char *table = xasprintf("%s " TABLE_NAME, table_family_name(difference->table));
+    json_t *object =
+        json_pack("{s:s, s:s, s:s}", "table", table, "kind", difference_kind_name(difference->kind), "what",
+                  difference_what_name(difference->what));
+
+    /* What strangers have put there may be no UTF-8. */
+    json_object_set_new(object, "name", json_text_or_null(difference->name));
+    json_object_set_new(object, "text", json_text_or_null(difference->text));
+    return object;
+}
+
+static json_t *differences_to_json(const struct differences *differences)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < differences->n; i++)
+        json_array_append_new(list, difference_to_json(&differences->v[i]));
+    return list;
+}
+
+static json_t *verb_verify(struct daemon *daemon, const json_t *request)
+{
+    _cleanup_nft_tables_ struct nft_tables tables = {0};
+    _cleanup_differences_ struct differences differences = {0};
+
+    (void)request;
+    if (!brain_inventory_known(daemon->brain))
+        return control_error(STATUS_ERROR, "it is not known yet what the kernel should hold",
+                             "the Docker Engine has not answered since cofferdamd started", NULL);
+    int r = nft_read(daemon->nft, &tables);
+    if (r < 0)
+        return control_error(STATUS_ERROR, "the kernel's rules cannot be read", strerror(-r), NULL);
+    ruleset_compare(tables.ruleset, brain_ruleset(daemon->brain), DIFFERENCES_MAX, &differences);
+    bool same = differences.n == 0;
+    return control_answer(same ? STATUS_OK : STATUS_ATTENTION,
+                          json_pack("{s:b, s:I, s:o, s:I, s:b, s:I}", "same", same, "objects",
+                                    (json_int_t)differences.n_objects, "differences",
+                                    differences_to_json(&differences), "more", (json_int_t)differences.n_more,
+                                    "repairing", !same && brain_is_loading(daemon->brain), "generation",
+                                    (json_int_t)tables.generation));
+}
+
+/* ------------------------------------------------------------------------------------------------------- */
+
 static json_t *verb_teardown(struct daemon *daemon, const json_t *request)
 {
     (void)request;
@@ -113,10 +166,8 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-    {"status", verb_status, false},
-    {"explain", verb_explain, false},
-    {"apply", verb_apply, true},
-    {"teardown", verb_teardown, true},
+    {"status", verb_status, false}, {"explain", verb_explain, false},  {"apply", verb_apply, true},
+    {"verify", verb_verify, false}, {"teardown", verb_teardown, true},
 };
 
 json_t *daemon_verb(const json_t *request, const struct control_peer *peer, void *userdata)

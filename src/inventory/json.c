@@ -10,6 +10,19 @@
 /* ---- writing ------------------------------------------------------------------------------------------ */
 
 /* Absent when NULL or empty. */
+json_t *json_text_or_null(const char *text)
+{
+    json_t *string = text ? json_string(text) : json_null();
+
+    if (string)
+        return string;
+    _cleanup_free_ char *ascii = xstrdup(text);
+    for (char *c = ascii; *c; c++)
+        if (*c & 0x80)
+            *c = '?';
+    return json_string(ascii);
+}
+
 static void put_text(json_t *object, const char *key, const char *text)
 {
     if (text && text[0])

@@ -1,19 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "verdict/explain_json.h"
 
-/* A file's name need not be UTF-8, a JSON string must. */
-static json_t *string_or_null(const char *text)
-{
-    json_t *json = text ? json_string(text) : json_null();
-    if (json)
-        return json;
-
-    _cleanup_free_ char *ascii = xstrdup(text);
-    for (char *c = ascii; *c; c++)
-        if (*c & 0x80)
-            *c = '?';
-    return json_string(ascii);
-}
+#include "inventory/json.h"
 
 static const char *verdict_name(enum verdict verdict)
 {
@@ -36,10 +24,10 @@ static const char *party_kind_name(enum party_kind kind)
 static json_t *party_to_json(const struct explain_party *party)
 {
     return json_pack("{s:s, s:o, s:o, s:o, s:o}", "kind", party_kind_name(party->kind), "text",
-                     string_or_null(party->label), "name",
-                     string_or_null(party->container ? party->container->name : NULL), "id",
-                     string_or_null(party->container ? party->container->id : NULL), "note",
-                     string_or_null(party->note));
+                     json_text_or_null(party->label), "name",
+                     json_text_or_null(party->container ? party->container->name : NULL), "id",
+                     json_text_or_null(party->container ? party->container->id : NULL), "note",
+                     json_text_or_null(party->note));
 }
 
 static json_t *side_to_json(const struct explanation *x, const struct explain_way *way,
@@ -52,16 +40,16 @@ static json_t *side_to_json(const struct explanation *x, const struct explain_wa
     _cleanup_free_ char *reason = explain_side_text(x, way, direction);
     _cleanup_free_ char *rule = side->rule ? rule_text(side->policy, direction, side->rule) : NULL;
     const char *file = side->rule ? side->rule->pos.file : NULL;
-    return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o}", "verdict", verdict_name(side->verdict), "reason",
-                     string_or_null(reason), "policy",
-                     string_or_null(side->policy ? side->policy->name : NULL), "direction",
-                     direction_name(direction), "rule", string_or_null(rule), "file", string_or_null(file),
-                     "line", file ? json_integer(side->rule->pos.line) : json_null());
+    return json_pack(
+        "{s:s, s:o, s:o, s:s, s:o, s:o, s:o}", "verdict", verdict_name(side->verdict), "reason",
+        json_text_or_null(reason), "policy", json_text_or_null(side->policy ? side->policy->name : NULL),
+        "direction", direction_name(direction), "rule", json_text_or_null(rule), "file",
+        json_text_or_null(file), "line", file ? json_integer(side->rule->pos.line) : json_null());
 }
 
 static json_t *network_to_json(const struct network *network)
 {
-    return string_or_null(network ? network->name : NULL);
+    return json_text_or_null(network ? network->name : NULL);
 }
 
 static json_t *way_to_json(const struct explanation *x, const struct explain_way *way)
@@ -86,6 +74,6 @@ json_t *explanation_to_json(const struct explanation *x)
                      "verdict", verdict_name(x->verdict), "enforced",
                      x->state != EXPLAIN_UNENFORCED && !x->unenforced_network, "docker_blocks",
                      x->docker_blocks && x->n_ways > 0, "from", party_to_json(&x->from), "to",
-                     party_to_json(&x->to), "port", string_or_null(x->port), "allowed_ports", ports, "paths",
-                     paths, "text", string_or_null(text), "hint", string_or_null(x->hint));
+                     party_to_json(&x->to), "port", json_text_or_null(x->port), "allowed_ports", ports,
+                     "paths", paths, "text", json_text_or_null(text), "hint", json_text_or_null(x->hint));
 }

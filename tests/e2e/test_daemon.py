@@ -312,7 +312,7 @@ class Daemon(Playground, unittest.TestCase):
         self.assertEqual(self.cofferdam("status").returncode, 0)
         problems = [problem for problem in self.cofferdam.json("status")["problems"] if "another program" in problem]
         self.assertRegex(" ".join(problems), rf"changed Cofferdam's rules {times} times? since .* last nft, pid \d+")
-        self.assertRegex(self.cofferdam.log(), r"warning: another program \(nft, pid \d+\) has changed Cofferdam's rules; they")
+        self.assertRegex(self.cofferdam.log(), r"warning: another program \(nft, pid \d+\) has changed Cofferdam's rules; what differs")
 
     def test_what_others_do_to_the_rules_is_undone(self):
         self._unprotected()
