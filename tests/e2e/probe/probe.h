@@ -18,6 +18,10 @@ union address {
     struct sockaddr_in6 v6;
 };
 
+/* What a burst's packets begin with, then "ID TARGET NUMBER"; and those of who answers one, then "ID ...". */
+#define BURST_MARK "cofferdam-burst "
+#define PEER_MARK "cofferdam-peer "
+
 bool proto_parse(const char *text, enum proto *ret_proto);
 
 /* An IPv4 or IPv6 address in text and a port; false for anything else. */
@@ -40,3 +44,5 @@ int serve(int argc, char **argv); /* PORT/PROTO... */
 int ask(int argc, char **argv);   /* [TIMEOUT_MS] */
 int talk(int argc, char **argv);  /* PROTO ADDRESS PORT */
 int shout(int argc, char **argv); /* ADDRESS PORT COUNT GAP_US [COMMAND...] */
+int burst(int argc, char **argv); /* ID FAST_MS STAY_MS GAP_US FILE SPEC... */
+int count(int argc, char **argv); /* wire INTERFACE | udp PORT... */
