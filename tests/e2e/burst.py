@@ -3,14 +3,19 @@
 
 import collections
 import concurrent.futures
+import ctypes
 import json
 import os
+import socket
 import subprocess
+import threading
+import time
 
 from engine import OUTSIDE, PROBE
 from machine import Failure, wait_until
 
 FAMILIES = ("ipv4", "ipv6")
+CLONE_NEWNET = 0x40000000
 
 Heard = collections.namedtuple("Heard", "listener id proto source destination port count first last")
 
@@ -142,3 +147,100 @@ def all_of(action, items, workers=3):
     """Does it for all, a few at a time; returns what came of each."""
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         return list(pool.map(action, items))
+
+
+# Peers outside that keep sending over connections that containers have opened
+
+def socket_in(path, family, kind):
+    """A socket of another network namespace: it stays in there when the thread that made it has gone."""
+    def make():
+        with open(path, "rb") as file:
+            if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), CLONE_NEWNET) < 0:
+                raise OSError(ctypes.get_errno(), "setns")
+        return socket.socket(family, kind)
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        return pool.submit(make).result()
+
+
+class Peer:
+    """Serves one address and port outside. Who has sent it a datagram, or opened a connection to it, gets a message
+    every few milliseconds from then on, whatever happens to him."""
+
+    MESSAGE = b"cofferdam-peer %s keeps talking\n"
+    GAP = 0.005
+
+    def __init__(self, path, proto, address, port):
+        """path: of its network namespace."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        self.socket = socket_in(path, family, socket.SOCK_DGRAM if proto == "udp" else socket.SOCK_STREAM)
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind((address, port))
+        self.socket.setblocking(False)
+        self.proto, self.message = proto, None
+        self.others, self.streams = set(), []
+        self.closing = threading.Event()
+        if proto == "tcp":
+            self.socket.listen(16)
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.closing.set()
+        self.thread.join()
+        for stream in [self.socket, *self.streams]:
+            stream.close()
+
+    def talk(self, name):
+        """From now on, to all that it knows."""
+        self.message = self.MESSAGE % name.encode()
+
+    def rest(self):
+        """Says nothing more for now."""
+        self.message = None
+
+    def hush(self):
+        """Says nothing more, and forgets whom it knows."""
+        self.rest()
+        time.sleep(4 * self.GAP)
+        self.others.clear()
+        while self.streams:
+            self.streams.pop().close()
+
+    @property
+    def known(self):
+        return len(self.others) + len(self.streams)
+
+    def _run(self):
+        while not self.closing.wait(self.GAP):
+            try:
+                self._listen()
+            except OSError:  # nothing more there, or an ICMP error
+                pass
+            self._speak()
+
+    def _listen(self):
+        while self.proto == "tcp":
+            stream = self.socket.accept()[0]
+            stream.setblocking(False)
+            stream.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            stream.setsockopt(socket.IPPROTO_TCP, 16, 1)  # TCP_THIN_LINEAR_TIMEOUTS: repeats soon, and again soon
+            self.streams.append(stream)
+        while True:
+            self.others.add(self.socket.recvfrom(2048)[1])
+
+    def _speak(self):
+        for other in list(self.others) if self.message else ():
+            self._try(lambda other=other: self.socket.sendto(self.message, other))
+        for stream in list(self.streams) if self.message else ():
+            self._try(lambda stream=stream: stream.send(self.message))
+
+    @staticmethod
+    def _try(action):
+        try:
+            action()
+        except OSError:
+            pass

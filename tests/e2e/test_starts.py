@@ -13,8 +13,8 @@ import time
 import unittest
 
 from engine import OUTSIDE, PROBE
-from burst import FAMILIES, Burst, Listeners, all_of, delays, denied_targets, percentiles, table, total_sent
-from machine import wait_until
+from burst import FAMILIES, Burst, Listeners, Peer, all_of, delays, denied_targets, percentiles, table, total_sent
+from machine import run, wait_until
 from playground import OPEN, Playground
 
 STARTS = int(os.environ.get("COFFERDAM_STARTS", "200"))
@@ -22,17 +22,25 @@ AWAY = STARTS // 5  # starts with the daemon away
 SLOW = STARTS // 10  # starts with a slow one
 CHURN = 304 if STARTS >= 1000 else 104  # a multiple of the containers that are started and stopped
 ROUNDS = max(30, STARTS * 30 // 200)
+HEIRS = max(4, STARTS // 50)
 FIRST_SYN = 900  # ms; a SYN that was lost is repeated after a second
 ENOUGH = 0.95  # of the allowed connections must stand with their first SYN
 
 PORT = 4001  # where nobody may send to
 ALPHA, BETA = 4000, 4002  # where alpha may send to, and where beta may
+FLOWS = 4100  # where alpha may send to, and who keeps answering
 ALLOWED = {family: OUTSIDE[family]["public"] for family in FAMILIES}
 TO = f"{{cidr: {ALLOWED['ipv4']}/32}}, {{cidr: '{ALLOWED['ipv6']}/128'}}"
 POLICIES = f"""
 policy: alpha
 select: {{labels: {{role: alpha}}}}
-egress: [{{to: [{TO}], ports: [80/tcp, {ALPHA}/udp]}}]
+egress:
+  - {{to: [{TO}], ports: [80/tcp, {ALPHA}/udp, {FLOWS}/udp, {FLOWS}/tcp]}}
+  - {{to: [{{labels: {{role: target}}}}], ports: [{FLOWS}/udp, {FLOWS}/tcp]}}
+---
+policy: target
+select: {{labels: {{role: target}}}}
+ingress: [{{from: [{{labels: {{role: alpha}}}}], ports: [{FLOWS}/udp, {FLOWS}/tcp]}}]
 ---
 policy: beta
 select: {{labels: {{role: beta}}}}
@@ -360,6 +368,72 @@ class Starts(Playground, unittest.TestCase):
                 self.assert_own_only(heard, {alpha.name: ALPHA})
         table("one address swapped", [{"rounds": ROUNDS, "stranger's datagrams": 0},
                                       {"until the allowed one was heard:": "", **percentiles([1000 * time for time in passed])}])
+
+    def test_the_flows_of_a_former_owner(self):
+        """The former owner's peers never stop, and the next one sends from the same ports: each packet belongs to a
+        flow that was allowed to somebody else. What ended while the daemon was away has ended, too."""
+        self.engine.forget_connections()
+        near = {family: self.near.address(family) for family in FAMILIES}
+        places = [(f"/run/netns/{self.engine.lan.name}", ALLOWED), (f"/proc/{self.near.pid}/ns/net", near)]
+        specs = [f"{proto},{addresses[family]},{FLOWS},43000" for _, addresses in places
+                 for proto in ("udp", "tcp") for family in FAMILIES]
+        alpha, stranger = self._pair("heir", lambda role: specs, fast=100)
+        rows = []
+        with contextlib.ExitStack() as stack:
+            peers = [stack.enter_context(Peer(path, proto, addresses[family], FLOWS)) for path, addresses in places
+                     for proto in ("udp", "tcp") for family in FAMILIES]
+            listeners = stack.enter_context(self.listeners())
+            for number in range(HEIRS):
+                daemon = ("there", "stopped", "paused", "killed")[number % 4]
+                rows.append(self._inherit(daemon, alpha, stranger, peers, listeners))
+        table("the flows of an address's former owner", rows)
+        for row in rows:
+            self.assertGreater(row.pop("former owner heard"), 0, row)
+            self.assertEqual(set(row.values()) - {row["daemon"]}, {0}, row)
+
+    def _inherit(self, daemon, alpha, stranger, peers, listeners):
+        alpha.start()
+        wait_until(lambda: all(peer.known == 1 for peer in peers), 10, "all connections of the former owner's")
+        for peer in peers:
+            peer.talk(alpha.name)
+        time.sleep(0.2)
+        for peer in peers:
+            if peer.proto == "tcp":
+                peer.rest()  # to speak at once when the next one is there, and not when it next repeats
+        if daemon != "there":
+            self._send_away(daemon)
+        self._stop_without_a_word(alpha)
+        before = listeners.report()
+        stranger.start()
+        for peer in peers:
+            peer.talk(alpha.name)
+        time.sleep(0.3)
+        meanwhile = listeners.report() if daemon != "there" else before
+        if daemon != "there":
+            self._come_back()
+        self.cofferdam.settle()
+        time.sleep(1.2)
+        stranger.stop(seconds=2)
+        for peer in peers:
+            peer.hush()
+        after, report = listeners.report(), stranger.report()
+        return {"daemon": daemon, "former owner heard": alpha.report()["heard_own"], "heir heard": report["heard"],
+                "was heard meanwhile": self._count(meanwhile, id=stranger.name) - self._count(before, id=stranger.name),
+                "was heard": self._count(after, id=stranger.name) - self._count(before, id=stranger.name),
+                "its SYNs": self._count(after, proto="syn", port=FLOWS) - self._count(before, proto="syn", port=FLOWS),
+                "connected": sum(target["connected_us"] > 0 for target in report["targets"])}
+
+    @staticmethod
+    def _stop_without_a_word(burst):
+        """Neither connection tracking nor its peers learn that its connections have ended."""
+        for command in ("add table inet mute", "add chain inet mute out { type filter hook output priority 0 ; }",
+                        "add rule inet mute out tcp flags & (fin|rst) != 0 drop"):
+            run(burst.container.enter("nft", command))
+        burst.stop(seconds=2)
+
+    @staticmethod
+    def _count(heard, **which):
+        return sum(one.count for one in heard if all(getattr(one, key) == value for key, value in which.items()))
 
 
 if __name__ == "__main__":
