@@ -138,7 +138,7 @@ static void count_datagram(int fd, const union address *from, const void *bytes,
     count_packet(key, number);
 }
 
-static void drain(int fd, bool is_wire)
+static void read_all(int fd, bool is_wire)
 {
     union {
         struct sockaddr any;
@@ -219,7 +219,7 @@ int count(int argc, char **argv)
         if (poll(sources, (nfds_t)n, -1) < 0 && errno != EINTR)
             die("poll: %m");
         for (int i = 1; i < n; i++)
-            drain(sources[i].fd, is_wire);
+            read_all(sources[i].fd, is_wire);
         if (sources[0].revents) {
             if (read(STDIN_FILENO, line, sizeof line) <= 0)
                 return 0;

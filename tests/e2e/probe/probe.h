@@ -46,3 +46,6 @@ int talk(int argc, char **argv);  /* PROTO ADDRESS PORT */
 int shout(int argc, char **argv); /* ADDRESS PORT COUNT GAP_US [COMMAND...] */
 int burst(int argc, char **argv); /* ID FAST_MS STAY_MS GAP_US FILE SPEC... */
 int count(int argc, char **argv); /* wire INTERFACE | udp PORT... */
+int pour(int argc, char **argv);  /* STYLE ADDRESS PORT GAP_US FLOW */
+int drain(int argc, char **argv); /* [--sockets] PORT/PROTO... */
+int flood(int argc, char **argv); /* GAP_US PROTO,ADDRESS,PORT... */
