@@ -1,0 +1,168 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What is no longer allowed ends, flows that stand already as well; what still is loses no packet."""
+
+import ctypes
+import os
+import socket
+import threading
+import time
+import unittest
+
+from engine import OUTSIDE
+from flows import BASE, NOT_YET, Traffic, table
+
+END = 1.0  # seconds after apply has returned
+MORE = {"udp": 5002, "tcp": 5003}
+WIDE = BASE.replace("[5000/udp, 5001/tcp]", "[5000/udp, 5001/tcp, 5002/udp, 5003/tcp]")
+DENY = ("---\npolicy: deny-more\nselect: {labels: {role: client}}\n"
+        "ingress: [{deny: true, ports: [5002/udp, 5003/tcp]}]\negress: [{deny: true, ports: [5002/udp, 5003/tcp]}]\n")
+JOBS = BASE.replace("labels: {role: client}", "name: 'job-*'", 1).replace("policy: client", "policy: jobs")
+JOBS = JOBS.replace("[5000/udp, 5001/tcp]", "[5002/udp, 5003/tcp]").replace("policy: server", "policy: server-of-jobs")
+JOBS = JOBS.replace("from: [{labels: {role: client}}]", "from: [{name: 'job-*'}]")
+
+
+def open_in(where, family, kind):
+    """A socket of this process in another network namespace, where it stays."""
+    path = f"/proc/{where.pid}/ns/net" if hasattr(where, "pid") else f"/run/netns/{where.name}"
+    result = {}
+
+    def make():  # in a thread of its own: the namespace is a thread's
+        with open(path, "rb") as space:
+            if ctypes.CDLL(None, use_errno=True).setns(space.fileno(), 0x40000000) < 0:
+                raise OSError(ctypes.get_errno(), path)
+        result["socket"] = socket.socket(family, kind)
+
+    thread = threading.Thread(target=make)
+    thread.start()
+    thread.join()
+    return result["socket"]
+
+
+class Pair:
+    """Both ends of a conversation, each of which speaks unasked."""
+
+    def __init__(self, proto, source, target, address):
+        self.name = f"{source.name} -> {target.name} {proto} {'ipv6' if ':' in address else 'ipv4'}"
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
+        self.near, far, self.listener = open_in(source, family, kind), open_in(target, family, kind), None
+        far.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        far.bind((address, MORE[proto]))
+        self.near.settimeout(3)
+        if proto == "tcp":
+            far.listen(1)
+            far.settimeout(3)
+            self.near.connect((address, MORE[proto]))
+            self.listener, (self.far, _) = far, far.accept()
+        else:
+            far.settimeout(3)
+            self.near.connect((address, MORE[proto]))
+            self.near.send(b"?")
+            _, peer = far.recvfrom(10)
+            far.connect(peer)
+            self.far = far
+            far.send(b"!")
+            self.near.recv(10)
+        self.near.setblocking(False)
+        self.far.setblocking(False)
+        self.heard = {"there": 0.0, "back": 0.0}  # when something last arrived
+
+    def speak(self):
+        for end in (self.near, self.far):
+            try:
+                end.send(b".")
+            except OSError:
+                pass
+
+    def listen(self):
+        for name, end in (("there", self.far), ("back", self.near)):
+            try:
+                if end.recv(4096):
+                    self.heard[name] = time.monotonic()
+            except OSError:
+                pass
+
+    def close(self):
+        for end in (self.near, self.far, self.listener):
+            if end:
+                end.close()
+
+
+class Tightening(Traffic, unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.start_floods()
+
+    def _pairs(self, source, targets):
+        pairs = []
+        self.addCleanup(lambda: [pair.close() for pair in pairs])
+        for target, addresses in targets:
+            for address in addresses:
+                for proto in MORE:
+                    pairs.append(Pair(proto, source, target, address))
+        return pairs
+
+    @staticmethod
+    def _talk(pairs, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for pair in pairs:
+                pair.speak()
+                pair.listen()
+            time.sleep(0.01)
+
+    def _tighten(self, title, pairs, action):
+        """All pairs have to end, and nothing else; action() returns when the change is in force."""
+        self.go()
+        self._talk(pairs, 1)
+        for pair in pairs:
+            self.assertTrue(time.monotonic() - min(pair.heard.values()) < 0.5, f"{pair.name} did not talk")
+        thread = threading.Thread(target=self._talk, args=(pairs, 4.0))
+        thread.start()
+        action()
+        returned = time.monotonic()
+        thread.join()
+        self._talk(pairs, 0.5)  # resumed from either side
+        found = self.stop()
+        rows = [(pair.name, *(f"{1000 * (heard - returned):+.0f} ms" for heard in pair.heard.values())) for pair in pairs]
+        table(f"{title}: when something arrived last", ["flow", "there", "back"], rows)
+        print(f"flows that stay allowed: lost {found.lost} of {found.sent}; denied arrived: {found.denied}")
+        self.assertEqual((found.lost, found.denied), (0, 0), found)
+        lasting = [pair.name for pair in pairs if max(pair.heard.values()) > returned + END]
+        if "ending" not in NOT_YET:
+            self.assertEqual(lasting, [])
+        elif lasting:
+            print(f"not asserted yet: {len(lasting)} of {len(pairs)} flows live on")
+
+    def _everywhere(self):
+        families = ("ipv4", "ipv6")
+        return [(self.server, [self.server.address(family) for family in families]),
+                (self.far, [self.far.address(family) for family in families]),
+                (self.engine.host, ["10.91.0.1", "fd91::1"]),
+                (self.engine.lan, [OUTSIDE[family]["public"] for family in families])]
+
+    def test_ports_are_taken_away(self):
+        self.cofferdam.apply(WIDE)
+        self._tighten("ports taken away", self._pairs(self.client, self._everywhere()), lambda: self.cofferdam.apply(BASE))
+
+    def test_ports_are_taken_away_from_those_outside(self):
+        self.cofferdam.apply(WIDE)
+        own = [self.client.address(family) for family in ("ipv4", "ipv6")]
+        pairs = self._pairs(self.engine.lan, [(self.client, own)]) + self._pairs(self.engine.host, [(self.far, [])])
+        self._tighten("ports taken away from those outside", pairs, lambda: self.cofferdam.apply(BASE))
+
+    def test_a_deny_rule_comes(self):
+        self.cofferdam.apply(WIDE)
+        self._tighten("deny rule", self._pairs(self.client, self._everywhere()), lambda: self.cofferdam.apply(WIDE + DENY))
+
+    def test_a_policy_goes_by_the_name(self):
+        self.cofferdam.apply(BASE + "---" + JOBS)
+        job = self.run_container("job-1", "job")
+        self.cofferdam.settle()
+        self._tighten("renamed", self._pairs(job, self._everywhere()), lambda: job.rename("other"))
+
+
+if __name__ == "__main__":
+    unittest.main()
