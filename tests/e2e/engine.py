@@ -17,12 +17,14 @@ import itertools
 import json
 import os
 import re
+import signal
 import socket
 import tarfile
 import tempfile
 import urllib.parse
 
-from machine import ENVIRONMENT, PREFIX, Background, Failure, Namespace, adopt_orphans, remove, run, sweep, wait_until
+from machine import (ENVIRONMENT, PREFIX, Background, Failure, Namespace, adopt_orphans, processes_of_cgroups, remove, run, sweep,
+                     wait_until)
 
 TREE = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILD = os.environ.get("COFFERDAM_BUILD", os.path.join(TREE, "build", "release"))
@@ -222,6 +224,16 @@ class Engine:
 
     def restart_dockerd(self):
         self.dockerd.stop(seconds=30)
+        self._dockerd()
+
+    def kill_dockerd(self, containers=False):
+        """Its containers are told nothing, and die with it only if asked for, as they do when the machine does."""
+        self.dockerd.stop(signal.SIGKILL)
+        for pid in processes_of_cgroups(self.name) if containers else ():
+            os.kill(pid, signal.SIGKILL)
+
+    def start_dockerd(self):
+        """After kill_dockerd(). Returns when the API answers."""
         self._dockerd()
 
     def stop(self):

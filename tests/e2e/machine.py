@@ -116,7 +116,7 @@ class Background:
 # Removing what is left, by name: of this run, or of one that was killed.
 
 def remove(name, root):
-    for pid in _processes_of(root) + [pid for folder in _cgroups_of(name) for pid in _processes_in(folder)]:
+    for pid in _processes_of(root) + processes_of_cgroups(name):
         _kill(pid, signal.SIGKILL)
     for suffix in ("-host", "-lan"):
         if os.path.exists(f"/run/netns/{name}{suffix}"):
@@ -184,6 +184,11 @@ def _processes_in(folder):
             return [int(line) for line in file]
     except OSError:
         return []
+
+
+def processes_of_cgroups(name):
+    """The processes in all containers of an engine."""
+    return sorted({pid for folder in _cgroups_of(name) for pid in _processes_in(folder)})
 
 
 def _remove_cgroups(name):
