@@ -229,12 +229,24 @@ class Engine:
     def kill_dockerd(self, containers=False):
         """Its containers are told nothing, and die with it only if asked for, as they do when the machine does."""
         self.dockerd.stop(signal.SIGKILL)
-        for pid in processes_of_cgroups(self.name) if containers else ():
-            os.kill(pid, signal.SIGKILL)
+        if containers:
+            wait_until(lambda: not self._kill_containers(), 10, "the containers to end")
+
+    def _kill_containers(self):
+        """Returns those that there were."""
+        pids = processes_of_cgroups(self.name)
+        for pid in pids:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        return pids
 
     def start_dockerd(self):
         """After kill_dockerd(). Returns when the API answers."""
         self._dockerd()
+        if not self.isolation:  # Docker 20.10 may have put the chain that isolates bridges in front of the users' one
+            self.host.run("iptables", "-I", "FORWARD", "-j", "DOCKER-USER")
 
     def stop(self):
         """Removes everything that start() and the tests have made. Never raises; can be called again."""

@@ -26,7 +26,8 @@ FLOOD_GAP = int(os.environ.get("COFFERDAM_FLOOD_GAP", "150"))  # between two pac
 #                generation changes meets the new one in the old generation, when it is empty, and the old one in the new
 #                generation, when that is. Measured: 11 of 500 loads let packets through under a heavy flood; none of 500
 #                where the new chain came behind the old one.
-NOT_YET = set() if os.environ.get("COFFERDAM_STRICT") else {"adoption", "ending", "replacement"}
+#   left-over ports  a container is not cut off because a port with its hardware address is left over of an earlier one
+NOT_YET = set() if os.environ.get("COFFERDAM_STRICT") else {"adoption", "ending", "replacement", "left-over ports"}
 
 # Who may talk to whom. The blocks with exceptions are sets of intervals in the kernel, which are slow to replace.
 CLIENT = f"""
