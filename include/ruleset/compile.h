@@ -70,6 +70,9 @@ void compiler_prepare_endpoint(struct compiler *compiler, const struct inventory
  */
 void compiler_load(struct compiler *compiler, const struct inventory *inventory);
 
+/* Does it take this interface for a port of a managed bridge? */
+bool ruleset_has_port(const struct ruleset *ruleset, const char *name);
+
 /* The live addresses of one ruleset that are not bound to the same port and MAC in both: how many, and the list, which
  * the caller frees. */
 size_t ruleset_unlike_addresses(const struct ruleset *is, const struct ruleset *like, struct ip **ret);

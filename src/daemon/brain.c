@@ -288,8 +288,10 @@ static void bring_in_line(struct brain *brain, uint64_t now)
         brain_push(brain, ACTION_READ_TABLES);
         return;
     }
-    if (brain->kernel && !brain->loaded)
+    if (brain->kernel && !brain->loaded) {
+        brain_adopt_ports(brain, brain->kernel);
         brain_end_moved(brain, brain->kernel, wanted);
+    }
     if (brain->kernel && !brain->replace)
         delta_between(brain->kernel, wanted, &brain->delta);
     else

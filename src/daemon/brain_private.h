@@ -94,9 +94,11 @@ struct fact_link {
     unsigned asks;
     uint64_t next_ask; /* UINT64_MAX: not before the next notification */
     char *owner;       /* ID of the container it was found to belong to: it cannot be another's */
+    char *owner_endpoint;
     uint64_t free_at;  /* unless that was a mistake: its endpoint has ended, and it is still there at this
                           time; 0: no */
     bool in_use;       /* some live endpoint has it */
+    bool was_port;     /* of a managed bridge */
     char compiled[IFNAMSIZ]; /* the name by which the compiler knows it as a port; "": not */
     bool stale;              /* not reported again since a reset */
     UT_hash_handle hh;
@@ -260,6 +262,7 @@ void brain_derive(struct brain *brain);
 void brain_reconcile(struct brain *brain, struct delta *delta, uint64_t now);
 void brain_compile_all(struct brain *brain, struct compiler *compiler);
 void brain_drop_waiting(struct brain *brain);
+void brain_adopt_ports(struct brain *brain, const struct ruleset *kernel);
 
 /* flows.c: connections that must end */
 void brain_end_address(struct brain *brain, struct ip ip);

@@ -313,17 +313,40 @@ static bool fits(const struct fact_link *link, unsigned bridge, const struct liv
     return live->was_there || link->first_seen + PORT_OLDER_MAX >= live->appeared;
 }
 
-static void match_live(struct brain *brain, struct live *live, unsigned bridge, uint64_t now)
+/* It may be left behind by an Engine that was killed, and the endpoint's own be about to appear. */
+static bool is_too_early(struct fact_link *link, const struct live *live, uint64_t now)
 {
-    struct fact_link *found = NULL;
+    uint64_t at = live->appeared + PORT_FREE_AFTER;
+
+    if (now < at && at < link->next_ask)
+        link->next_ask = at;
+    return now < at;
+}
+
+/*
+ * Where two claim the same address, neither gets it. But a port whose endpoint has ended makes no claim beside one that
+ * has been nobody's.
+ */
+static struct fact_link *find_port(struct brain *brain, const struct live *live, unsigned bridge, uint64_t now)
+{
+    struct fact_link *found[2] = {NULL}; /* nobody's yet; an ended endpoint's */
+    unsigned n[2] = {0};
 
     for (struct fact_link *link = brain->links; link; link = link->hh.next) {
-        if (!fits(link, bridge, live, now))
+        bool left = link->owner && strcmp(link->owner_endpoint, live->endpoint.id) != 0;
+        if (!fits(link, bridge, live, now) || (left && is_too_early(link, live, now)))
             continue;
-        if (found) /* two claim the same address: neither gets it */
-            return;
-        found = link;
+        found[left] = link;
+        n[left]++;
     }
+    bool left = n[false] == 0;
+    return n[left] == 1 ? found[left] : NULL;
+}
+
+static void match_live(struct brain *brain, struct live *live, unsigned bridge, uint64_t now)
+{
+    struct fact_link *found = find_port(brain, live, bridge, now);
+
     if (!found)
         return;
     live->port = found->index;
@@ -331,7 +354,9 @@ static void match_live(struct brain *brain, struct live *live, unsigned bridge, 
     found->in_use = true;
     found->free_at = 0;
     free(found->owner);
+    free(found->owner_endpoint);
     found->owner = xstrdup(live->container_id);
+    found->owner_endpoint = xstrdup(live->endpoint.id);
     brain_mark(brain, live->container_id);
 }
 
@@ -458,9 +483,21 @@ static void bridge_gone(struct brain *brain, unsigned index)
         }
 }
 
+/* Its endpoint ended when it left the bridge; it is back, and still its container's. */
+static void revive(struct brain *brain, const struct fact_link *fact)
+{
+    for (struct fact_network *network = brain->networks; network; network = network->hh.next) {
+        struct live *live = fact->owner ? brain_find_live(network, fact->owner) : NULL;
+        if (live && live->ended && !live->port) {
+            live->ended = false;
+            brain->match_dirty = true;
+        }
+    }
+}
+
 /* A port that leaves its bridge keeps its owner but not its endpoint: there is no way to the bridge through
- * it. */
-static void master_changed(struct brain *brain, struct fact_link *fact)
+ * it, and what the container still sends would go past it. */
+static void master_changed(struct brain *brain, struct fact_link *fact, uint64_t now)
 {
     struct live *live = fact->in_use ? live_at_port(brain, fact->index) : NULL;
 
@@ -468,7 +505,11 @@ static void master_changed(struct brain *brain, struct fact_link *fact)
     if (live) {
         brain_mark(brain, live->container_id);
         leave_port(brain, live);
+        live->ended = true;
+        live->ended_at = now;
     }
+    if (brain_bridge_of(brain, fact))
+        revive(brain, fact);
     fact->asks = 0;
 }
 
@@ -494,7 +535,7 @@ void brain_link(struct brain *brain, const struct link *link, uint64_t now)
     if (link->is_bridge)
         bridge_seen(brain, fact, now);
     if (before.master != link->master)
-        master_changed(brain, fact);
+        master_changed(brain, fact, now);
 
     struct fact_bridge *bridge = brain_bridge_of(brain, fact);
     if (bridge && before.master != link->master)
@@ -512,6 +553,7 @@ static void drop_link(struct brain *brain, struct fact_link *fact)
                sizeof(fact->compiled));
     HASH_DEL(brain->links, fact);
     free(fact->owner);
+    free(fact->owner_endpoint);
     free(fact);
 }
 
@@ -604,6 +646,7 @@ void brain_ports_clear(struct brain *brain)
     HASH_ITER (hh, brain->links, link, next_link) {
         HASH_DEL(brain->links, link);
         free(link->owner);
+        free(link->owner_endpoint);
         free(link);
     }
     HASH_ITER (hh, brain->bridges, bridge, next_bridge) {

@@ -298,6 +298,15 @@ void brain_drop_waiting(struct brain *brain)
     }
 }
 
+/*
+ * A port of a managed bridge stays one as long as it is there, unless it goes to somebody else's bridge: what comes out
+ * of it when its bridge is gone is still a container's.
+ */
+static bool is_port(struct brain *brain, const struct fact_link *link)
+{
+    return brain_bridge_of(brain, link) || (link->was_port && !link->link.master);
+}
+
 static void drop_ports(struct brain *brain, struct delta *delta)
 {
     for (size_t i = 0; i < brain->n_gone_ports; i++)
@@ -305,8 +314,7 @@ static void drop_ports(struct brain *brain, struct delta *delta)
     free(STEAL(brain->gone_ports));
     brain->n_gone_ports = 0;
     for (struct fact_link *link = brain->links; link; link = link->hh.next) {
-        if (!link->compiled[0] ||
-            (strcmp(link->compiled, link->link.name) == 0 && brain_bridge_of(brain, link)))
+        if (!link->compiled[0] || (strcmp(link->compiled, link->link.name) == 0 && is_port(brain, link)))
             continue;
         compiler_drop_port(brain->compiler, link->compiled, delta);
         link->compiled[0] = '\0';
@@ -316,9 +324,10 @@ static void drop_ports(struct brain *brain, struct delta *delta)
 static void add_ports(struct brain *brain, struct delta *delta)
 {
     for (struct fact_link *link = brain->links; link; link = link->hh.next) {
-        if (link->compiled[0] || !brain_bridge_of(brain, link))
+        if (link->compiled[0] || !is_port(brain, link))
             continue;
         compiler_add_port(brain->compiler, link->link.name, delta);
+        link->was_port = true;
         memcpy(link->compiled, link->link.name, sizeof(link->compiled));
     }
 }
@@ -405,6 +414,18 @@ static void drop_waiting(const struct brain *brain, struct compiler *compiler)
         for (size_t i = 0; container && fact->waits && i < container->n_endpoints; i++)
             if (container->endpoints[i].id && !find_applied(fact, container->endpoints[i].network_id))
                 compiler_drop_endpoint(compiler, fact->id, container->endpoints[i].network_id, NULL);
+    }
+}
+
+/* An earlier daemon knew them as ports, and they have no bridge now. */
+void brain_adopt_ports(struct brain *brain, const struct ruleset *kernel)
+{
+    for (struct fact_link *link = brain->links; link; link = link->hh.next) {
+        if (link->compiled[0] || link->link.master || !ruleset_has_port(kernel, link->link.name))
+            continue;
+        compiler_add_port(brain->compiler, link->link.name, NULL);
+        memcpy(link->compiled, link->link.name, sizeof(link->compiled));
+        link->was_port = true;
     }
 }
 

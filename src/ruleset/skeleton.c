@@ -169,6 +169,15 @@ static void build_unknown(struct ruleset *ruleset)
     verdict(chain_add_rule(to), V_GOTO, "not_live");
 }
 
+/* A container's port without its bridge, which somebody has deleted: what it sends is routed as if from outside. */
+static void refuse_stray_ports(struct chain *chain)
+{
+    struct rule_stmt *rule = comment(chain_add_rule(chain), "a container's port that has left its bridge");
+
+    on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
+    counted(rule, V_DROP, NULL);
+}
+
 static void build_unusual(struct ruleset *ruleset)
 {
     struct chain *any = ruleset_add_chain(ruleset, TABLE_INET, "unusual");
@@ -176,6 +185,7 @@ static void build_unusual(struct ruleset *ruleset)
     struct chain *not_syn = ruleset_add_chain(ruleset, TABLE_INET, "not_syn");
     struct rule_stmt *rule;
 
+    refuse_stray_ports(any);
     /* What is forwarded between other people's interfaces is theirs to judge. */
     rule = comment(chain_add_rule(any), "not ours");
     on_set(rule, FIELD_IIFNAME, true, SET_BRIDGES);
@@ -231,6 +241,7 @@ static void build_dispatch(struct ruleset *ruleset)
     struct chain *outside = ruleset_add_chain(ruleset, TABLE_INET, "from_outside");
     struct rule_stmt *rule;
 
+    refuse_stray_ports(outside);
     for (size_t i = 0; i < IP_FAMILIES; i++) {
         rule = comment(chain_add_rule(outside), "a container's address from outside");
         on_set(rule, i == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR, false, i == IP4 ? SET_LIVE4 : SET_LIVE6);

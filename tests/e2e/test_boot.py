@@ -5,15 +5,14 @@ that are always restarted flood from their first instruction."""
 
 import contextlib
 import itertools
-import math
 import re
 import time
 import unittest
 
 from cofferdam import Cofferdam
 from engine import OUTSIDE, Engine
-from flows import BASE, NOT_YET, Drain, Flow, Round, table
-from machine import Failure, wait_until
+from flows import BASE, Drain, Flow, Round, table
+from machine import wait_until
 from playground import Playground, Question
 
 AGAIN = 5.0  # seconds from the API's first answer until what is allowed works again
@@ -126,7 +125,7 @@ class Boot(Playground):
     def _assert_closed(self, what, took):
         time.sleep(0.5)
         leaked, outside = self._witnessed(), self.drain.report()
-        self.rows.append([what, sum(leaked.values()) + outside["denied"], leaked or "-", "never" if took == math.inf else f"{1000 * took:.0f} ms"])
+        self.rows.append([what, sum(leaked.values()) + outside["denied"], leaked or "-", f"{1000 * took:.0f} ms"])
         self.assertEqual(leaked, {}, what)
         self.assertEqual(outside["denied"], 0, outside["what"])
 
@@ -151,13 +150,7 @@ class Boot(Playground):
                 held.enter_context(open(f"/proc/{container.pid}/ns/net", "rb"))
             self.engine.kill_dockerd(containers=True)
             self.engine.start_dockerd()
-            try:
-                took = self._allowed_within(AGAIN)
-            except Failure:
-                if "left-over ports" not in NOT_YET:
-                    raise
-                print("not asserted yet: containers with the hardware address of a port that is left over are cut off")
-                took = math.inf
+            took = self._allowed_within(AGAIN)
             self._assert_closed("dockerd killed, ports left over", took)
         self._allowed_within(AGAIN)
 

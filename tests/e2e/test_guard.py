@@ -106,6 +106,47 @@ class RulesAlone(Traffic, unittest.TestCase):
         text = self.host.run("nft", "list", "chain", "bridge", "cofferdam", chain).stdout
         return sum(map(int, re.findall(r"counter packets (\d+)", text)))
 
+    def _outside(self):
+        """A neighbour of the host's, which counts what is sent to port 4999."""
+        space = self._namespace("outside")
+        self.host.batch([f"link add eth0 type veth peer name eth0 netns {space.name}", "link set eth0 up",
+                         "address add 203.0.113.1/24 dev eth0", "address add fd00:99::1/64 dev eth0 nodad"])
+        space.batch(["link set eth0 up", "address add 203.0.113.2/24 dev eth0", "address add fd00:99::2/64 dev eth0 nodad",
+                     "route add default via 203.0.113.1", "route add default via fd00:99::1"])
+        for key in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
+            self.host.sysctl("net." + key, 1)
+        for device in ("all", "default", "veth-web"):
+            self.host.sysctl(f"net.ipv4.conf.{device}.rp_filter", 0)
+        space.run("nft", "add table inet count; add chain inet count in { type filter hook prerouting priority 0; }; "
+                         "add rule inet count in udp dport 4999 counter")
+        return space
+
+    def _send_past_the_bridge(self, outside):
+        """From web, by the hardware address of its port, as any container can find it out and use it in frames of its own.
+        How many of 100 have arrived."""
+        port = re.search(r"link/ether (\S+)", self.host.run("ip", "link", "show", "veth-web").stdout)[1]
+        for gateway, option in (("172.18.0.1", "-4"), ("fd00:18::1", "-6")):
+            self.web.run("ip", option, "neigh", "replace", gateway, "lladdr", port, "dev", "eth0", "nud", "permanent")
+            self.web.run("ip", option, "route", "replace", "default", "via", gateway)
+        self.web.run("python3", "-c",
+                     "import socket\n"
+                     "for family, address in ((socket.AF_INET, '203.0.113.2'), (socket.AF_INET6, 'fd00:99::2')):\n"
+                     "    sender = socket.socket(family, socket.SOCK_DGRAM)\n"
+                     "    for _ in range(50): sender.sendto(b'', (address, 4999))\n")
+        time.sleep(0.1)
+        text = outside.run("nft", "list", "table", "inet", "count").stdout
+        return int(re.search(r"counter packets (\d+)", text)[1])
+
+    def test_a_port_without_its_bridge_reaches_nobody(self):
+        """Somebody deletes the bridge under a container: what it sends is routed as if it came from outside."""
+        outside = self._outside()
+        self.host.run("ip", "link", "delete", "br-shop")
+        self.assertEqual(self._send_past_the_bridge(outside), 0)
+        text = self.host.run("nft", "list", "chain", "inet", "cofferdam", "from_outside").stdout
+        self.assertRegex(text, r'iifname @ports counter packets 100 .* "a container\'s port that has left its bridge"')
+        self.host.run("nft", "delete", "table", "inet", "cofferdam")
+        self.assertEqual(self._send_past_the_bridge(outside), 100)
+
     def test_off_stops_all_and_on_brings_it_back(self):
         with self._flood() as flood:
             self.assert_flows(flood, seconds=3)

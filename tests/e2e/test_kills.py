@@ -160,7 +160,7 @@ class Kills(Traffic, unittest.TestCase):
                 self._start_again()
                 self.assertEqual(self._in_force(), then)
                 self.assertEqual(self._rules(), rules[then])
-                self.assert_no_leak_of_replacement(call)
+                self.assert_no_leak(call)
             now = then
         self._summary("apply", calls, outcomes, began)
         killed = sum(number for some in outcomes.values() for key, number in some.items() if key != "survived")
@@ -214,7 +214,7 @@ class Kills(Traffic, unittest.TestCase):
                     # Until the client's neighbour discovery, which nobody answered, is tried again.
                     wait_until(lambda late=late: self._served(late) == ["refused"] * 2, 4, "the container to be served")
                     self.assertEqual(self._rules(), rules)
-                self.assert_no_leak_of_replacement(call)
+                self.assert_no_leak(call)
         self._summary("start of a container", calls, outcomes, began)
 
     # The daemon itself starts
@@ -231,7 +231,7 @@ class Kills(Traffic, unittest.TestCase):
                 outcome = wait()
                 outcomes[call[0]][outcome] += 1
                 self.assertEqual(self._in_force(), "old")
-            self.assert_no_leak_of_replacement(call)
+            self.assert_no_leak(call)
         self._summary("start of the daemon", calls, outcomes, began)
         self.cofferdam.start(**self.SETTINGS)
         self.assertEqual(self._rules(), rules)

@@ -10,7 +10,7 @@ import time
 import unittest
 
 from engine import OUTSIDE
-from flows import BASE, NOT_YET, Traffic, table
+from flows import BASE, Traffic, table
 
 END = 1.0  # seconds after apply has returned
 MORE = {"udp": 5002, "tcp": 5003}
@@ -131,10 +131,7 @@ class Tightening(Traffic, unittest.TestCase):
         print(f"flows that stay allowed: lost {found.lost} of {found.sent}; denied arrived: {found.denied}")
         self.assertEqual((found.lost, found.denied), (0, 0), found)
         lasting = [pair.name for pair in pairs if max(pair.heard.values()) > returned + END]
-        if "ending" not in NOT_YET:
-            self.assertEqual(lasting, [])
-        elif lasting:
-            print(f"not asserted yet: {len(lasting)} of {len(pairs)} flows live on")
+        self.assertEqual(lasting, [])
 
     def _everywhere(self):
         families = ("ipv4", "ipv6")

@@ -882,15 +882,78 @@ static void a_port_that_leaves_its_bridge_is_bound_to_nothing(void **state)
     unsigned port = world_known_endpoint(world, endpoint)->port_index;
 
     (void)state;
+    size_t flows = world->n_flows;
     world_link(world, port)->link.master = 0;
     world_report_link(world, port);
-    world_pump(world);
+    world_wait(world, 1 * SECONDS);
     assert_false(world_bound(world, port, "172.18.0.2"));
+    assert_false(world_address_live(world, "172.18.0.2"));
+    assert_int_equal(world->n_flows, flows + 1);
     world_check_fresh(world, true);
     world_link(world, port)->link.master = world->networks[network].bridge_index;
     world_report_link(world, port);
     world_pump(world);
     assert_true(world_bound(world, port, "172.18.0.2"));
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+static bool is_known_port(struct world *world, unsigned port)
+{
+    return ruleset_has_port(world->kernel, world_link(world, port)->link.name);
+}
+
+/* What a container sends when its bridge is gone is routed, if at all, as if from outside. */
+static void a_port_without_its_bridge_is_no_stranger(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int endpoint = world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
+    unsigned port = world_known_endpoint(world, endpoint)->port_index;
+    unsigned other = world_add_link(world, "br-other", 0, true), plain = world_add_link(world, "veth-x", 0, false);
+
+    (void)state;
+    world_link(world, port)->link.master = 0;
+    world_report_link(world, port);
+    world_pump(world);
+    assert_true(is_known_port(world, port));
+    assert_false(is_known_port(world, plain));
+    world_restart(world, shop);
+    world_pump(world);
+    assert_true(is_known_port(world, port));
+    assert_false(is_known_port(world, plain));
+    strcpy(world_link(world, port)->link.name, "renamed");
+    world_report_link(world, port);
+    world_pump(world);
+    assert_true(is_known_port(world, port));
+    world_link(world, port)->link.master = other; /* somebody gave it to another bridge: theirs */
+    world_report_link(world, port);
+    world_pump(world);
+    assert_false(is_known_port(world, port));
+    world_free(world);
+}
+
+/* The Engine was killed, and something holds its containers' network namespaces. */
+static void a_port_that_was_left_behind_claims_nothing(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+    int first = world_start(world, db, network, "172.18.0.2");
+    unsigned old = world_known_endpoint(world, first)->port_index;
+
+    (void)state;
+    world_engine_down(world);
+    world->endpoints[first].live = false;
+    world_wait(world, 5 * SECONDS);
+    world->engine_there = true;
+    world_wait(world, 10 * SECONDS);
+    assert_true(world_link(world, old)->exists);
+    int second = world_start(world, db, network, "172.18.0.2"); /* the same MAC address */
+    world_wait(world, 1 * SECONDS);
+    const struct endpoint *known = world_known_endpoint(world, second);
+    assert_string_not_equal(known->port, "");
+    assert_int_not_equal(known->port_index, old);
     world_check_fresh(world, true);
     world_free(world);
 }
@@ -1873,6 +1936,8 @@ int main(void)
         TEST(a_new_port_is_not_an_old_endpoints),
         TEST(a_port_found_by_mistake_is_given_up),
         TEST(a_port_that_leaves_its_bridge_is_bound_to_nothing),
+        TEST(a_port_without_its_bridge_is_no_stranger),
+        TEST(a_port_that_was_left_behind_claims_nothing),
         TEST(lost_notifications_are_made_up_for),
         TEST(bridged_packets_are_switched_on_and_kept_on),
         TEST(a_fight_over_the_switch_is_slowed_down),

@@ -524,7 +524,10 @@ struct world_link *world_link(struct world *world, unsigned index)
 
 void world_report_link(struct world *world, unsigned index)
 {
-    brain_link(world->brain, &world_link(world, index)->link, world->now);
+    struct world_link *link = world_link(world, index);
+
+    link->was_port = link->was_port || link->link.master;
+    brain_link(world->brain, &link->link, world->now);
 }
 
 unsigned world_add_link(struct world *world, const char *name, unsigned master, bool is_bridge)
@@ -739,8 +742,11 @@ bool world_bound(const struct world *world, unsigned index, const char *ip)
     return false;
 }
 
-static bool is_managed_port(const struct world *world, const struct link *link)
+/* Without a bridge it still is one. */
+static bool is_managed_port(const struct world *world, const struct link *link, bool was_port)
 {
+    if (!link->master)
+        return was_port;
     for (int i = 0; i < WORLD_MAX; i++)
         if (world->networks[i].exists && world->networks[i].bridge_index == link->master)
             return true;
@@ -788,7 +794,7 @@ void world_check_fresh(const struct world *world, bool exact)
     }
     compiler_load(fresh, brain_inventory(world->brain));
     for (int i = 0; i < WORLD_MAX; i++)
-        if (world->links[i].exists && is_managed_port(world, &world->links[i].link))
+        if (world->links[i].exists && is_managed_port(world, &world->links[i].link, world->links[i].was_port))
             compiler_add_port(fresh, world->links[i].link.name, NULL);
     delta_between(now, compiler_ruleset(fresh), &delta);
     bool same = delta.phases[PHASE_PREPARE].n == 0 && delta.phases[PHASE_SWITCH].n == 0;

@@ -41,6 +41,7 @@ struct world_link {
     struct link link;
     struct mac peer;
     bool has_peer;
+    bool was_port; /* of a network's bridge */
 };
 
 struct world_fetch {

@@ -3,6 +3,7 @@
 
 #include "build.h"
 
+#include <net/if.h>
 #include <string.h>
 
 static const char *const bindings[IP_FAMILIES] = {[IP4] = SET_BINDINGS4, [IP6] = SET_BINDINGS6};
@@ -23,6 +24,15 @@ static bool is_bound(const struct set *bound, const uint8_t *address, enum ip_fa
             set_find(in, element->key))
             return true;
     return false;
+}
+
+bool ruleset_has_port(const struct ruleset *ruleset, const char *name)
+{
+    const struct set *ports = table_set(&ruleset->tables[TABLE_INET], SET_PORTS);
+    uint8_t key[KEY_BYTES_MAX] = {0};
+
+    memcpy(key, name, strnlen(name, IFNAMSIZ - 1));
+    return ports && !ports->foreign && ports->key_len == IFNAMSIZ && set_find(ports, key);
 }
 
 size_t ruleset_unlike_addresses(const struct ruleset *is, const struct ruleset *like, struct ip **ret)
