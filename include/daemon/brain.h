@@ -146,6 +146,9 @@ void brain_tables_changed(struct brain *brain, const struct nft_change *change, 
  */
 void brain_tables_read(struct brain *brain, int error, struct ruleset *kernel, uint64_t now);
 
+/* Has the kernel compared soon, and what differs put right. */
+void brain_check(struct brain *brain, uint64_t now);
+
 /* ---- connections -------------------------------------------------------------------------------------- */
 
 /* Called before the flows of ACTION_END_FLOWS are asked about, and afterwards. */
@@ -186,8 +189,6 @@ bool brain_inventory_known(const struct brain *brain);
 const struct policy_set *brain_policies(const struct brain *brain);
 /* The ruleset that the kernel should hold now. */
 const struct ruleset *brain_ruleset(const struct brain *brain);
-/* The kernel is not known to hold it: a load is under way, or waits. */
-bool brain_is_loading(const struct brain *brain);
 
 /* What the edge knows and the brain does not, for the status document. */
 struct status_facts {

@@ -504,6 +504,11 @@ static bool has_no_tables(const struct brain *brain)
     return brain->torn_down || (!brain->loaded && !brain->keep_tables);
 }
 
+void brain_check(struct brain *brain, uint64_t now)
+{
+    brain->check_at = now;
+}
+
 void brain_tables_changed(struct brain *brain, const struct nft_change *change, uint64_t now)
 {
     _cleanup_free_ char *what = NULL;
@@ -512,7 +517,7 @@ void brain_tables_changed(struct brain *brain, const struct nft_change *change, 
         return;
     if (change->lost && brain->loaded) {
         forget_kernel(brain);
-        brain->check_at = now;
+        brain_check(brain, now);
         return;
     }
     free(STEAL(brain->changed_by));
@@ -724,9 +729,4 @@ const struct policy_set *brain_policies(const struct brain *brain)
 const struct ruleset *brain_ruleset(const struct brain *brain)
 {
     return compiler_ruleset(brain->compiler);
-}
-
-bool brain_is_loading(const struct brain *brain)
-{
-    return brain->hold || brain->need_full || brain->applying;
 }

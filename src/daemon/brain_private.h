@@ -205,7 +205,7 @@ struct brain {
     struct ip *ended; /* addresses of identities that have ended, until their flows are ended too */
     size_t n_ended;
     bool distrust; /* an earlier daemon may have left flows at addresses that are free now */
-    bool flows_due;
+    bool flows_due, judge_due;
     uint64_t flows_at, flows_backoff;
     char *flows_error;
     size_t n_flows_ended; /* since the start */
@@ -270,6 +270,7 @@ void brain_end_addresses(struct brain *brain, const bool has_ip[IP_FAMILIES],
                          const struct ip ip[IP_FAMILIES]);
 bool brain_must_wait(const struct brain *brain, const struct endpoint *endpoint);
 void brain_flows_due(struct brain *brain, uint64_t at);
+void brain_ended_due(struct brain *brain, uint64_t at);
 void brain_end_moved(struct brain *brain, const struct ruleset *kernel, const struct ruleset *wanted);
 bool brain_end_flows(struct brain *brain, uint64_t now); /* true: an action was queued */
 uint64_t brain_flows_deadline(const struct brain *brain);

@@ -72,6 +72,13 @@ void brain_end_moved(struct brain *brain, const struct ruleset *kernel, const st
 
 void brain_flows_due(struct brain *brain, uint64_t at)
 {
+    brain->judge_due = true;
+    brain_ended_due(brain, at);
+}
+
+/* Only those of addresses that have ended: nobody who is still there may do less than before. */
+void brain_ended_due(struct brain *brain, uint64_t at)
+{
     if (!brain->flows_error && (!brain->flows_due || at < brain->flows_at))
         brain->flows_at = at;
     brain->flows_due = true;
@@ -133,13 +140,14 @@ void brain_begin_flows(struct brain *brain)
         .policies = brain->policies, .inventory = brain->inventory, .settings = brain->settings};
 
     flow_judge_free(brain->judge);
-    brain->judge = flow_judge_new(&with);
+    brain->judge = brain->judge_due ? flow_judge_new(&with) : NULL;
     ip_sort(brain->ended, brain->n_ended);
 }
 
 bool brain_flow_must_end(struct brain *brain, const struct flow *flow)
 {
-    return flow_touches(flow, brain->ended, brain->n_ended) || flow_judge(brain->judge, flow) == FLOW_DENIED;
+    return flow_touches(flow, brain->ended, brain->n_ended) ||
+           (brain->judge && flow_judge(brain->judge, flow) == FLOW_DENIED);
 }
 
 size_t brain_flow_count(const struct brain *brain)
@@ -160,6 +168,6 @@ void brain_flows_ended(struct brain *brain, int error, size_t ended, uint64_t no
     }
     free(STEAL(brain->flows_error));
     brain->flows_backoff = FLOWS_RETRY_MIN;
-    brain->flows_due = false;
+    brain->flows_due = brain->judge_due = false;
     let_in(brain);
 }

@@ -134,11 +134,15 @@ static json_t *verb_verify(struct daemon *daemon, const json_t *request)
         return control_error(STATUS_ERROR, "the kernel's rules cannot be read", strerror(-r), NULL);
     ruleset_compare(tables.ruleset, brain_ruleset(daemon->brain), DIFFERENCES_MAX, &differences);
     bool same = differences.n == 0;
+    if (!same) {
+        brain_check(daemon->brain, daemon_now());
+        daemon_touch(daemon);
+    }
     return control_answer(same ? STATUS_OK : STATUS_ATTENTION,
                           json_pack("{s:b, s:I, s:o, s:I, s:b, s:I}", "same", same, "objects",
                                     (json_int_t)differences.n_objects, "differences",
                                     differences_to_json(&differences), "more", (json_int_t)differences.n_more,
-                                    "repairing", !same && brain_is_loading(daemon->brain), "generation",
+                                    "repairing", !same && !brain_torn_down(daemon->brain), "generation",
                                     (json_int_t)tables.generation));
 }
 

@@ -346,6 +346,26 @@ class Daemon(Playground, unittest.TestCase):
         self.assertNotIn("has changed Cofferdam's rules", self.cofferdam.log()[before:])
         self.assertFalse([problem for problem in self.cofferdam.json("status")["problems"] if "another program" in problem])
 
+    def test_verify_says_what_differs(self):
+        result = self.cofferdam("verify")
+        self.assertEqual((result.returncode, result.stderr), (0, ""))
+        self.assertRegex(result.stdout, r"^the kernel holds what it should: 2 tables, \d{2,} objects\n$")
+        self._unprotected()
+        results = []
+
+        def drifts():  # until there were so many repairs that the next is put off
+            self.engine.host.run("nft", "insert rule inet cofferdam forward accept; add chain inet cofferdam stranger", check=False)
+            results.append(self.cofferdam("verify"))
+            return results[-1].returncode == 3
+
+        follows(drifts, "a difference", 10)
+        result = results[-1]
+        self.assertRegex(result.stdout, r"^DRIFT: \d+ differences; the daemon is repairing them\n")
+        self.assertRegex(result.stdout, r"(?m)^ *\+ .*inet cofferdam.* stranger")
+        self.assertRegex(result.stdout, r"(?m)^ *[~+] .*inet cofferdam.* forward")
+        follows(lambda: self.cofferdam("verify").returncode == 0, "the rules to be right again")
+        self._assert_roles_hold()
+
     def test_two_that_fight_over_the_rules(self):
         self._unprotected()
         before = len(self.cofferdam.log())
