@@ -18,9 +18,9 @@ from machine import run, wait_until
 from playground import OPEN, Playground
 
 STARTS = int(os.environ.get("COFFERDAM_STARTS", "200"))
-AWAY = STARTS // 5  # starts with the daemon away
+AWAY = min(STARTS, 200)  # starts with the daemon away, each way
 SLOW = STARTS // 10  # starts with a slow one
-CHURN = 304 if STARTS >= 1000 else 104  # a multiple of the containers that are started and stopped
+CHURN = 304  # a multiple of the containers that are started and stopped
 ROUNDS = max(30, STARTS * 30 // 200)
 HEIRS = max(4, STARTS // 50)
 FIRST_SYN = 900  # ms; a SYN that was lost is repeated after a second
