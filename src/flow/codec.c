@@ -183,11 +183,13 @@ static int get_addresses(const struct nlattr *nest, enum ip_family family, struc
     return 0;
 }
 
-/* Those whose tuple has no meaning without ports; others may or may not have them. */
+/*
+ * Every kernel that tracks connections knows the ports of these. Others, even SCTP or DCCP, it may have been built
+ * without, or know no longer: then addresses and protocol alone name the entry.
+ */
 static bool needs_ports(uint8_t proto)
 {
-    return proto == IPPROTO_TCP || proto == IPPROTO_UDP || proto == IPPROTO_SCTP ||
-           proto == IPPROTO_UDPLITE || proto == IPPROTO_DCCP;
+    return proto == IPPROTO_TCP || proto == IPPROTO_UDP;
 }
 
 static int get_icmp(const struct attrs *attrs, struct flow *flow)

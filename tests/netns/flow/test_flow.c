@@ -493,6 +493,33 @@ static void many_are_deleted_and_as_many_stay(void **state)
     assert_int_equal(count(fixture, is_odd), 1000);
 }
 
+static bool any(const struct flow *flow, void *userdata)
+{
+    (void)flow, (void)userdata;
+    return true;
+}
+
+/* Of those that it was built without, as newer ones are without DCCP, the kernel knows the addresses alone. */
+static void protocols_that_the_kernel_may_not_know(void **state)
+{
+    static const int protocols[] = {IPPROTO_DCCP, IPPROTO_SCTP, IPPROTO_UDPLITE,
+                                    IPPROTO_GRE,  IPPROTO_ESP,  253};
+    static const char *const servers[] = {"10.2.0.2", "fd00:2::2"};
+    static const uint8_t packet[16] = {0};
+    struct fixture *fixture = *state;
+    size_t ended = 0, n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+        for (size_t j = 0; j < ARRAY_SIZE(servers); j++)
+            send_to(client(fixture, servers[j], SOCK_RAW, protocols[i]), servers[j], 0, packet,
+                    sizeof(packet));
+    n = count(fixture, any);
+    assert_true(n >= 2 * 3); /* of some the kernel wants more than zeros */
+    assert_int_equal(flow_sweep(fixture->flows, any, NULL, &ended), 0);
+    assert_int_equal(ended, n);
+    assert_int_equal(count(fixture, any), 0);
+}
+
 /* More than is kept in memory at once: entries go while the rest of the table is still being read. */
 static void a_sweep_takes_all_that_must_end(void **state)
 {
@@ -643,6 +670,7 @@ int main(void)
         TEST(tcp_with_translated_source),
         TEST(udp_with_both_translated),
         TEST(icmp_of_both_families),
+        TEST(protocols_that_the_kernel_may_not_know),
         TEST(exactly_one_entry_is_deleted),
         TEST(a_newer_entry_of_the_tuple_stays),
         TEST(zones_are_told_apart),
