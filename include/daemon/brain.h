@@ -141,8 +141,8 @@ void brain_applied(struct brain *brain, int error, const char *message, uint64_t
 /* Another program has changed our tables. */
 void brain_tables_changed(struct brain *brain, const struct nft_change *change, uint64_t now);
 /*
- * What the kernel holds, which becomes the brain's. NULL: our tables are not there, or hold what can only be replaced
- * as a whole. error: they could not be read.
+ * What the kernel holds, which becomes the brain's; odd tables are those that can only be replaced as a whole. NULL:
+ * none of ours is there. error: they could not be read.
  */
 void brain_tables_read(struct brain *brain, int error, struct ruleset *kernel, uint64_t now);
 

@@ -74,7 +74,7 @@ void compiler_load(struct compiler *compiler, const struct inventory *inventory)
 bool ruleset_has_port(const struct ruleset *ruleset, const char *name);
 
 /* The live addresses of one ruleset that are not bound to the same port and MAC in both: how many, and the list, which
- * the caller frees. */
+ * the caller frees. Where the other's bindings are not there, or not as ours are made, that is all of them. */
 size_t ruleset_unlike_addresses(const struct ruleset *is, const struct ruleset *like, struct ip **ret);
 
 /* Problems of the policies themselves that only compiling shows (a class with too many rules). */

@@ -223,7 +223,8 @@ static void policies_wait(struct brain *brain)
 
 /*
  * Compiled only now, from what is known now: nothing can have moved on between compiling and applying. While
- * the kernel keeps what it has, that is all; when it needs everything anew, new policies go in whole.
+ * the kernel keeps what it has, that is all; when it needs everything anew, new policies go in whole. But tables of
+ * an earlier daemon are read first: they tell which addresses have changed hands.
  */
 static void try_next(struct brain *brain)
 {
@@ -232,7 +233,8 @@ static void try_next(struct brain *brain)
         compiler_new(brain->next_policies ? brain->next_policies : brain->policies, &brain->options);
     brain_compile_all(brain, brain->next_compiler);
     brain->next_whole = brain->need_full;
-    if (brain->hold || (brain->need_full && !brain->next_policies)) {
+    bool adopts = brain->keep_tables && !brain->loaded && !brain->kernel_error;
+    if (brain->hold || (brain->need_full && (adopts || !brain->next_policies))) {
         if (brain->next_policies)
             policies_wait(brain);
         take_next(brain); /* and the next full load brings it in */
@@ -288,10 +290,10 @@ static void bring_in_line(struct brain *brain, uint64_t now)
         brain_push(brain, ACTION_READ_TABLES);
         return;
     }
-    if (brain->kernel && !brain->loaded) {
+    if (brain->kernel && !brain->loaded)
         brain_adopt_ports(brain, brain->kernel);
+    if (!brain->loaded && (brain->kernel || brain->distrust))
         brain_end_moved(brain, brain->kernel, wanted);
-    }
     if (brain->kernel && !brain->replace)
         delta_between(brain->kernel, wanted, &brain->delta);
     else

@@ -59,12 +59,15 @@ static void end_moved(struct brain *brain, const struct ruleset *from, const str
 /*
  * The tables that stand were made by a daemon before us, and somebody may have stopped or started since: an address
  * that they bind to another port or MAC is another identity's. One that they bind to none may have been somebody's
- * whose flows that daemon was about to end when it died.
+ * whose flows that daemon was about to end when it died. What cannot be read may have bound any of them to anybody.
  */
 void brain_end_moved(struct brain *brain, const struct ruleset *kernel, const struct ruleset *wanted)
 {
-    end_moved(brain, kernel, wanted);
-    end_moved(brain, wanted, kernel);
+    static const struct ruleset nothing;
+
+    if (kernel)
+        end_moved(brain, kernel, wanted);
+    end_moved(brain, wanted, kernel ? kernel : &nothing);
     brain_drop_waiting(brain);
 }
 

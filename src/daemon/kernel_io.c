@@ -142,22 +142,28 @@ int kernel_tables_exist(struct daemon *daemon, bool *ret)
     return r;
 }
 
-/*
- * The tables have to be as they would be made now: whether they are protected cannot be changed while they stand. What
- * others have done until now is heard of first, so that it is seen in what is read.
- */
-void kernel_read(struct daemon *daemon)
+/* Whether a table is protected, and whose it is, cannot be changed while it stands: then it is not as it should be. */
+static void check_protection(const struct daemon *daemon, struct nft_tables *tables)
 {
-    _cleanup_nft_tables_ struct nft_tables tables = {0};
     uint32_t flags = daemon->protects ? NFT_TABLE_PROTECTED : 0,
              owner = daemon->protects ? nft_socket_port(daemon->nft) : 0;
 
+    for (size_t i = 0; i < TABLES; i++)
+        if (tables->exists[i] && (tables->flags[i] != flags || tables->owner[i] != owner))
+            table_add_odd(&tables->ruleset->tables[i], "another owner, or protected otherwise");
+}
+
+/* What others have done until now is heard of first, so that it is seen in what is read. */
+void kernel_read(struct daemon *daemon)
+{
+    _cleanup_nft_tables_ struct nft_tables tables = {0};
+
     (void)nft_monitor_read(daemon->changes);
     int r = nft_read(daemon->nft, &tables);
-    bool mendable = r == 0;
-    for (size_t i = 0; mendable && i < TABLES; i++)
-        mendable = tables.exists[i] && tables.flags[i] == flags && tables.owner[i] == owner;
-    brain_tables_read(daemon->brain, r, mendable ? STEAL(tables.ruleset) : NULL, daemon_now());
+    if (r == 0)
+        check_protection(daemon, &tables);
+    bool any = r == 0 && (tables.exists[TABLE_INET] || tables.exists[TABLE_BRIDGE]);
+    brain_tables_read(daemon->brain, r, any ? STEAL(tables.ruleset) : NULL, daemon_now());
 }
 
 static bool is_protected(const struct daemon *daemon, const struct nft_table_state *state)

@@ -16,9 +16,12 @@ static const uint8_t *bound_address(const struct set *set, const struct element 
     return element->key + set->key_len - ip_size(family);
 }
 
+/* What cannot be read, or is not there, binds nothing. */
 static bool is_bound(const struct set *bound, const uint8_t *address, enum ip_family family,
                      const struct set *in)
 {
+    if (!bound || !in || in->foreign || !set_same_type(bound, in))
+        return false;
     for (const struct element *element = bound->elements; element; element = element->hh.next)
         if (memcmp(bound_address(bound, element, family), address, ip_size(family)) == 0 &&
             set_find(in, element->key))
@@ -45,7 +48,7 @@ size_t ruleset_unlike_addresses(const struct ruleset *is, const struct ruleset *
         const struct set *bound = table_set(&is->tables[TABLE_BRIDGE], bindings[family]);
         const struct set *other = table_set(&like->tables[TABLE_BRIDGE], bindings[family]);
 
-        if (!all || !bound || !other || !set_same_type(bound, other) || all->key_len != ip_size(family))
+        if (!all || all->key_len != ip_size(family))
             continue;
         for (const struct element *element = all->elements; element; element = element->hh.next)
             if (!is_bound(bound, element->key, family, other))

@@ -172,6 +172,70 @@ static void an_address_changes_hands_without_its_connections(void **state)
     world_free(world);
 }
 
+/* While no daemon ran, web stopped, and db started at its address. */
+static struct world *changed_hands(void)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int web = world_add_container(world, "web", network), db = world_add_container(world, "db", network);
+    int old = world_start(world, web, network, "172.18.0.2");
+    unsigned port = world_known_endpoint(world, old)->port_index;
+
+    world->endpoints[old].live = false;
+    world_link(world, port)->exists = false;
+    world_restart(world, shop);
+    int new = world_add_endpoint(world, db, network, "172.18.0.2");
+    port = world_add_link(world, "veth9", world->networks[network].bridge_index, false);
+    world_link(world, port)->peer = world->endpoints[new].mac;
+    world_link(world, port)->has_peer = true;
+    return world;
+}
+
+/* However the next daemon comes to its rules: by mending, by replacing, with other policies, or knowing nothing. */
+static void an_address_that_changed_hands_unseen_has_no_connections(void **state)
+{
+    enum { MENDED, REPLACED, UNREADABLE, RELOADED, TAMPERED, WAYS };
+
+    (void)state;
+    for (int way = 0; way < WAYS; way++) {
+        struct world *world = changed_hands();
+
+        world->unmendable = way == REPLACED;
+        world->read_error = way == UNREADABLE ? -EAGAIN : 0;
+        world->hold[FETCH_INSPECT] = true;
+        world_pump(world);
+        assert_int_equal(world->n_applied[APPLY_FULL], 1);
+        if (way == RELOADED)
+            brain_load_policies(world->brain, world_policies(by_label), world->now);
+        if (way == TAMPERED)
+            brain_tables_changed(world->brain, &(struct nft_change){0}, world->now);
+        world_release(world, FETCH_INSPECT);
+        assert_true(
+            world_address_live(world, "172.18.0.2")); /* and not among web's connections: see note_flow() */
+        assert_int_equal(world->replaced, way == REPLACED || way == UNREADABLE);
+        if (way == RELOADED)
+            assert_string_equal(brain_policies(world->brain)->policies[0].name, "labelled");
+        world_check_fresh(world, false);
+        world_free(world);
+    }
+}
+
+/* Who stayed keeps its connections even where the tables are replaced. */
+static void a_replacement_ends_no_connections(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
+    world->unmendable = true;
+    world_restart(world, shop);
+    world_pump(world);
+    assert_true(world->replaced);
+    assert_int_equal(world->n_flows_left, 1);
+    world_free(world);
+}
+
 /* As after SIGSTOP: what the Engine did not get rid of in time is lost, and it does not say so. */
 static void late_events_have_everything_listed_again(void **state)
 {
@@ -1907,6 +1971,8 @@ int main(void)
         TEST(a_restart_writes_nothing),
         TEST(an_address_changes_hands_without_its_connections),
         TEST(a_start_ends_no_connections),
+        TEST(an_address_that_changed_hands_unseen_has_no_connections),
+        TEST(a_replacement_ends_no_connections),
         TEST(late_events_have_everything_listed_again),
         TEST(start_does_not_wait_for_ever),
         TEST(without_engine_and_tables_the_empty_rules_are_loaded),

@@ -314,11 +314,12 @@ static void apply(struct world *world, const struct action *action)
 
 static void read_tables(struct world *world)
 {
+    struct ruleset *kernel = world->kernel && !world->read_error ? kernel_copy(world->kernel) : NULL;
+
     world->n_reads++;
-    brain_tables_read(world->brain, world->read_error,
-                      world->read_error || world->unmendable || !world->kernel ? NULL
-                                                                               : kernel_copy(world->kernel),
-                      world->now);
+    if (kernel && world->unmendable)
+        table_add_odd(&kernel->tables[TABLE_INET], "another owner");
+    brain_tables_read(world->brain, world->read_error, kernel, world->now);
 }
 
 static void end_flows(struct world *world)
