@@ -686,6 +686,8 @@ uint64_t brain_deadline(const struct brain *brain)
 {
     uint64_t next = brain_engine_deadline(brain), ports = brain_ports_deadline(brain);
 
+    if (brain->torn_down)
+        return UINT64_MAX;
     if (ports < next)
         next = ports;
     if (brain->hold && !brain->ready && brain->start_deadline < next)
