@@ -142,7 +142,7 @@ void brain_applied(struct brain *brain, int error, const char *message, uint64_t
 void brain_tables_changed(struct brain *brain, const struct nft_change *change, uint64_t now);
 /*
  * What the kernel holds, which becomes the brain's; odd tables are those that can only be replaced as a whole. NULL:
- * none of ours is there. error: they could not be read.
+ * none of ours is there. error: they could not be read; -EAGAIN: as others changed theirs all the time.
  */
 void brain_tables_read(struct brain *brain, int error, struct ruleset *kernel, uint64_t now);
 

@@ -545,12 +545,29 @@ static void compare(struct brain *brain, struct ruleset *kernel, uint64_t now)
            now);
 }
 
+/* Other programs change tables of theirs in between, as the Engine does when many containers start: that passes. */
+static bool read_again(struct brain *brain, int error, uint64_t now)
+{
+    if (error != -EAGAIN || brain->n_unread >= READ_TRIES) {
+        brain->n_unread = 0;
+        return false;
+    }
+    brain->n_unread++;
+    if (brain->need_full)
+        brain->full_at = now + READ_PAUSE;
+    else
+        brain->check_at = now + READ_PAUSE;
+    return true;
+}
+
 void brain_tables_read(struct brain *brain, int error, struct ruleset *kernel, uint64_t now)
 {
     if (brain->torn_down || brain->hold) {
         ruleset_free(kernel);
         return;
     }
+    if (read_again(brain, error, now))
+        return;
     if (!brain->need_full && error == 0) {
         compare(brain, kernel, now);
         return;

@@ -18,6 +18,8 @@
 #define FETCH_RETRY (1 * SEC) /* doubling to 32 seconds */
 #define LOAD_RETRY_MIN (1 * SEC)
 #define LOAD_RETRY_MAX (30 * SEC)
+#define READ_TRIES 10 /* of the tables, while other programs change theirs */
+#define READ_PAUSE (20 * MSEC)
 #define FLOWS_CALM (500 * MSEC) /* after an identity's end, unless somebody waits for its address */
 #define FLOWS_RETRY_MIN (1 * SEC)
 #define FLOWS_RETRY_MAX (30 * SEC)
@@ -192,6 +194,7 @@ struct brain {
     bool replace;           /* in whole, whatever stands: mending it was refused */
     bool has_kernel;        /* the tables were read for the load */
     struct ruleset *kernel; /* what was read; NULL: nothing was there, or it could not be read */
+    unsigned n_unread;      /* reads in a row in which others got */
     uint64_t full_at, full_backoff;
     uint64_t check_at;  /* when the kernel is compared next */
     char *kernel_error; /* the last load failed */

@@ -201,7 +201,7 @@ static void an_address_that_changed_hands_unseen_has_no_connections(void **state
         struct world *world = changed_hands();
 
         world->unmendable = way == REPLACED;
-        world->read_error = way == UNREADABLE ? -EAGAIN : 0;
+        world->read_error = way == UNREADABLE ? -EIO : 0;
         world->hold[FETCH_INSPECT] = true;
         world_pump(world);
         assert_int_equal(world->n_applied[APPLY_FULL], 1);
@@ -1720,7 +1720,7 @@ static void tables_that_cannot_be_mended_are_replaced(void **state)
     world_check_fresh(world, true);
     world->read_error = -EAGAIN;
     tamper(world);
-    world_pump(world);
+    world_wait(world, 1 * SECONDS);
     assert_true(world_logged(world, "cannot be read"));
     assert_true(world->replaced);
     world_check_fresh(world, true);
@@ -1730,6 +1730,34 @@ static void tables_that_cannot_be_mended_are_replaced(void **state)
     world->read_error = 0;
     world_wait(world, 70 * SECONDS);
     assert_int_equal(world->n_applied[APPLY_FULL], n);
+    world_free(world);
+}
+
+/* Containers start by the dozen, and with each the Engine changes tables of its own. */
+static void changes_of_other_tables_have_nothing_replaced(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
+    world_restart(world, by_label);
+    world->reads_interrupted = 5;
+    world_wait(world, 1 * SECONDS);
+    assert_false(world->replaced);
+    assert_int_equal(world->n_flows_left, 1);
+    assert_int_equal(world->n_reads, 7); /* the first at the start of all, where nothing stood */
+    world->reads_interrupted = 5;
+    world_wait(world, 65 * SECONDS); /* the minute's check */
+    assert_int_equal(world->n_reads, 13);
+    world->reads_interrupted = 5;
+    size_t n = world->n_applied[APPLY_FULL];
+    tamper(world);
+    world_wait(world, 1 * SECONDS);
+    assert_int_equal(world->n_applied[APPLY_FULL], n + 1);
+    assert_false(world->replaced);
+    assert_false(world_logged(world, "cannot be read"));
+    world_check_fresh(world, true);
     world_free(world);
 }
 
@@ -2032,6 +2060,7 @@ int main(void)
         TEST(policies_behind_a_load_that_fails_are_not_kept_for_later),
         TEST(what_others_change_is_loaded_again_at_once),
         TEST(tables_that_cannot_be_mended_are_replaced),
+        TEST(changes_of_other_tables_have_nothing_replaced),
         TEST(what_others_change_meanwhile_is_loaded_again),
         TEST(a_fight_over_the_tables_is_slowed_down),
         TEST(the_tables_are_looked_at_every_minute),

@@ -314,12 +314,15 @@ static void apply(struct world *world, const struct action *action)
 
 static void read_tables(struct world *world)
 {
-    struct ruleset *kernel = world->kernel && !world->read_error ? kernel_copy(world->kernel) : NULL;
+    int error = world->reads_interrupted > 0 ? -EAGAIN : world->read_error;
+    struct ruleset *kernel = world->kernel && !error ? kernel_copy(world->kernel) : NULL;
 
     world->n_reads++;
+    if (world->reads_interrupted > 0)
+        world->reads_interrupted--;
     if (kernel && world->unmendable)
         table_add_odd(&kernel->tables[TABLE_INET], "another owner");
-    brain_tables_read(world->brain, world->read_error, kernel, world->now);
+    brain_tables_read(world->brain, error, kernel, world->now);
 }
 
 static void end_flows(struct world *world)
