@@ -244,6 +244,12 @@ static bool has_lost(const struct fact_container *fact, const struct delta *delt
     return fact->complete && delta && delta_deletions(delta) > n_deleted;
 }
 
+/* Its address may have been a build step's until now, whose connections to the internet it may not have. */
+static bool strangers_may_connect(const struct brain *brain)
+{
+    return brain->options.unknown_endpoints == UNKNOWN_INTERNET;
+}
+
 static void set_endpoint(struct brain *brain, struct fact_container *fact, const struct container *container,
                          const struct endpoint *endpoint, struct delta *delta, uint64_t now)
 {
@@ -254,7 +260,7 @@ static void set_endpoint(struct brain *brain, struct fact_container *fact, const
     if (endpoint->id && (goes_on || !brain_must_wait(brain, endpoint))) {
         compiler_set_endpoint(brain->compiler, brain->inventory, container, endpoint, delta);
         add_applied(brain, fact, container, endpoint);
-        if (has_lost(fact, delta, n_deleted))
+        if (has_lost(fact, delta, n_deleted) || (!goes_on && strangers_may_connect(brain)))
             brain_flows_due(brain, now);
         return;
     }

@@ -286,6 +286,24 @@ static void a_start_ends_no_connections(void **state)
     world_free(world);
 }
 
+/* With unknown_endpoints: internet, who had the address before need not have been known. */
+static void a_start_ends_connections_of_strangers(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    world->brain->options.unknown_endpoints = UNKNOWN_INTERNET;
+    world_wait(world, 1 * SECONDS);
+    size_t flows = world->n_flows;
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
+    assert_true(world->n_flows > flows);
+    flows = world->n_flows;
+    world_wait(world, 300 * SECONDS); /* and then it is as it was */
+    assert_int_equal(world->n_flows, flows);
+    world_free(world);
+}
+
 static void start_does_not_wait_for_ever(void **state)
 {
     struct world *world = world_new_on(world_tables(), shop, NULL);
@@ -2003,6 +2021,7 @@ int main(void)
         TEST(an_address_that_changed_hands_unseen_has_no_connections),
         TEST(a_replacement_ends_no_connections),
         TEST(late_events_have_everything_listed_again),
+        TEST(a_start_ends_connections_of_strangers),
         TEST(start_does_not_wait_for_ever),
         TEST(without_engine_and_tables_the_empty_rules_are_loaded),
         TEST(without_engine_tables_that_stand_are_left_alone),
