@@ -238,6 +238,7 @@ void brain_want(struct brain *brain, enum fetch_kind kind, const char *id, uint6
 void brain_engine_tick(struct brain *brain, uint64_t now);
 uint64_t brain_engine_deadline(const struct brain *brain);
 void brain_want_bridge_networks(struct brain *brain, const char *bridge, uint64_t now);
+bool brain_labels_pending(struct brain *brain, const struct container *container);
 struct live *brain_find_live(const struct fact_network *fact, const char *container_id);
 void brain_engine_clear(struct brain *brain);
 

@@ -174,6 +174,11 @@ uint64_t brain_engine_deadline(const struct brain *brain)
     return next;
 }
 
+static bool same_text(const char *a, const char *b)
+{
+    return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 /* ---- images ------------------------------------------------------------------------------------------- */
 
 static struct fact_image *find_image(struct brain *brain, const char *id)
@@ -212,6 +217,24 @@ static void judge_labels(struct brain *brain, struct container *container, uint6
     } else if (image->known) {
         container_apply_image_labels(container, &image->labels, false);
     }
+}
+
+/* Its image is still being read. Where that fails, labels do not count until it succeeds. */
+bool brain_labels_pending(struct brain *brain, const struct container *container)
+{
+    const struct fact_image *image =
+        container->image_id && !container->labels_known ? find_image(brain, container->image_id) : NULL;
+
+    return image && !image->failed;
+}
+
+static void image_failed(struct brain *brain, struct fact_image *image)
+{
+    image->failed = true;
+    for (struct container *container = brain->inventory->containers; container;
+         container = container->hh.next)
+        if (same_text(container->image_id, image->id))
+            brain_mark(brain, container->id);
 }
 
 void brain_image(struct brain *brain, const char *id, struct label_list *labels, uint64_t now)
@@ -258,11 +281,6 @@ static struct fact_container *find_container(struct brain *brain, const char *id
 
     HASH_FIND_STR(brain->containers, id, fact);
     return fact;
-}
-
-static bool same_text(const char *a, const char *b)
-{
-    return a && b ? strcmp(a, b) == 0 : a == b;
 }
 
 static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
@@ -669,7 +687,7 @@ static void nothing_there(struct brain *brain, enum fetch_kind kind, const char 
     case FETCH_IMAGE:
         image = find_image(brain, id);
         if (image)
-            image->failed = true;
+            image_failed(brain, image);
         break;
     }
 }
@@ -709,7 +727,7 @@ void brain_fetch_failed(struct brain *brain, enum fetch_kind kind, const char *i
         brain_log(brain, LOG_WARNING, "cannot read %s from the Docker Engine: %s", fetch_name(kind), message);
     struct fact_image *image = kind == FETCH_IMAGE ? find_image(brain, id) : NULL;
     if (image)
-        image->failed = true;
+        image_failed(brain, image);
     if (fetch->again)
         send_fetch(brain, fetch);
     else {

@@ -238,10 +238,28 @@ static void add_applied(struct brain *brain, struct fact_container *fact, const 
               ip4[0] && ip6[0] ? ", " : "", ip6);
 }
 
-/* It may have had connections that it may not have now; not so as long as something was missing that grants more. */
-static bool has_lost(const struct fact_container *fact, const struct delta *delta, size_t n_deleted)
+/*
+ * What is not known of a container yet can mostly only grant more. But what denies it something may go by a label, and
+ * where nothing is denied to whom no policy selects, any policy may.
+ */
+static bool may_be_denied_later(const struct brain *brain)
 {
-    return fact->complete && delta && delta_deletions(delta) > n_deleted;
+    bool may = brain->options.default_mode == MODE_AUDIT;
+
+    for (size_t i = 0; i < brain->policies->n_policies && !may; i++) {
+        const struct policy *policy = &brain->policies->policies[i];
+        for (size_t direction = 0; direction < DIRECTIONS; direction++)
+            for (size_t j = 0; j < policy->n_rules[direction]; j++)
+                may = may || policy->rules[direction][j].deny;
+    }
+    return may;
+}
+
+/* It may have had connections that it may not have now. */
+static bool has_lost(const struct brain *brain, const struct fact_container *fact, const struct delta *delta,
+                     size_t n_deleted)
+{
+    return delta && delta_deletions(delta) > n_deleted && (fact->complete || may_be_denied_later(brain));
 }
 
 /* Its address may have been a build step's until now, whose connections to the internet it may not have. */
@@ -257,15 +275,17 @@ static void set_endpoint(struct brain *brain, struct fact_container *fact, const
 
     bool goes_on = endpoint->id && find_applied(fact, endpoint->network_id);
 
-    if (endpoint->id && (goes_on || !brain_must_wait(brain, endpoint))) {
+    bool unjudged = !goes_on && brain_labels_pending(brain, container) && may_be_denied_later(brain);
+
+    if (endpoint->id && (goes_on || (!unjudged && !brain_must_wait(brain, endpoint)))) {
         compiler_set_endpoint(brain->compiler, brain->inventory, container, endpoint, delta);
         add_applied(brain, fact, container, endpoint);
-        if (has_lost(fact, delta, n_deleted) || (!goes_on && strangers_may_connect(brain)))
+        if (has_lost(brain, fact, delta, n_deleted) || (!goes_on && strangers_may_connect(brain)))
             brain_flows_due(brain, now);
         return;
     }
     compiler_prepare_endpoint(brain->compiler, brain->inventory, container, endpoint, delta);
-    if (endpoint->id) {
+    if (endpoint->id && !unjudged) {
         fact->waits = true;
         brain_ended_due(brain, now);
     }
@@ -411,13 +431,13 @@ void brain_reconcile(struct brain *brain, struct delta *delta, uint64_t now)
     clear_marks(brain);
 }
 
-/* What waits for its address is not live for a new compiler either. */
+/* What waits, for its address or its labels, is not live for a new compiler either. */
 static void drop_waiting(const struct brain *brain, struct compiler *compiler)
 {
     for (const struct fact_container *fact = brain->containers; fact; fact = fact->hh.next) {
         const struct container *container = inventory_container(brain->inventory, fact->id);
 
-        for (size_t i = 0; container && fact->waits && i < container->n_endpoints; i++)
+        for (size_t i = 0; container && i < container->n_endpoints; i++)
             if (container->endpoints[i].id && !find_applied(fact, container->endpoints[i].network_id))
                 compiler_drop_endpoint(compiler, fact->id, container->endpoints[i].network_id, NULL);
     }

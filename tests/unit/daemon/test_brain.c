@@ -741,6 +741,66 @@ static void labels_count_once_the_image_is_known(void **state)
     world_free(world);
 }
 
+/* Whom a policy denies something by a label has nothing before the labels are known, and keeps no connection. */
+static void what_labels_deny_is_never_granted(void **state)
+{
+    static const char policies[] = "policy: all\n"
+                                   "select: {all: true}\n"
+                                   "ingress:\n"
+                                   "  - from: [host]\n"
+                                   "---\n"
+                                   "policy: not-db\n"
+                                   "select: {labels: {role: db}}\n"
+                                   "ingress:\n"
+                                   "  - from: [host]\n"
+                                   "    deny: true\n";
+    int network;
+    struct world *world = started(policies, &network);
+    int db = world_add_container(world, "db", network);
+
+    (void)state;
+    world->containers[db].label_key = "role";
+    world->containers[db].label_value = "db";
+    world->hold[FETCH_IMAGE] = true;
+    world_container_event(world, DOCKER_CREATE, db);
+    world_start(world, db, network, "172.18.0.2");
+    assert_false(world_address_live(world, "172.18.0.2"));
+    size_t flows = world->n_flows;
+    world_wait(world, 5 * SECONDS);
+    assert_int_equal(world->n_flows, flows);
+    brain_load_policies(world->brain, world_policies(policies), world->now);
+    world_pump(world);
+    assert_false(world_address_live(world, "172.18.0.2"));
+    world_release(world, FETCH_IMAGE);
+    assert_true(world_address_live(world, "172.18.0.2"));
+    world_check_fresh(world, false);
+    world_free(world);
+}
+
+/* An image that cannot be read has no container wait for ever, and what its labels turn out to deny ends. */
+static void what_labels_deny_late_ends(void **state)
+{
+    int network;
+    struct world *world = started(by_label, &network);
+    int db = world_add_container(world, "db", network);
+
+    (void)state;
+    world->settings->default_mode = world->brain->options.default_mode = MODE_AUDIT;
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    world_pump(world);
+    world->containers[db].label_key = "role";
+    world->containers[db].label_value = "db";
+    world->image_error = -EIO;
+    world_start(world, db, network, "172.18.0.2");
+    assert_true(world_address_live(world, "172.18.0.2"));
+    size_t flows = world->n_flows;
+    world->image_error = 0;
+    world_wait(world, 40 * SECONDS);
+    assert_true(world_known(world, db)->labels_known);
+    assert_true(world->n_flows > flows);
+    world_free(world);
+}
+
 static void labels_of_the_image_never_count(void **state)
 {
     int network;
@@ -2039,6 +2099,8 @@ int main(void)
         TEST(network_connect_and_disconnect_at_run_time),
         TEST(a_container_that_leaves_none_has_a_network),
         TEST(labels_count_once_the_image_is_known),
+        TEST(what_labels_deny_is_never_granted),
+        TEST(what_labels_deny_late_ends),
         TEST(labels_of_the_image_never_count),
         TEST(labels_of_an_unreadable_image_are_not_trusted),
         TEST(trust_asks_no_image),
