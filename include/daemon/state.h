@@ -3,9 +3,10 @@
  * The state file, STATE_FILE in the state directory: what the next daemon, or `cofferdam teardown`, must know of the
  * one before. A codec: text in and out.
  *
- * {"format_version": "1.1",
+ * {"format_version": "1.2",
  *  "bridges": [{"name": "docker0", "changed": true, "nf_call_iptables": false, "nf_call_ip6tables": false}],
- *  "foreign": ["br-0123456789ab"]}
+ *  "foreign": ["br-0123456789ab"],
+ *  "networks": "a430d84680aabd0b"}
  */
 #pragma once
 
@@ -14,7 +15,8 @@
 #include <stddef.h>
 
 #define STATE_FILE "bridges.json"
-#define STATE_LOCK "lock"           /* held by the daemon as long as it lives (flock(2)) */
+#define STATE_LOCK "lock" /* held by the daemon as long as it lives (flock(2)) */
+#define STATE_NETWORKS_SIZE sizeof("0123456789abcdef")
 #define STATE_MAX (4 * 1024 * 1024) /* bytes */
 
 /* A bridge that was managed last. */
@@ -28,9 +30,11 @@ struct state_bridge {
 struct state {
     struct state_bridge *bridges;
     size_t n_bridges;
-    /* Named as the Engine names its bridges, but of no managed network. */
+    /* Named as the Engine names its bridges, but of no managed network ... */
     char (*foreign)[IFNAMSIZ];
     size_t n_foreign;
+    char networks
+        [STATE_NETWORKS_SIZE]; /* ... as long as the settings that say which are managed hash to this */
 };
 
 void state_clear(struct state *state);

@@ -5,8 +5,12 @@
 #include "daemon/state.h"
 
 #include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <syslog.h>
+
+#include "util/hash.h"
 
 #define SWITCHES_PER_SECOND                                                                                  \
     10 /* more are put off: two programs that fight over a switch shall not burn the host */
@@ -54,10 +58,28 @@ static void push_nf_call(struct brain *brain, const struct fact_bridge *bridge, 
     memcpy(action->link.name, bridge->name, sizeof(action->link.name));
 }
 
+static uint64_t hash_names(uint64_t hash, char *const *names, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        hash = hash_bytes(hash, names[i], strlen(names[i]) + 1);
+    return hash_bytes(hash, "", 1);
+}
+
+/* Which networks are managed: what was nobody's of them may be one of them under other settings. */
+static void hash_networks(const struct settings *settings, char ret[static STATE_NETWORKS_SIZE])
+{
+    uint64_t hash = hash_bytes(HASH_START, settings->managed_all ? "all" : "named", 3);
+
+    hash = hash_names(hash, settings->managed, settings->n_managed);
+    hash = hash_names(hash, settings->unmanaged, settings->n_unmanaged);
+    snprintf(ret, STATE_NETWORKS_SIZE, "%016" PRIx64, hash);
+}
+
 static void save_state(struct brain *brain)
 {
     struct state state = {0};
 
+    hash_networks(brain->settings, state.networks);
     for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next) {
         if (bridge->foreign)
             memcpy(*ARRAY_ADD(state.foreign, state.n_foreign), bridge->name, sizeof(bridge->name));
@@ -75,9 +97,11 @@ static void save_state(struct brain *brain)
 
 int brain_take_state(struct brain *brain, const char *text)
 {
+    char networks[STATE_NETWORKS_SIZE];
     struct state state;
     int r = state_parse(text, &state);
 
+    hash_networks(brain->settings, networks);
     for (size_t i = 0; i < state.n_bridges; i++) {
         struct fact_bridge *bridge = brain_find_bridge(brain, state.bridges[i].name, true);
         bridge->managed = true;
@@ -86,7 +110,7 @@ int brain_take_state(struct brain *brain, const char *text)
         bridge->former_ip6 = state.bridges[i].nf_call_ip6tables;
         brain->bridges_dirty = true;
     }
-    for (size_t i = 0; i < state.n_foreign; i++)
+    for (size_t i = 0; i < state.n_foreign && strcmp(state.networks, networks) == 0; i++)
         brain_find_bridge(brain, state.foreign[i], true)->foreign = true;
     state_clear(&state);
     return r;

@@ -30,7 +30,8 @@ char *state_format(const struct state *state)
     }
     for (size_t i = 0; i < state->n_foreign; i++)
         json_array_append_new(foreign, json_string(state->foreign[i]));
-    object = json_pack("{s:s, s:o, s:o}", "format_version", "1.1", "bridges", bridges, "foreign", foreign);
+    object = json_pack("{s:s, s:o, s:o, s:s}", "format_version", "1.2", "bridges", bridges, "foreign",
+                       foreign, "networks", state->networks);
     char *dump = json_dumps(object, JSON_INDENT(2));
     char *text = xasprintf("%s\n", dump ? dump : "{}");
     free(dump);
@@ -78,6 +79,9 @@ int state_parse(const char *text, struct state *ret)
         if (is_name(name) && i < STATE_BRIDGES_MAX)
             strcpy(*ARRAY_ADD(ret->foreign, ret->n_foreign), name);
     }
+    const char *networks = json_string_value(json_object_get(state, "networks"));
+    if (networks && strlen(networks) < sizeof(ret->networks))
+        strcpy(ret->networks, networks);
     json_decref(state);
     return r;
 }

@@ -445,6 +445,17 @@ static void what_looks_like_the_engines_bridge_is_closed_until_the_networks_are_
     world->engine_there = true;
     world_wait(world, 6 * SECONDS);
     assert_false(is_closed(world, "br-eeeeeeeeeeee"));
+
+    /* but not under other settings, by which it may be a managed network's */
+    world->engine_there = false;
+    world->kernel = ruleset_free(world->kernel);
+    *ARRAY_ADD(world->settings->unmanaged, world->settings->n_unmanaged) = xstrdup("lab");
+    world_restart(world, shop);
+    world_pump(world);
+    assert_true(is_closed(world, "br-ba987654321f"));
+    world->engine_there = true;
+    world_wait(world, 6 * SECONDS);
+    assert_false(is_closed(world, "br-ba987654321f"));
     world_check_fresh(world, true);
     world_free(world);
 }
