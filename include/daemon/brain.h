@@ -141,8 +141,8 @@ void brain_applied(struct brain *brain, int error, const char *message, uint64_t
 /* Another program has changed our tables. */
 void brain_tables_changed(struct brain *brain, const struct nft_change *change, uint64_t now);
 /*
- * What the kernel holds, which becomes the brain's; odd tables are those that can only be replaced as a whole. NULL:
- * none of ours is there. error: they could not be read; -EAGAIN: as others changed theirs all the time.
+ * What the kernel holds, which becomes the brain's; odd tables are those that can only be replaced as a whole. error: it
+ * could not be read, and kernel is NULL; -EAGAIN: as others changed theirs all the time.
  */
 void brain_tables_read(struct brain *brain, int error, struct ruleset *kernel, uint64_t now);
 

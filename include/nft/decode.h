@@ -14,7 +14,7 @@
 
 #include "ruleset/ruleset.h"
 
-/* Our two tables as the kernel holds them. */
+/* Our two tables as the kernel holds them; of a standby only that it is there. */
 struct nft_tables {
     struct ruleset *ruleset; /* with what is foreign marked as such; never NULL once read */
     bool exists[TABLES];

@@ -37,7 +37,7 @@ int nft_generation(struct nft_socket *socket, uint32_t *ret);
  * Applies the phases of a delta in order, one transaction each. Success means that no message of a
  * transaction drew an error and that the generation moved. ERESTART, EAGAIN and ENOBUFS are retried, at most
  * a few times, after reading the generation again. On error the transaction that failed has changed nothing;
- * those before it stand (they only add what nothing uses yet). diags then names what failed, why, and what to
+ * those before it stand (they only add what nothing uses yet, or the standby). diags then names what failed, why, and what to
  * do. Returns 0 or a negative errno.
  */
 int nft_apply(struct nft_socket *socket, const struct delta *delta, struct diags *diags);
@@ -54,8 +54,9 @@ struct nft_table_state {
     uint32_t owner; /* netlink port ID of the socket that owns it; 0: nobody does */
 };
 
-/* How does our table stand? 0 or a negative errno. */
+/* How does our table stand, and how its standby? 0 or a negative errno. */
 int nft_table_state(struct nft_socket *socket, enum table_id table, struct nft_table_state *ret);
+int nft_standby_state(struct nft_socket *socket, enum table_id table, struct nft_table_state *ret);
 
 /* Does the kernel know tables that have an owner and outlive it? It is tried, without changing anything. 0 or
  * a negative errno. */
@@ -63,7 +64,7 @@ int nft_can_protect(struct nft_socket *socket, bool *ret);
 /* Whether the tables that the socket makes from now on are its own alone. They are not at first. */
 void nft_protect(struct nft_socket *socket, bool on);
 /*
- * Before the first change, where tables of an earlier process may stand. Those without an owner that have
+ * Before the first change, where tables of an earlier process may stand, its standby too. Those without an owner that have
  * outlived theirs become this socket's, if it protects tables. A table that another socket owns is an error,
  * -EPERM: diags then says whose it is and what to do. Returns 0 or a negative errno.
  */

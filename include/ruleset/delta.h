@@ -7,6 +7,11 @@
  * elements and the rules of the base chains change in the next (SWITCH), and what nobody refers to any more
  * goes in the last (SWEEP). A container's start or stop is one SWITCH of elements only, unless nothing of its
  * class was there before.
+ *
+ * Nor may tables that stand go in the transaction that brings their successors: new base chains are in their hooks
+ * before it commits, when they are still empty, and old ones stay there after it, when they are empty already, so a
+ * packet that passes just then can meet both. Something else has to stand through it: the standby, tables of another
+ * name with a copy of what is wanted (see delta_replace()).
  */
 #pragma once
 
@@ -28,6 +33,7 @@ enum op_kind {
 struct op {
     enum op_kind kind;
     enum table_id table;
+    bool standby; /* of the table's standby, not of the table */
     /* Borrowed from the ruleset that the delta leads to, valid as long as that is unchanged: */
     const struct chain *chain; /* OP_ADD_CHAIN, OP_ADD_RULES, OP_FLUSH_CHAIN */
     const struct set *set;     /* OP_ADD_SET, OP_ADD_ELEMENT, OP_DELETE_ELEMENT */
@@ -63,14 +69,22 @@ void delta_add_set(struct delta *delta, enum delta_phase phase, enum table_id ta
 void delta_add_chain(struct delta *delta, enum delta_phase phase, enum table_id table,
                      const struct chain *chain);
 
-/* Everything, replacing tables of ours that may stand: one transaction (PHASE_SWITCH). */
+const char *op_table_name(const struct op *op); /* TABLE_NAME, STANDBY_NAME */
+
+/* Everything, where nothing of ours stands: one transaction (PHASE_SWITCH). */
 void delta_load(const struct ruleset *to, struct delta *ret);
+/*
+ * Everything, where tables of ours stand or may stand: the standby comes (PHASE_PREPARE), the tables are replaced
+ * (PHASE_SWITCH), the standby goes (PHASE_SWEEP). What the ruleset denies is denied from the first on. Where the
+ * second fails the standby is left: it only denies.
+ */
+void delta_replace(const struct ruleset *to, struct delta *ret);
 /*
  * What leads from one ruleset to another. Chains without a hook are named after their content; they change only
  * where `from` was read from the kernel and somebody had changed them. What cannot be changed in place (a
  * table that is absent or odd, a set or chain of a name of ours and another type) needs everything anew:
- * delta_load().
+ * delta_replace(), or delta_load() where there is no table. A standby that somebody has left goes last.
  */
 void delta_between(const struct ruleset *from, const struct ruleset *to, struct delta *ret);
-/* Removes our tables: one transaction. */
+/* Removes our tables, and a standby that may have been left: one transaction. */
 void delta_teardown(struct delta *ret);

@@ -22,6 +22,7 @@
 #include "util/mem.h"
 
 #define TABLE_NAME "cofferdam"
+#define STANDBY_NAME TABLE_NAME "-standby" /* of either family: see delta_replace() */
 
 enum table_id { TABLE_INET, TABLE_BRIDGE, TABLES }; /* "inet cofferdam", "bridge cofferdam" */
 
@@ -172,8 +173,9 @@ struct table {
     struct chain *chains; /* uthash by name, in order of creation */
     struct set *sets;     /* uthash by name, in order of creation */
     /* Read from the kernel: */
-    bool absent; /* there is no such table */
-    char **odd;  /* what only replacing the table mends, in words: "flags dormant", "flowtable f" */
+    bool absent;  /* there is no such table */
+    bool standby; /* a table STANDBY_NAME of its family is there, whatever is in it */
+    char **odd;   /* what only replacing the table mends, in words: "flags dormant", "flowtable f" */
     size_t n_odd;
 };
 
@@ -191,6 +193,8 @@ DEFINE_CLEANUP(struct ruleset *, ruleset_free);
 /* The ruleset's own copy of a name; lives as long as the ruleset. */
 const char *ruleset_intern(struct ruleset *ruleset, const char *name);
 
+/* Is there any table of ours, the standby apart? */
+bool ruleset_stands(const struct ruleset *ruleset);
 /* Notes what only replacing the table mends; text is copied. Beyond a number none is added. */
 void table_add_odd(struct table *table, const char *text);
 

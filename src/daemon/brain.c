@@ -221,6 +221,15 @@ static void policies_wait(struct brain *brain)
         "that stand in the kernel stay in force");
 }
 
+/* What stands is read for mending only: where it was not, or could not be, something may stand. */
+static void load_whole(struct brain *brain, const struct ruleset *wanted)
+{
+    if (brain->kernel && !ruleset_stands(brain->kernel))
+        delta_between(brain->kernel, wanted, &brain->delta); /* nothing, or a standby alone */
+    else
+        delta_replace(wanted, &brain->delta);
+}
+
 /*
  * Compiled only now, from what is known now: nothing can have moved on between compiling and applying. While
  * the kernel keeps what it has, that is all; when it needs everything anew, new policies go in whole. But tables of
@@ -241,7 +250,7 @@ static void try_next(struct brain *brain)
         return;
     }
     if (brain->next_whole)
-        delta_load(compiler_ruleset(brain->next_compiler), &brain->delta);
+        load_whole(brain, compiler_ruleset(brain->next_compiler));
     else
         delta_between(compiler_ruleset(brain->compiler), compiler_ruleset(brain->next_compiler),
                       &brain->delta);
@@ -292,12 +301,12 @@ static void bring_in_line(struct brain *brain, uint64_t now)
     }
     if (brain->kernel && !brain->loaded)
         brain_adopt_ports(brain, brain->kernel);
-    if (!brain->loaded && (brain->kernel || brain->distrust))
+    if (!brain->loaded && (brain->kernel ? ruleset_stands(brain->kernel) : brain->distrust))
         brain_end_moved(brain, brain->kernel, wanted);
     if (brain->kernel && !brain->replace)
         delta_between(brain->kernel, wanted, &brain->delta);
     else
-        delta_load(wanted, &brain->delta);
+        load_whole(brain, wanted);
     brain_flows_due(brain, now);
     if (delta_count(&brain->delta) > 0) {
         apply(brain, APPLY_FULL);
@@ -356,7 +365,7 @@ static void load_failed(struct brain *brain, int error, const char *message, uin
         free(brain->policies_message);
         brain->policies_message = xstrdup(message);
     }
-    if (brain->has_kernel && brain->kernel && !brain->replace) {
+    if (brain->kernel && ruleset_stands(brain->kernel) && !brain->replace) {
         brain_log(brain, LOG_WARNING, "the kernel's tables cannot be mended (%s): they are replaced",
                   message);
         brain->replace = true;
@@ -383,10 +392,9 @@ static void load_failed(struct brain *brain, int error, const char *message, uin
 /* No more of it can be believed to be in the kernel, nor that it is not: a part may have gone in. */
 static void next_failed(struct brain *brain, int error, const char *message, uint64_t now)
 {
-    if (!brain->next_whole)
+    forget_kernel(brain);
+    if (!brain->next_whole || !brain->kernel_error)
         load_again(brain, now);
-    else if (!brain->kernel_error)
-        brain->full_at = now;
     if (!brain->next_whole && (error == -ENOENT || error == -EEXIST)) {
         /* The kernel does not hold what we think it does: then they go in whole. */
         brain_log(brain, LOG_ERR, "a change was refused by the kernel (%s): all rules are loaded again",
@@ -536,12 +544,13 @@ static void compare(struct brain *brain, struct ruleset *kernel, uint64_t now)
     _cleanup_(ruleset_freep) struct ruleset *is = kernel;
     _cleanup_delta_ struct delta delta = {0};
 
-    if (is)
-        delta_between(is, compiler_ruleset(brain->compiler), &delta);
-    if (is && delta_count(&delta) == 0)
+    delta_between(is, compiler_ruleset(brain->compiler), &delta);
+    if (delta_count(&delta) == 0)
         return;
     free(STEAL(brain->changed_by));
-    repair(brain, is ? "the rules in the kernel are not what they should be" : "Cofferdam's tables are gone",
+    repair(brain,
+           ruleset_stands(is) ? "the rules in the kernel are not what they should be"
+                              : "Cofferdam's tables are gone",
            now);
 }
 

@@ -193,7 +193,7 @@ struct brain {
     bool need_full;
     bool replace;           /* in whole, whatever stands: mending it was refused */
     bool has_kernel;        /* the tables were read for the load */
-    struct ruleset *kernel; /* what was read; NULL: nothing was there, or it could not be read */
+    struct ruleset *kernel; /* what was read; NULL: it could not be */
     unsigned n_unread;      /* reads in a row in which others got */
     uint64_t full_at, full_backoff;
     uint64_t check_at;  /* when the kernel is compared next */

@@ -162,8 +162,7 @@ void kernel_read(struct daemon *daemon)
     int r = nft_read(daemon->nft, &tables);
     if (r == 0)
         check_protection(daemon, &tables);
-    bool any = r == 0 && (tables.exists[TABLE_INET] || tables.exists[TABLE_BRIDGE]);
-    brain_tables_read(daemon->brain, r, any ? STEAL(tables.ruleset) : NULL, daemon_now());
+    brain_tables_read(daemon->brain, r, STEAL(tables.ruleset), daemon_now());
 }
 
 static bool is_protected(const struct daemon *daemon, const struct nft_table_state *state)

@@ -316,6 +316,7 @@ int nft_decode(struct nft_decoder *decoder, const struct nlmsghdr *message)
 {
     struct attrs attrs = ATTRS(31); /* more than there are of any of these */
     const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
+    enum table_id id;
     const char *table;
     int r;
 
@@ -328,10 +329,12 @@ int nft_decode(struct nft_decoder *decoder, const struct nlmsghdr *message)
         return 0;
     if (!attr_text(attrs.v[ATTR_TABLE], NFT_NAME_MAXLEN, &table))
         return -EBADMSG;
+    id = header->nfgen_family == NFPROTO_INET ? TABLE_INET : TABLE_BRIDGE;
+    if (strcmp(table, STANDBY_NAME) == 0) /* that it is there is all that is of interest */
+        table_of(decoder, id)->standby = true;
     if (strcmp(table, TABLE_NAME) != 0)
         return 0;
-    return decode(decoder, message->nlmsg_type & 0xff,
-                  header->nfgen_family == NFPROTO_INET ? TABLE_INET : TABLE_BRIDGE, &attrs);
+    return decode(decoder, message->nlmsg_type & 0xff, id, &attrs);
 }
 
 void nft_decoder_finish(struct nft_decoder *decoder, struct nft_tables *ret)

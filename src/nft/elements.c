@@ -213,13 +213,13 @@ static void put_element(struct nlmsghdr *message, const struct op *op, const str
 
 static bool same_target(const struct op *a, const struct op *b)
 {
-    return a->kind == b->kind && a->table == b->table && a->set == b->set;
+    return a->kind == b->kind && a->table == b->table && a->standby == b->standby && a->set == b->set;
 }
 
-static struct nlattr *list_start(struct nlmsghdr *message, const char *set)
+static struct nlattr *list_start(struct nlmsghdr *message, const struct op *op)
 {
-    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
-    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, set);
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, op_table_name(op));
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, op->set->name);
     return mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
 }
 
@@ -231,7 +231,7 @@ int elements_encode(struct nlmsghdr *message, const struct op *first, size_t n, 
     *ret_n = 0;
     if (strlen(first->set->name) > NFT_NAME_LEN_MAX)
         return -E2BIG;
-    list = list_start(message, first->set->name);
+    list = list_start(message, first);
     for (; i < n && i < ELEMENTS_PER_MESSAGE && same_target(first, &first[i]); i++) {
         struct element_parts parts;
         int r = element_check(&first[i], &parts);
@@ -251,12 +251,12 @@ int elements_encode(struct nlmsghdr *message, const struct op *first, size_t n, 
     return 0;
 }
 
-void elements_encode_first_end(struct nlmsghdr *message, const struct set *set)
+void elements_encode_first_end(struct nlmsghdr *message, const struct op *op)
 {
     static const uint8_t zero[KEY_BYTES_MAX];
-    struct nlattr *list = list_start(message, set->name);
+    struct nlattr *list = list_start(message, op);
 
-    put_interval_end(message, zero, set->key_len);
+    put_interval_end(message, zero, op->set->key_len);
     mnl_attr_nest_end(message, list);
 }
 

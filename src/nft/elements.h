@@ -28,8 +28,9 @@ int set_encode(const struct set *set, uint32_t id, struct nftnl_set *nftnl);
  */
 int elements_encode(struct nlmsghdr *message, const struct op *first, size_t n, size_t *ret_n);
 
-/* nft begins each set of intervals with the end of an interval at zero; so do we, when the set is made. */
-void elements_encode_first_end(struct nlmsghdr *message, const struct set *set);
+/* nft begins each set of intervals with the end of an interval at zero; so do we, when the set is made
+ * (OP_ADD_SET). */
+void elements_encode_first_end(struct nlmsghdr *message, const struct op *op);
 
 /*
  * Which element of a message filled by elements_encode(), counted in operations, holds the byte at this

@@ -115,12 +115,12 @@ static void append_table(struct encoder *encoder, uint16_t type, const char *nam
 static int encode_table(struct encoder *encoder, const struct op *op, size_t index)
 {
     if (op->kind == OP_ADD_TABLE) {
-        append_table(encoder, NFT_MSG_NEWTABLE, TABLE_NAME, &encoder->table_flags, op, index);
+        append_table(encoder, NFT_MSG_NEWTABLE, op_table_name(op), &encoder->table_flags, op, index);
     } else if (encoder->table_flags) {
-        append_table(encoder, MESSAGE_DESTROY_TABLE, TABLE_NAME, NULL, op, index);
+        append_table(encoder, MESSAGE_DESTROY_TABLE, op_table_name(op), NULL, op, index);
     } else {
-        append_table(encoder, NFT_MSG_NEWTABLE, TABLE_NAME, NULL, op, index);
-        append_table(encoder, NFT_MSG_DELTABLE, TABLE_NAME, NULL, op, index);
+        append_table(encoder, NFT_MSG_NEWTABLE, op_table_name(op), NULL, op, index);
+        append_table(encoder, NFT_MSG_DELTABLE, op_table_name(op), NULL, op, index);
     }
     return 0;
 }
@@ -141,8 +141,13 @@ static uint32_t hook_number(enum chain_hook hook)
     return NF_INET_PRE_ROUTING;
 }
 
-/* NLM_F_EXCL: a chain or set of that name in the kernel is not the one that we know, so nothing may build on
- * it. */
+/*
+ * A standby's base chains come just before those that they stand for. So the bridge's chain seen finds the mark that the
+ * inet rules have set; it has to leave it to the chain behind it, which clears it (see encode_rule()).
+ *
+ * NLM_F_EXCL: a chain or set of that name in the kernel is not the one that we know, so nothing may build on
+ * it.
+ */
 static int encode_add_chain(struct encoder *encoder, const struct op *op, size_t index)
 {
     _cleanup_(nftnl_chain_freep) struct nftnl_chain *chain = or_abort(nftnl_chain_alloc());
@@ -150,12 +155,12 @@ static int encode_add_chain(struct encoder *encoder, const struct op *op, size_t
 
     if (strlen(op->chain->name) > NFT_NAME_LEN_MAX)
         return -E2BIG;
-    nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, TABLE_NAME);
+    nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, op_table_name(op));
     nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, op->chain->name);
     if (op->chain->hook != HOOK_NONE) {
         nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter");
         nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, hook_number(op->chain->hook));
-        nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, op->chain->priority);
+        nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, op->chain->priority - op->standby);
         nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
     }
     message = start(encoder, op, NFT_MSG_NEWCHAIN, NLM_F_CREATE | NLM_F_EXCL);
@@ -168,12 +173,15 @@ static int encode_rule(struct encoder *encoder, const struct op *op, const struc
                        size_t index)
 {
     _cleanup_(nftnl_rule_freep) struct nftnl_rule *nftnl = or_abort(nftnl_rule_alloc());
+    struct rule_stmt stmt = *rule; /* borrows what it points to */
     struct nlmsghdr *message;
     int r;
 
-    nftnl_rule_set_str(nftnl, NFTNL_RULE_TABLE, TABLE_NAME);
+    if (op->standby && rule->verdict == V_ACCEPT)
+        stmt.mark_change = MARK_KEEP;
+    nftnl_rule_set_str(nftnl, NFTNL_RULE_TABLE, op_table_name(op));
     nftnl_rule_set_str(nftnl, NFTNL_RULE_CHAIN, op->chain->name);
-    r = rule_encode(op->table, rule, nftnl);
+    r = rule_encode(op->table, &stmt, nftnl);
     if (r < 0)
         return r;
     message = start(encoder, op, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND);
@@ -200,7 +208,7 @@ static int encode_flush(struct encoder *encoder, const struct op *op, size_t ind
     if (strlen(chain) > NFT_NAME_LEN_MAX)
         return -E2BIG;
     message = start(encoder, op, NFT_MSG_DELRULE, 0);
-    mnl_attr_put_strz(message, NFTA_RULE_TABLE, TABLE_NAME);
+    mnl_attr_put_strz(message, NFTA_RULE_TABLE, op_table_name(op));
     mnl_attr_put_strz(message, NFTA_RULE_CHAIN, chain);
     append(encoder, message, index);
     return 0;
@@ -214,7 +222,7 @@ static int encode_delete(struct encoder *encoder, const struct op *op, size_t in
     if (strlen(op->name) > NFT_NAME_LEN_MAX)
         return -E2BIG;
     message = start(encoder, op, is_chain ? NFT_MSG_DELCHAIN : NFT_MSG_DELSET, 0);
-    mnl_attr_put_strz(message, is_chain ? NFTA_CHAIN_TABLE : NFTA_SET_TABLE, TABLE_NAME);
+    mnl_attr_put_strz(message, is_chain ? NFTA_CHAIN_TABLE : NFTA_SET_TABLE, op_table_name(op));
     mnl_attr_put_strz(message, is_chain ? NFTA_CHAIN_NAME : NFTA_SET_NAME, op->name);
     append(encoder, message, index);
     return 0;
@@ -226,7 +234,7 @@ static int encode_add_set(struct encoder *encoder, const struct op *op, size_t i
     struct nlmsghdr *message;
     int r;
 
-    nftnl_set_set_str(nftnl, NFTNL_SET_TABLE, TABLE_NAME);
+    nftnl_set_set_str(nftnl, NFTNL_SET_TABLE, op_table_name(op));
     r = set_encode(op->set, ++encoder->set_id, nftnl);
     if (r < 0)
         return r;
@@ -235,7 +243,7 @@ static int encode_add_set(struct encoder *encoder, const struct op *op, size_t i
     append(encoder, message, index);
     if (op->set->interval) {
         message = start(encoder, op, NFT_MSG_NEWSETELEM, NLM_F_CREATE);
-        elements_encode_first_end(message, op->set);
+        elements_encode_first_end(message, op);
         append(encoder, message, index);
     }
     return 0;

@@ -24,7 +24,8 @@ static bool is_ours(const struct nlmsghdr *message)
     mnl_attr_for_each (attr, message, sizeof(*header)) {
         if (mnl_attr_get_type(attr) == ATTR_TABLE)
             return mnl_attr_validate(attr, MNL_TYPE_NUL_STRING) >= 0 &&
-                   strcmp(mnl_attr_get_str(attr), TABLE_NAME) == 0;
+                   (strcmp(mnl_attr_get_str(attr), TABLE_NAME) == 0 ||
+                    strcmp(mnl_attr_get_str(attr), STANDBY_NAME) == 0);
     }
     return false;
 }

@@ -23,13 +23,13 @@ int nft_can_protect(struct nft_socket *socket, bool *ret)
     return 0;
 }
 
-static int report_owned(enum table_id table, uint32_t owner, struct diags *diags)
+static int report_owned(const struct op *op, uint32_t owner, struct diags *diags)
 {
     struct diag *diag = diag_add(
         diags, DIAG_ERROR, NULL, NULL,
         "table %s %s belongs to another netlink socket, that of process %u (netlink port ID): only through "
         "that socket can it be changed",
-        table_family_name(table), TABLE_NAME, (unsigned)owner);
+        table_family_name(op->table), op_table_name(op), (unsigned)owner);
 
     diag_help(diag,
               "is another cofferdamd running, or does systemd keep the socket of one that has ended? It "
@@ -41,20 +41,26 @@ static int report_owned(enum table_id table, uint32_t owner, struct diags *diags
 /* Who persists without an owner is to be claimed: by adding it again, with the flags of ours. */
 static int find_orphans(struct nft_socket *socket, struct op_list *orphans, struct diags *diags)
 {
-    static const enum table_id tables[] = {TABLE_INET, TABLE_BRIDGE};
+    static const struct op tables[] = {
+        {.kind = OP_ADD_TABLE, .table = TABLE_INET},
+        {.kind = OP_ADD_TABLE, .table = TABLE_BRIDGE},
+        {.kind = OP_ADD_TABLE, .table = TABLE_INET, .standby = true},
+        {.kind = OP_ADD_TABLE, .table = TABLE_BRIDGE, .standby = true},
+    };
 
     for (size_t i = 0; i < ARRAY_SIZE(tables); i++) {
         struct nft_table_state state;
-        int r = nft_table_state(socket, tables[i], &state);
+        int r = tables[i].standby ? nft_standby_state(socket, tables[i].table, &state)
+                                  : nft_table_state(socket, tables[i].table, &state);
 
         if (r < 0) {
             report_socket_error("cannot look for our tables in the kernel", r, diags);
             return r;
         }
         if (state.flags & NFT_TABLE_OWNER && state.owner != nft_socket_port(socket))
-            return report_owned(tables[i], state.owner, diags);
+            return report_owned(&tables[i], state.owner, diags);
         if ((state.flags & NFT_TABLE_PROTECTED) == NFT_TABLE_PERSIST)
-            *ARRAY_ADD(orphans->v, orphans->n) = (struct op){.kind = OP_ADD_TABLE, .table = tables[i]};
+            *ARRAY_ADD(orphans->v, orphans->n) = tables[i];
     }
     return 0;
 }

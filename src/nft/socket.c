@@ -358,7 +358,8 @@ static uint32_t number_of(const struct nlattr *attr)
     return mnl_attr_validate(attr, MNL_TYPE_U32) >= 0 ? ntohl(mnl_attr_get_u32(attr)) : 0;
 }
 
-int nft_table_state(struct nft_socket *socket, enum table_id table, struct nft_table_state *ret)
+static int table_state(struct nft_socket *socket, enum table_id table, const char *name,
+                       struct nft_table_state *ret)
 {
     struct nft_table_state state = {0};
     const struct nlattr *attr;
@@ -368,7 +369,7 @@ int nft_table_state(struct nft_socket *socket, enum table_id table, struct nft_t
     const struct nlmsghdr *answer;
     int r;
 
-    mnl_attr_put_strz(message, NFTA_TABLE_NAME, TABLE_NAME);
+    mnl_attr_put_strz(message, NFTA_TABLE_NAME, name);
     r = request(socket, message, &answer);
     if (r < 0 && r != -ENOENT)
         return r;
@@ -385,6 +386,16 @@ int nft_table_state(struct nft_socket *socket, enum table_id table, struct nft_t
     }
     *ret = state;
     return 0;
+}
+
+int nft_table_state(struct nft_socket *socket, enum table_id table, struct nft_table_state *ret)
+{
+    return table_state(socket, table, TABLE_NAME, ret);
+}
+
+int nft_standby_state(struct nft_socket *socket, enum table_id table, struct nft_table_state *ret)
+{
+    return table_state(socket, table, STANDBY_NAME, ret);
 }
 
 /* ---- transactions -------------------------------------------------------------------------------------- */

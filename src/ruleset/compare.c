@@ -279,6 +279,8 @@ void ruleset_compare(const struct ruleset *is, const struct ruleset *should, siz
 
         comparison.table = i ? TABLE_BRIDGE : TABLE_INET;
         ret->n_objects++;
+        if (found->standby)
+            add_text(&comparison, DIFFERENCE_TABLE, DIFFERENCE_FOREIGN, STANDBY_NAME, "the whole table");
         if (found->absent) {
             add_text(&comparison, DIFFERENCE_TABLE, DIFFERENCE_MISSING, TABLE_NAME, "the whole table");
             continue;

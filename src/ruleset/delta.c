@@ -15,6 +15,11 @@ static struct op *add_op(struct delta *delta, enum delta_phase phase, enum op_ki
     return op;
 }
 
+const char *op_table_name(const struct op *op)
+{
+    return op->standby ? STANDBY_NAME : TABLE_NAME;
+}
+
 void delta_clear(struct delta *delta)
 {
     for (size_t phase = 0; phase < PHASES; phase++) {
@@ -122,35 +127,70 @@ static void delete_by_name(struct delta *delta, enum op_kind kind, enum table_id
 /*
  * Sets and chains first, then elements and rules, because both refer to chains and rules refer to sets.
  */
-static void load_table(const struct table *table, enum table_id id, struct delta *ret)
+static void load_table(const struct table *table, enum table_id id, enum delta_phase phase, struct delta *ret)
 {
     for (const struct set *set = table->sets; set; set = set->hh.next)
-        add_op(ret, PHASE_SWITCH, OP_ADD_SET, id)->set = set;
+        add_op(ret, phase, OP_ADD_SET, id)->set = set;
     for (const struct chain *chain = table->chains; chain; chain = chain->hh.next)
-        add_op(ret, PHASE_SWITCH, OP_ADD_CHAIN, id)->chain = chain;
+        add_op(ret, phase, OP_ADD_CHAIN, id)->chain = chain;
     for (const struct set *set = table->sets; set; set = set->hh.next)
-        add_elements(ret, PHASE_SWITCH, id, set);
+        add_elements(ret, phase, id, set);
     for (const struct chain *chain = table->chains; chain; chain = chain->hh.next) {
         if (chain->n_rules)
-            add_op(ret, PHASE_SWITCH, OP_ADD_RULES, id)->chain = chain;
+            add_op(ret, phase, OP_ADD_RULES, id)->chain = chain;
     }
 }
 
-void delta_load(const struct ruleset *to, struct delta *ret)
+static void mark_standby(struct op_list *list, size_t first)
+{
+    for (size_t i = first; i < list->n; i++)
+        list->v[i].standby = true;
+}
+
+static void load_tables(const struct ruleset *to, enum delta_phase phase, struct delta *ret)
 {
     for (size_t i = 0; i < TABLES; i++) {
         enum table_id table = i ? TABLE_BRIDGE : TABLE_INET;
 
-        add_op(ret, PHASE_SWITCH, OP_REMOVE_TABLE, table);
-        add_op(ret, PHASE_SWITCH, OP_ADD_TABLE, table);
-        load_table(&to->tables[table], table, ret);
+        add_op(ret, phase, OP_REMOVE_TABLE, table);
+        add_op(ret, phase, OP_ADD_TABLE, table);
+        load_table(&to->tables[table], table, phase, ret);
     }
+}
+
+static void remove_tables(enum delta_phase phase, struct delta *ret)
+{
+    add_op(ret, phase, OP_REMOVE_TABLE, TABLE_INET);
+    add_op(ret, phase, OP_REMOVE_TABLE, TABLE_BRIDGE);
+}
+
+static void remove_standby(enum delta_phase phase, struct delta *ret)
+{
+    size_t first = ret->phases[phase].n;
+
+    remove_tables(phase, ret);
+    mark_standby(&ret->phases[phase], first);
+}
+
+void delta_load(const struct ruleset *to, struct delta *ret)
+{
+    load_tables(to, PHASE_SWITCH, ret);
+}
+
+void delta_replace(const struct ruleset *to, struct delta *ret)
+{
+    size_t first = ret->phases[PHASE_PREPARE].n;
+
+    load_tables(to, PHASE_PREPARE, ret);
+    mark_standby(&ret->phases[PHASE_PREPARE], first);
+    load_tables(to, PHASE_SWITCH, ret);
+    remove_standby(PHASE_SWEEP, ret);
 }
 
 void delta_teardown(struct delta *ret)
 {
-    add_op(ret, PHASE_SWITCH, OP_REMOVE_TABLE, TABLE_INET);
-    add_op(ret, PHASE_SWITCH, OP_REMOVE_TABLE, TABLE_BRIDGE);
+    remove_tables(PHASE_SWITCH, ret);
+    remove_standby(PHASE_SWITCH, ret);
 }
 
 /* The old one's elements that are gone or differ are deleted before the new ones come: a map's key is unique.
@@ -267,12 +307,13 @@ static bool same_shape(const struct ruleset *from, const struct ruleset *to)
     return true;
 }
 
-void delta_between(const struct ruleset *from, const struct ruleset *to, struct delta *ret)
+static bool has_standby(const struct ruleset *ruleset)
 {
-    if (!same_shape(from, to)) {
-        delta_load(to, ret);
-        return;
-    }
+    return ruleset->tables[TABLE_INET].standby || ruleset->tables[TABLE_BRIDGE].standby;
+}
+
+static void change_tables(const struct ruleset *from, const struct ruleset *to, struct delta *ret)
+{
     for (size_t i = 0; i < TABLES; i++) {
         enum table_id table = i ? TABLE_BRIDGE : TABLE_INET;
         const struct table *old = &from->tables[i], *new = &to->tables[i];
@@ -281,4 +322,18 @@ void delta_between(const struct ruleset *from, const struct ruleset *to, struct 
         switch_over(old, new, table, ret);
         sweep(old, new, table, ret);
     }
+}
+
+void delta_between(const struct ruleset *from, const struct ruleset *to, struct delta *ret)
+{
+    if (!same_shape(from, to) && ruleset_stands(from)) {
+        delta_replace(to, ret);
+        return;
+    }
+    if (same_shape(from, to))
+        change_tables(from, to, ret);
+    else
+        delta_load(to, ret);
+    if (has_standby(from)) /* a daemon was killed before it could */
+        remove_standby(PHASE_SWEEP, ret);
 }

@@ -473,7 +473,7 @@ char *op_text(const struct op *op)
         fprintf(out, "%s of ", op->chain->name);
     else if (op->set)
         fprintf(out, "%s of ", op->set->name);
-    fprintf(out, "table %s %s", table_family_name(op->table), TABLE_NAME);
+    fprintf(out, "table %s %s", table_family_name(op->table), op_table_name(op));
     if (fclose(out) != 0 || !text) {
         free(text);
         return xstrdup(op_verb(op->kind));

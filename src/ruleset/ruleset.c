@@ -164,6 +164,15 @@ const char *ruleset_intern(struct ruleset *ruleset, const char *name)
     return string->text;
 }
 
+bool ruleset_stands(const struct ruleset *ruleset)
+{
+    for (size_t i = 0; i < TABLES; i++) {
+        if (!ruleset->tables[i].absent)
+            return true;
+    }
+    return false;
+}
+
 void table_add_odd(struct table *table, const char *text)
 {
     if (table->n_odd < TABLE_ODD_MAX)

@@ -226,13 +226,41 @@ static void teardown_leaves_nothing(void **state)
     struct delta delta = {0};
 
     load(fixture, ruleset);
-    free(witness("nft add table inet docker"));
+    free(witness(
+        "nft 'add table inet docker; add table inet cofferdam-standby; add table bridge cofferdam-standby'"));
     delta_teardown(&delta);
     apply(fixture, &delta);
     listed = witness("nft list tables");
     assert_string_equal(listed, "table inet docker\n");
     delta_teardown(&delta); /* nothing is there: no error either */
     apply(fixture, &delta);
+}
+
+/* What stands is replaced; of the standby nothing is left, and what was left before goes too. */
+static void replacing_leaves_no_standby(void **state)
+{
+    struct fixture *fixture = *state;
+    _cleanup_(ruleset_freep) struct ruleset *first = sample_everything();
+    _cleanup_(ruleset_freep) struct ruleset *second = sample_small();
+    _cleanup_free_ char *listed = NULL;
+    struct nft_table_state standby;
+    struct delta delta = {0}, killed = {0};
+
+    load(fixture, first);
+    delta_replace(second, &delta);
+    assert_done(fixture, nft_validate(fixture->nft, &delta, &fixture->diags));
+    killed.phases[PHASE_PREPARE] = delta.phases[PHASE_PREPARE]; /* borrowed */
+    assert_done(fixture, nft_apply(fixture->nft, &killed, &fixture->diags));
+    assert_listed(first);
+    assert_int_equal(nft_standby_state(fixture->nft, TABLE_BRIDGE, &standby), 0);
+    assert_true(standby.exists);
+    apply(fixture, &delta);
+    assert_listed(second);
+    listed = witness("nft list tables");
+    assert_string_equal(listed, "table inet cofferdam\ntable bridge cofferdam\n");
+    delta_replace(first, &delta); /* every expression that we have stands in a standby, too */
+    apply(fixture, &delta);
+    assert_listed(first);
 }
 
 static void tables_are_found(void **state)
@@ -301,6 +329,7 @@ int main(void)
         TEST(elements_can_be_added_again),
         TEST(validating_changes_nothing),
         TEST(teardown_leaves_nothing),
+        TEST(replacing_leaves_no_standby),
         TEST(tables_are_found),
         TEST(a_large_batch_goes_through),
     };

@@ -179,6 +179,35 @@ static void only_what_is_orphaned_is_claimed(void **state)
     assert_int_equal(state_of(fixture->nft, TABLE_INET).flags, 0);
 }
 
+/* A daemon was killed while its standby stood. */
+static void an_orphaned_standby_is_claimed(void **state)
+{
+    struct fixture *fixture = *state;
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = sample_small();
+    _cleanup_(nft_socket_closep) struct nft_socket *other = NULL;
+    _cleanup_delta_ struct delta delta = {0};
+    struct delta killed = {0};
+    struct nft_table_state standby;
+
+    protect(fixture);
+    load(fixture, ruleset);
+    delta_replace(ruleset, &delta);
+    killed.phases[PHASE_PREPARE] = delta.phases[PHASE_PREPARE]; /* borrowed */
+    assert_done(fixture, nft_apply(fixture->nft, &killed, &fixture->diags));
+    reopen(fixture);
+    nft_protect(fixture->nft, true);
+    assert_done(fixture, nft_claim(fixture->nft, &fixture->diags));
+    assert_int_equal(nft_standby_state(fixture->nft, TABLE_INET, &standby), 0);
+    assert_int_equal(standby.owner, nft_socket_port(fixture->nft));
+    assert_int_not_equal(witness_status("nft delete table bridge cofferdam-standby 2>&1"), 0);
+    assert_int_equal(nft_socket_open(&other), 0);
+    assert_int_equal(nft_claim(other, &fixture->diags), -EPERM);
+    diags_clear(&fixture->diags);
+    assert_done(fixture, nft_apply(fixture->nft, &delta, &fixture->diags));
+    assert_int_equal(nft_standby_state(fixture->nft, TABLE_INET, &standby), 0);
+    assert_false(standby.exists);
+}
+
 static void another_owner_is_named(void **state)
 {
     struct fixture *fixture = *state;
@@ -378,11 +407,17 @@ int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, fixture_setup, fixture_teardown)
     const struct CMUnitTest tests[] = {
-        TEST(probing_changes_nothing),          TEST(tables_are_unprotected_unless_told),
-        TEST(nobody_else_can_change_them),      TEST(orphans_stand_and_are_claimed),
-        TEST(only_what_is_orphaned_is_claimed), TEST(another_owner_is_named),
-        TEST(loading_works_whatever_stands),    TEST(orphans_are_torn_down),
-        TEST(taken_socket_still_owns_them),     TEST(overrun_is_drained),
+        TEST(probing_changes_nothing),
+        TEST(tables_are_unprotected_unless_told),
+        TEST(nobody_else_can_change_them),
+        TEST(orphans_stand_and_are_claimed),
+        TEST(only_what_is_orphaned_is_claimed),
+        TEST(another_owner_is_named),
+        TEST(an_orphaned_standby_is_claimed),
+        TEST(loading_works_whatever_stands),
+        TEST(orphans_are_torn_down),
+        TEST(taken_socket_still_owns_them),
+        TEST(overrun_is_drained),
         TEST(only_our_kind_of_socket_is_taken),
     };
 

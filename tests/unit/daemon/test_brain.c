@@ -1850,6 +1850,71 @@ static void changes_of_other_tables_have_nothing_replaced(void **state)
     world_free(world);
 }
 
+static bool has_standby(const struct world *world)
+{
+    return world->kernel->tables[TABLE_INET].standby || world->kernel->tables[TABLE_BRIDGE].standby;
+}
+
+/* The kernel takes the standby and not what it stands for: it is tried again, and then the standby goes. */
+static void a_standby_goes_when_the_tables_are_in_line(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    world->unmendable = true;
+    world->apply_error = -ENOMEM;
+    world->apply_phases = PHASE_SWITCH;
+    brain_tables_changed(world->brain, &by_nft, world->now);
+    struct action *action = until_apply(world);
+    world_act(world, action);
+    assert_true(has_standby(world));
+    world_wait(world, 2 * SECONDS);
+    assert_false(has_standby(world));
+    assert_false(world->unmendable);
+    world_check_fresh(world, true);
+
+    size_t n_ops = world->n_ops;
+    world->kernel->tables[TABLE_BRIDGE].standby = true; /* another daemon was killed before it could */
+    world_restart(world, shop);
+    world_wait(world, 2 * SECONDS);
+    assert_false(has_standby(world));
+    assert_false(world->replaced);
+    assert_int_equal(world->n_ops, n_ops + 2); /* the two tables, and nothing else */
+    world_restart(world, shop);
+    world_wait(world, 2 * SECONDS);
+    assert_int_equal(world->n_ops, n_ops + 2);
+
+    world->kernel->tables[TABLE_INET].standby = true; /* the minute's check finds it too */
+    world_wait(world, 61 * SECONDS);
+    assert_false(has_standby(world));
+    world_free(world);
+}
+
+/* New policies while the tables are to be loaded anew: what they leave when they fail is known of. */
+static void a_standby_of_policies_that_fail_goes(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+
+    (void)state;
+    tamper(world);
+    world->apply_error = -EBUSY;
+    struct action *action = until_apply(world);
+    world_act(world, action); /* mending it fails */
+    brain_load_policies(world->brain, world_policies(by_label), world->now);
+    world->apply_error = -EINVAL;
+    world->apply_phases = PHASE_SWITCH;
+    action = until_apply(world);
+    assert_int_equal(action->apply, APPLY_POLICIES);
+    world_act(world, action);
+    assert_true(has_standby(world));
+    world_wait(world, 40 * SECONDS);
+    assert_false(has_standby(world));
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
 /* It comes to our knowledge while our own change is under way. */
 static void what_others_change_meanwhile_is_loaded_again(void **state)
 {
@@ -2153,6 +2218,8 @@ int main(void)
         TEST(what_others_change_is_loaded_again_at_once),
         TEST(tables_that_cannot_be_mended_are_replaced),
         TEST(changes_of_other_tables_have_nothing_replaced),
+        TEST(a_standby_goes_when_the_tables_are_in_line),
+        TEST(a_standby_of_policies_that_fail_goes),
         TEST(what_others_change_meanwhile_is_loaded_again),
         TEST(a_fight_over_the_tables_is_slowed_down),
         TEST(the_tables_are_looked_at_every_minute),

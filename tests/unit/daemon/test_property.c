@@ -275,8 +275,12 @@ static void play_script(uint32_t number)
             world_restart(play.world, policies);
         if (roll(20) == 0)
             play.world->flows_error = play.world->flows_error ? 0 : -ENOBUFS;
-        if (roll(40) == 0)
+        if (roll(40) == 0) { /* as when it is killed between two transactions, if it is restarted too */
             play.world->apply_error = roll(2) ? -EINVAL : -ENOENT;
+            play.world->apply_phases = roll(PHASES);
+        }
+        if (roll(40) == 0)
+            play.world->unmendable = play.world->kernel != NULL;
         if (roll(40) == 0)
             brain_load_policies(play.world->brain, world_policies(policies), play.world->now);
         if (roll(30) == 0) {

@@ -284,6 +284,21 @@ static bool delta_replaces(const struct delta *delta)
     return false;
 }
 
+/* What the kernel does of it, though it may fail in the end. */
+static void kernel_takes(struct world *world, const struct action *action, size_t phases)
+{
+    if (!world->kernel) {
+        world->kernel = ruleset_new();
+        for (size_t i = 0; i < TABLES; i++)
+            world->kernel->tables[i].absent = true;
+    }
+    kernel_apply_phases(world->kernel, action->delta, phases);
+    if (phases > PHASE_SWITCH && delta_replaces(action->delta))
+        world->unmendable = false;
+    if (ruleset_stands(world->kernel))
+        note_flows(world);
+}
+
 static void apply(struct world *world, const struct action *action)
 {
     int error = world->apply_error;
@@ -295,14 +310,10 @@ static void apply(struct world *world, const struct action *action)
     if (action->apply == APPLY_POLICIES && world->apply_refuses_policies)
         error = -EINVAL;
     world->n_applied[action->apply]++;
-    if (error == 0) {
+    if (error == 0)
         world->n_ops += delta_count(action->delta);
-        if (!world->kernel)
-            world->kernel = ruleset_new();
-        kernel_apply(world->kernel, action->delta);
-        world->unmendable = false;
-        note_flows(world);
-    }
+    kernel_takes(world, action, error ? world->apply_phases : PHASES);
+    world->apply_phases = 0;
     if (action->apply == APPLY_FULL)
         world->replaced = delta_replaces(action->delta);
     if (error == 0 && action->apply == APPLY_TEARDOWN)
@@ -312,17 +323,28 @@ static void apply(struct world *world, const struct action *action)
     brain_applied(world->brain, error, error ? "the kernel says no" : NULL, world->now);
 }
 
+/* As nft_read() tells it. */
+static struct ruleset *tables_read(const struct world *world)
+{
+    struct ruleset *tables = world->kernel ? kernel_copy(world->kernel) : ruleset_new();
+
+    for (size_t i = 0; i < TABLES; i++) {
+        if (!world->kernel)
+            tables->tables[i].absent = true;
+        else if (world->unmendable)
+            table_add_odd(&tables->tables[i], "flags dormant");
+    }
+    return tables;
+}
+
 static void read_tables(struct world *world)
 {
     int error = world->reads_interrupted > 0 ? -EAGAIN : world->read_error;
-    struct ruleset *kernel = world->kernel && !error ? kernel_copy(world->kernel) : NULL;
 
     world->n_reads++;
     if (world->reads_interrupted > 0)
         world->reads_interrupted--;
-    if (kernel && world->unmendable)
-        table_add_odd(&kernel->tables[TABLE_INET], "another owner");
-    brain_tables_read(world->brain, error, kernel, world->now);
+    brain_tables_read(world->brain, error, error ? NULL : tables_read(world), world->now);
 }
 
 static void end_flows(struct world *world)

@@ -82,6 +82,7 @@ struct world {
 
     /* What the brain did. */
     int apply_error;             /* the kernel's answer to the next ACTION_APPLY; then 0 again */
+    size_t apply_phases;         /* it takes these before it fails, and then 0 again */
     int apply_always;            /* the same, until it is set to 0 */
     bool apply_refuses_policies; /* APPLY_POLICIES always fails */
     size_t n_applied[APPLY_TEARDOWN + 1];

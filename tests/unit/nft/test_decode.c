@@ -388,6 +388,25 @@ static void other_tables_are_passed_over(void **state)
     assert_null(finish(world)->chains);
 }
 
+/* It is told that it is there, and nothing of what is in it is taken for a table's of ours. */
+static void standby_is_told(void **state)
+{
+    struct world *world = *state;
+    const struct table *bridge;
+
+    begin(world, NFT_MSG_NEWCHAIN, TABLE_BRIDGE);
+    world->message->nlmsg_len = MNL_NLMSG_HDRLEN + sizeof(struct nfgenmsg);
+    mnl_attr_put_strz(world->message, NFTA_CHAIN_TABLE, STANDBY_NAME);
+    mnl_attr_put_strz(world->message, NFTA_CHAIN_NAME, "c");
+    end(world);
+    assert_null(finish(world)->chains);
+    bridge = &world->tables.ruleset->tables[TABLE_BRIDGE];
+    assert_null(bridge->chains);
+    assert_true(bridge->standby);
+    assert_true(bridge->absent);
+    assert_false(world->tables.ruleset->tables[TABLE_INET].standby);
+}
+
 struct base {
     uint32_t hook, policy;
     const char *type;
@@ -682,6 +701,7 @@ int main(void)
         TEST(object),
         TEST(flow_table),
         TEST(other_tables_are_passed_over),
+        TEST(standby_is_told),
         TEST(chains),
         TEST(chain_with_comment_or_of_a_rule),
         TEST(rules),

@@ -159,6 +159,78 @@ static void tables_are_replaced_whatever_flags_they_have(void **state)
     nft_batch_clear(&batch);
 }
 
+/* The first attribute says the table in all messages. */
+static const char *table_of(const struct nlmsghdr *message)
+{
+    return mnl_attr_get_str(mnl_nlmsg_get_payload_offset(message, sizeof(struct nfgenmsg)));
+}
+
+static int32_t priority_of(const struct nlmsghdr *message)
+{
+    struct nftnl_chain *chain = nftnl_chain_alloc();
+
+    assert_int_equal(nftnl_chain_nlmsg_parse(message, chain), 0);
+    int32_t priority = nftnl_chain_get_s32(chain, NFTNL_CHAIN_PRIO);
+    nftnl_chain_free(chain);
+    return priority;
+}
+
+/* Everything in it bears its name, and its base chains come just before those that they stand for. */
+static void standby_has_its_own_name_and_priority(void **state)
+{
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = sample_everything();
+    _cleanup_delta_ struct delta delta = {0};
+
+    (void)state;
+    delta_replace(ruleset, &delta);
+    for (size_t phase = PHASE_PREPARE; phase < PHASES; phase++) {
+        struct nft_batch batch = encode(&delta.phases[phase], false);
+        size_t n, n_chains = 0;
+        const struct nlmsghdr **v = messages(&batch, &n);
+
+        for (size_t i = 1; i + 1 < n; i++) {
+            const struct op *op = &delta.phases[phase].v[batch.op_of_seq[i]];
+
+            assert_string_equal(table_of(v[i]), phase == PHASE_SWITCH ? "cofferdam" : "cofferdam-standby");
+            if (type_of(v[i]) != NFT_MSG_NEWCHAIN || op->chain->hook == HOOK_NONE)
+                continue;
+            assert_int_equal(priority_of(v[i]), op->chain->priority - (phase == PHASE_PREPARE));
+            n_chains++;
+        }
+        assert_int_equal(n_chains > 0, phase != PHASE_SWEEP);
+        free(v);
+        nft_batch_clear(&batch);
+    }
+}
+
+static bool changes_mark(const struct rule_stmt *rule, bool standby)
+{
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+    struct chain *chain = ruleset_add_chain(ruleset, TABLE_BRIDGE, "c");
+    struct op op = {.kind = OP_ADD_RULES, .table = TABLE_BRIDGE, .standby = standby, .chain = chain};
+    struct op_list list = {&op, 1};
+
+    *chain_add_rule(chain) = *rule;
+    struct nft_batch batch = encode(&list, true);
+    bool changes = memmem(batch.bytes, batch.len, "bitwise", 7) != NULL;
+    nft_batch_clear(&batch);
+    return changes;
+}
+
+/* What a standby accepts is still to be accepted by the chain that clears the mark; what only clears it does. */
+static void standby_leaves_the_mark_to_the_table(void **state)
+{
+    static const struct rule_stmt accepts = {.verdict = V_ACCEPT, .mark_change = MARK_CLEAR, .mark = 0x2000};
+    static const struct rule_stmt clears = {.mark_change = MARK_CLEAR, .mark = 0x2000};
+    static const struct rule_stmt sets = {.mark_change = MARK_SET, .mark = 0x2000};
+
+    (void)state;
+    assert_true(changes_mark(&accepts, false));
+    assert_false(changes_mark(&accepts, true));
+    assert_true(changes_mark(&clears, true));
+    assert_true(changes_mark(&sets, true));
+}
+
 /* Nothing of it may ever be committed, or touch a table of ours. */
 static void probe_has_no_end(void **state)
 {
@@ -536,6 +608,8 @@ int main(void)
         cmocka_unit_test(frame_of_a_batch),
         cmocka_unit_test(dry_run_has_no_end),
         cmocka_unit_test(tables_are_replaced_whatever_flags_they_have),
+        cmocka_unit_test(standby_has_its_own_name_and_priority),
+        cmocka_unit_test(standby_leaves_the_mark_to_the_table),
         cmocka_unit_test(probe_has_no_end),
         cmocka_unit_test(set_with_concatenated_key),
         cmocka_unit_test(verdict_map_and_ifname_set),

@@ -87,6 +87,18 @@ static void anothers_change_of_our_table_is_told_with_its_name(void **state)
     assert_int_equal(reader.n_own, 0);
 }
 
+static void the_standby_is_ours_too(void **state)
+{
+    struct notice_reader reader = {.own_port = OWN};
+    struct nft_change found;
+
+    (void)state;
+    assert_false(change(&reader, OTHER, NFT_MSG_NEWTABLE, NFPROTO_BRIDGE, "cofferdam-standby"));
+    assert_true(end(&reader, OTHER, 1, "nft", &found));
+    assert_false(change(&reader, OTHER, NFT_MSG_NEWTABLE, NFPROTO_BRIDGE, "cofferdam-standby2"));
+    assert_false(end(&reader, OTHER, 2, "nft", &found));
+}
+
 static void our_own_changes_are_not_told(void **state)
 {
     struct notice_reader reader = {.own_port = OWN};
@@ -157,6 +169,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(anothers_change_of_our_table_is_told_with_its_name),
+        cmocka_unit_test(the_standby_is_ours_too),
         cmocka_unit_test(our_own_changes_are_not_told),
         cmocka_unit_test(other_tables_are_not_ours),
         cmocka_unit_test(a_process_cannot_write_lines_of_its_own),

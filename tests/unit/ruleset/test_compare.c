@@ -161,8 +161,10 @@ static void tables(void **state)
     (void)state;
     table_add_odd(&is->tables[TABLE_INET], "flags dormant");
     is->tables[TABLE_BRIDGE].absent = true;
+    is->tables[TABLE_BRIDGE].standby = true;
     assert_told(is, should,
                 "inet foreign table cofferdam: flags dormant\n"
+                "bridge foreign table cofferdam-standby: the whole table\n"
                 "bridge missing table cofferdam: the whole table\n");
 }
 

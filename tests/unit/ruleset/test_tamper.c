@@ -301,6 +301,40 @@ static void load(struct ruleset *kernel, const struct ruleset *wanted)
     kernel_apply(kernel, &delta);
 }
 
+static bool has_standby(const struct ruleset *ruleset)
+{
+    return ruleset->tables[TABLE_INET].standby || ruleset->tables[TABLE_BRIDGE].standby;
+}
+
+/* Killed after any of the transactions, by whoever comes next: nothing is left of the standby either. */
+static void a_killed_change_is_finished(void **state)
+{
+    size_t n_left = 0;
+
+    (void)state;
+    for (unsigned number = 1; number <= WORLDS; number++) {
+        struct compiled before = compile(number);
+        _cleanup_(compiled_clear) struct compiled after = compile(number + 1);
+        const struct ruleset *wanted = compiler_ruleset(after.compiler);
+        _cleanup_(ruleset_freep) struct ruleset *kernel = ruleset_new();
+        unsigned seed = number;
+
+        load(kernel, compiler_ruleset(before.compiler));
+        compiled_clear(&before);
+        tamper(kernel, &seed);
+        for (size_t phases = 1; phases <= PHASES; phases++) {
+            _cleanup_delta_ struct delta delta = {0};
+
+            delta_between(kernel, wanted, &delta);
+            kernel_apply_phases(kernel, &delta, phases);
+            n_left += has_standby(kernel);
+        }
+        assert_false(has_standby(kernel));
+        assert_same(kernel, wanted, number);
+    }
+    assert_true(n_left > WORLDS / 40);
+}
+
 static bool loads_everything(const struct delta *delta)
 {
     for (size_t i = 0; i < delta->phases[PHASE_SWITCH].n; i++) {
@@ -365,6 +399,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(tampering_is_undone),
         cmocka_unit_test(other_policies_adopt_what_stands),
+        cmocka_unit_test(a_killed_change_is_finished),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -177,13 +177,22 @@ static void delete_table(struct table *table)
         free_set(table, table->sets);
     while (table->n_odd)
         free(table->odd[--table->n_odd]);
-    table->absent = false; /* it is made again at once */
+    table->absent = true;
+}
+
+static void add_table(struct ruleset *ruleset, enum table_id table)
+{
+    assert_true(ruleset->tables[table].absent);
+    ruleset->tables[table].absent = false;
 }
 
 static void apply_op(struct ruleset *ruleset, const struct op *op)
 {
+    if (op->kind != OP_ADD_TABLE && op->kind != OP_REMOVE_TABLE)
+        assert_false(ruleset->tables[op->table].absent);
     switch (op->kind) {
     case OP_ADD_TABLE:
+        add_table(ruleset, op->table);
         break;
     case OP_REMOVE_TABLE:
         delete_table(&ruleset->tables[op->table]);
@@ -213,13 +222,42 @@ static void apply_op(struct ruleset *ruleset, const struct op *op)
     }
 }
 
-void kernel_apply(struct ruleset *ruleset, const struct delta *delta)
+/* A packet can meet both empty while the kernel puts one in the other's place. */
+static void assert_covered(const struct table *old, const struct table *standby)
 {
-    for (size_t phase = 0; phase < PHASES; phase++) {
-        for (size_t i = 0; i < delta->phases[phase].n; i++)
-            apply_op(ruleset, &delta->phases[phase].v[i]);
+    if (!old->absent && old->chains && (standby->absent || !standby->chains))
+        fail_msg("a table that stands is replaced, and nothing stands meanwhile");
+}
+
+static void apply_phase(struct ruleset *ruleset, struct ruleset *standby, const struct op_list *ops)
+{
+    for (size_t i = 0; i < ops->n; i++) {
+        const struct op *op = &ops->v[i], *next = i + 1 < ops->n ? &ops->v[i + 1] : NULL;
+
+        if (op->kind == OP_REMOVE_TABLE && !op->standby && next && next->kind == OP_ADD_TABLE)
+            assert_covered(&ruleset->tables[op->table], &standby->tables[op->table]);
+        apply_op(op->standby ? standby : ruleset, op);
     }
 }
+
+void kernel_apply_phases(struct ruleset *ruleset, const struct delta *delta, size_t n)
+{
+    _cleanup_(ruleset_freep) struct ruleset *standby = ruleset_new();
+
+    for (size_t i = 0; i < TABLES; i++)
+        standby->tables[i].absent = !ruleset->tables[i].standby;
+    for (size_t phase = 0; phase < n; phase++)
+        apply_phase(ruleset, standby, &delta->phases[phase]);
+    for (size_t i = 0; i < TABLES; i++)
+        ruleset->tables[i].standby = !standby->tables[i].absent;
+}
+
+void kernel_apply(struct ruleset *ruleset, const struct delta *delta)
+{
+    kernel_apply_phases(ruleset, delta, PHASES);
+}
+
+/* ---- copies ------------------------------------------------------------------------------------------- */
 
 struct ruleset *kernel_copy(const struct ruleset *from)
 {
@@ -228,5 +266,9 @@ struct ruleset *kernel_copy(const struct ruleset *from)
 
     delta_load(from, &delta);
     kernel_apply(copy, &delta);
+    for (size_t i = 0; i < TABLES; i++) {
+        copy->tables[i].absent = from->tables[i].absent;
+        copy->tables[i].standby = from->tables[i].standby;
+    }
     return copy;
 }
