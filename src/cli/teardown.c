@@ -91,23 +91,44 @@ static void complain_owned(uint32_t owner)
         (unsigned)owner);
 }
 
+/* Of our tables and of a standby that a daemon may have left: is there any, and whose is it? */
+static int look_for_tables(struct nft_socket *socket, bool *ret_found, uint32_t *ret_owner)
+{
+    bool found = false;
+    uint32_t owner = 0;
+
+    for (size_t i = 0; i < TABLES; i++) {
+        enum table_id table = i ? TABLE_BRIDGE : TABLE_INET;
+        struct nft_table_state state, standby;
+        int r = nft_table_state(socket, table, &state);
+        if (r == 0)
+            r = nft_standby_state(socket, table, &standby);
+        if (r < 0)
+            return r;
+        found = found || state.exists || standby.exists;
+        owner = owner ? owner : state.owner ? state.owner : standby.owner;
+    }
+    *ret_found = found;
+    *ret_owner = owner;
+    return 0;
+}
+
 static int remove_tables(bool *ret_found)
 {
     _cleanup_(nft_socket_closep) struct nft_socket *socket = NULL;
     _cleanup_diags_ struct diags diags = {};
     _cleanup_delta_ struct delta delta = {};
-    struct nft_table_state inet = {}, bridge = {};
+    uint32_t owner = 0;
+    bool found = false;
 
     int r = nft_socket_open(&socket);
     if (r == 0)
-        r = nft_table_state(socket, TABLE_INET, &inet);
-    if (r == 0)
-        r = nft_table_state(socket, TABLE_BRIDGE, &bridge);
-    if (r == 0 && (inet.owner || bridge.owner)) {
-        complain_owned(inet.owner ? inet.owner : bridge.owner);
+        r = look_for_tables(socket, &found, &owner);
+    if (r == 0 && owner) {
+        complain_owned(owner);
         return -EPERM;
     }
-    if (r == 0 && (inet.exists || bridge.exists)) {
+    if (r == 0 && found) {
         delta_teardown(&delta);
         r = nft_apply(socket, &delta, &diags);
     }
@@ -115,7 +136,7 @@ static int remove_tables(bool *ret_found)
     if (r < 0)
         cli_error("teardown: the rules could not be removed: %s%s", strerror(-r),
                   r == -EPERM ? "\n  only root may: try sudo" : "");
-    *ret_found = inet.exists || bridge.exists;
+    *ret_found = found;
     return r;
 }
 
