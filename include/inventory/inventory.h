@@ -42,8 +42,9 @@ struct endpoint {
 
 struct container {
     char *id;
-    char *name;  /* without the leading slash */
-    char *image; /* the reference given at creation */
+    char *name;       /* without the leading slash */
+    bool name_unsure; /* it has another one as well: it is just being renamed */
+    char *image;      /* the reference given at creation */
     char *image_id;
     bool running;
     bool labels_known;    /* the image's labels were compared; until then no label counts */

@@ -16,6 +16,7 @@
 #define CONNECT_BACKOFF_MIN (100 * MSEC)
 #define CONNECT_BACKOFF_MAX (5 * SEC)
 #define FETCH_RETRY (1 * SEC) /* doubling to 32 seconds */
+#define RENAME_RETRY (10 * MSEC) /* doubling to 10 seconds */
 #define LOAD_RETRY_MIN (1 * SEC)
 #define LOAD_RETRY_MAX (30 * SEC)
 #define READ_TRIES 10 /* of the tables, while other programs change theirs */
@@ -54,6 +55,7 @@ struct fact_container {
     size_t n_applied;
     bool complete;    /* when it was applied last, nothing was missing that can only grant more */
     bool waits;       /* for an address whose former owner's flows have not been ended yet */
+    unsigned unsure;  /* answers in a row in which it had two names */
     uint64_t serial;  /* of the last answer about it */
     bool dirty, gone; /* gone: to be removed from compiler and inventory */
     UT_hash_handle hh;

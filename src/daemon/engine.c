@@ -339,6 +339,19 @@ static void take_settings(struct fact_container *fact, struct container *contain
     fact->mode = container->mode;
 }
 
+/* Its old name may give it what the new one does not: so it is asked again until it has but one. */
+static void ask_name_again(struct brain *brain, struct fact_container *fact, bool unsure, uint64_t now)
+{
+    struct fetch *fetch;
+
+    fact->unsure = unsure ? fact->unsure + 1 : 0;
+    if (!unsure)
+        return;
+    fetch = find_fetch(brain, FETCH_CONTAINER, fact->id, true);
+    if (!fetch->in_flight)
+        fetch->retry_at = now + (RENAME_RETRY << (fact->unsure < 10 ? fact->unsure - 1 : 10));
+}
+
 static void put_container(struct brain *brain, struct container *container, uint64_t now)
 {
     struct fact_container *fact = find_container(brain, container->id);
@@ -350,6 +363,7 @@ static void put_container(struct brain *brain, struct container *container, uint
         HASH_ADD_KEYPTR(hh, brain->containers, fact->id, strlen(fact->id), fact);
     }
     fact->serial = ++brain->serial;
+    ask_name_again(brain, fact, container->name_unsure, now);
     if (!(old && old->dns_known) && !find_fetch(brain, FETCH_INSPECT, fact->id, false))
         brain_want(brain, FETCH_INSPECT, fact->id, now);
     if (old && !fact->gone && same_container(fact, old, container)) {

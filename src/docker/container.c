@@ -92,20 +92,28 @@ static char *name_copy(const char *name)
 
 /* ---- the list ----------------------------------------------------------------------------------------- */
 
-/* Among the names are those that legacy links give it within others: "/other/alias". Its own has one slash.
+/*
+ * Among the names are those that legacy links give it within others: "/other/alias". Its own has one slash. While a
+ * container is renamed, and still when the event of that comes, it has the old and the new one, and nothing tells which
+ * is which.
  */
-static char *decode_names(const json_t *names)
+static char *decode_names(const json_t *names, bool *ret_unsure)
 {
     const json_t *item;
+    char *found = NULL;
     size_t i;
 
     json_array_foreach (names, i, item) {
         const char *name = json_string_value(item);
 
-        if (name && name[0] && !strchr(name + 1, '/'))
-            return name_copy(name);
+        if (!name || !name[0] || strchr(name + 1, '/'))
+            continue;
+        if (found)
+            *ret_unsure = true;
+        else
+            found = name_copy(name);
     }
-    return NULL;
+    return found;
 }
 
 /* When the tag has moved to another image since, the list shows the image's ID in place of the reference. */
@@ -132,7 +140,7 @@ static struct container *decode_listed(const json_t *json, struct diags *diags)
         return NULL;
     }
     container = container_of_id(id);
-    container->name = decode_names(answer_array(json, "Names"));
+    container->name = decode_names(answer_array(json, "Names"), &container->name_unsure);
     container->image = decode_listed_image(json);
     container->image_id = xstrdup_null(answer_id(json, "ImageID"));
     container->running = is_running_state(answer_text(json, "State"));

@@ -731,6 +731,35 @@ static void a_container_that_leaves_none_has_a_network(void **state)
 
 /* ---- labels ------------------------------------------------------------------------------------------- */
 
+/* The Engine tells of it before the old name is gone. */
+static void a_rename_is_followed_though_the_old_name_is_still_there(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+
+    (void)state;
+    world_start(world, db, network, "172.18.0.2");
+    world->containers[db].two_names = true;
+    world_container_event(world, DOCKER_RENAME, db);
+    world_pump(world);
+    size_t fetches = world->n_fetches;
+    world_wait(world, 50 * SECONDS); /* it may never go: no reason to ask all the time */
+    assert_in_range(world->n_fetches - fetches, 5, 20);
+    world_container_event(world, DOCKER_RENAME, db);
+    world->containers[db].two_names = false;
+    world_pump(world);
+    world->containers[db].two_names = true;
+    world_container_event(world, DOCKER_RENAME, db);
+    world_pump(world);
+    strcpy(world->containers[db].name, "other");
+    world->containers[db].two_names = false;
+    world_wait(world, SECONDS / 10);
+    assert_string_equal(world_known(world, db)->name, "other");
+    world_check_fresh(world, false);
+    world_free(world);
+}
+
 static void labels_count_once_the_image_is_known(void **state)
 {
     int network;
@@ -2174,6 +2203,7 @@ int main(void)
         TEST(rename_changes_who_is_selected),
         TEST(network_connect_and_disconnect_at_run_time),
         TEST(a_container_that_leaves_none_has_a_network),
+        TEST(a_rename_is_followed_though_the_old_name_is_still_there),
         TEST(labels_count_once_the_image_is_known),
         TEST(what_labels_deny_is_never_granted),
         TEST(what_labels_deny_late_ends),

@@ -36,6 +36,7 @@ static struct container *list_entry(struct world *world, int number)
 
     container->id = xstrdup(from->id);
     container->name = xstrdup(from->name);
+    container->name_unsure = from->two_names;
     container->image = xstrdup(from->image);
     container->image_id = xstrdup(from->image_id);
     container->running = from->listed_running;

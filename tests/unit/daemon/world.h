@@ -10,6 +10,7 @@
 #define WORLD_MAX 64
 
 struct world_container {
+    bool two_names; /* its name is the first of them */
     bool exists;
     char id[65];
     char name[64];

@@ -228,15 +228,19 @@ static void test_image_reference(void **state)
 
 static void test_names(void **state)
 {
-    struct container_list list = read_list("[{\"Id\":\"a1\",\"Names\":[\"/web/db\",\"/db\"]},"
-                                           "{\"Id\":\"a2\",\"Names\":[null,7,\"\",\"plain\"]},"
-                                           "{\"Id\":\"a3\",\"Names\":[]}]",
-                                           NULL);
+    struct container_list list =
+        read_list("[{\"Id\":\"a1\",\"Names\":[\"/web/db\",\"/db\"]},"
+                  "{\"Id\":\"a2\",\"Names\":[null,7,\"\",\"plain\"]},"
+                  "{\"Id\":\"a3\",\"Names\":[]},{\"Id\":\"a4\",\"Names\":[\"/old\",\"/x/y\",\"/new\"]}]",
+                  NULL);
 
     (void)state;
     assert_string_equal(list.v[0]->name, "db");
     assert_string_equal(list.v[1]->name, "plain");
     assert_null(list.v[2]->name);
+    assert_false(list.v[0]->name_unsure || list.v[1]->name_unsure || list.v[2]->name_unsure);
+    assert_string_equal(list.v[3]->name, "old");
+    assert_true(list.v[3]->name_unsure);
     container_list_clear(&list);
 }
 
