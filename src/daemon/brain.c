@@ -184,7 +184,7 @@ static bool nothing_in_flight(const struct brain *brain)
  */
 static void decide_hold(struct brain *brain, uint64_t now)
 {
-    bool late = now >= brain->start_deadline;
+    bool late = brain->late = now >= brain->start_deadline;
 
     if (brain->connected && details_known(brain)) {
         brain->inventory_known = true;
@@ -716,7 +716,7 @@ uint64_t brain_deadline(const struct brain *brain)
         return UINT64_MAX;
     if (ports < next)
         next = ports;
-    if (brain->hold && !brain->ready && brain->start_deadline < next)
+    if (brain->hold && !brain->late && brain->start_deadline < next)
         next = brain->start_deadline;
     if (brain->need_full && !brain->hold && brain->full_at < next)
         next = brain->full_at;

@@ -15,7 +15,7 @@
 #define START_WAIT (10 * SEC) /* for the first complete inventory */
 #define CONNECT_BACKOFF_MIN (100 * MSEC)
 #define CONNECT_BACKOFF_MAX (5 * SEC)
-#define FETCH_RETRY (1 * SEC) /* doubling to 32 seconds */
+#define FETCH_RETRY (1 * SEC)    /* doubling to 32 seconds */
 #define RENAME_RETRY (10 * MSEC) /* doubling to 10 seconds */
 #define LOAD_RETRY_MIN (1 * SEC)
 #define LOAD_RETRY_MAX (30 * SEC)
@@ -99,10 +99,10 @@ struct fact_link {
     uint64_t next_ask; /* UINT64_MAX: not before the next notification */
     char *owner;       /* ID of the container it was found to belong to: it cannot be another's */
     char *owner_endpoint;
-    uint64_t free_at;  /* unless that was a mistake: its endpoint has ended, and it is still there at this
+    uint64_t free_at; /* unless that was a mistake: its endpoint has ended, and it is still there at this
                           time; 0: no */
-    bool in_use;       /* some live endpoint has it */
-    bool was_port;     /* of a managed bridge */
+    bool in_use;      /* some live endpoint has it */
+    bool was_port;    /* of a managed bridge */
     char compiled[IFNAMSIZ]; /* the name by which the compiler knows it as a port; "": not */
     bool stale;              /* not reported again since a reset */
     UT_hash_handle hh;
@@ -191,6 +191,7 @@ struct brain {
     bool hold;        /* the kernel keeps what it has until the inventory is complete */
     bool keep_tables; /* while held: our tables stand already */
     uint64_t start_deadline;
+    bool late; /* it has passed */
     bool ready;
     bool need_full;
     bool replace;           /* in whole, whatever stands: mending it was refused */
@@ -274,6 +275,7 @@ void brain_adopt_ports(struct brain *brain, const struct ruleset *kernel);
 void brain_end_address(struct brain *brain, struct ip ip);
 void brain_end_addresses(struct brain *brain, const bool has_ip[IP_FAMILIES],
                          const struct ip ip[IP_FAMILIES]);
+bool brain_has_ended(const struct brain *brain, const struct endpoint *endpoint);
 bool brain_must_wait(const struct brain *brain, const struct endpoint *endpoint);
 void brain_flows_due(struct brain *brain, uint64_t at);
 void brain_ended_due(struct brain *brain, uint64_t at);

@@ -10,6 +10,7 @@
 #include "docker/client.h"
 #include "flow/socket.h"
 #include "link/link.h"
+#include "nft/decode.h"
 #include "nft/monitor.h"
 #include "nft/socket.h"
 #include "policy/settings.h"
@@ -74,6 +75,9 @@ int daemon_reload(struct daemon *daemon, size_t *ret_changes, struct diags *diag
 int kernel_open(struct daemon *daemon, struct diags *diags);
 /* Nothing of ours is in the kernel any more: the service manager need not keep the socket. */
 void kernel_forget(struct daemon *daemon);
+/* Our tables as they stand, of which those that are not protected as they should be count as odd. 0 or a negative errno.
+ */
+int kernel_tables(struct daemon *daemon, struct nft_tables *ret);
 /* Carries ACTION_READ_TABLES out. */
 void kernel_read(struct daemon *daemon);
 /* Do all of our tables stand? 0 or a negative errno. */

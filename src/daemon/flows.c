@@ -36,15 +36,18 @@ void brain_end_addresses(struct brain *brain, const bool has_ip[IP_FAMILIES], co
             brain_end_address(brain, ip[family]);
 }
 
-/* Until the flows of its address's former owner have been ended. */
-bool brain_must_wait(const struct brain *brain, const struct endpoint *endpoint)
+bool brain_has_ended(const struct brain *brain, const struct endpoint *endpoint)
 {
-    if (brain->distrust && brain->loaded)
-        return true;
     for (int family = 0; family < IP_FAMILIES; family++)
         if (endpoint->has_ip[family] && is_ended(brain, endpoint->ip[family]))
             return true;
     return false;
+}
+
+/* Until the flows of its address's former owner have been ended. */
+bool brain_must_wait(const struct brain *brain, const struct endpoint *endpoint)
+{
+    return (brain->distrust && brain->loaded) || brain_has_ended(brain, endpoint);
 }
 
 static void end_moved(struct brain *brain, const struct ruleset *from, const struct ruleset *to)
@@ -124,8 +127,8 @@ static void ask_again(struct brain *brain, const char *why, uint64_t now)
     if (!brain->flows_error || strcmp(brain->flows_error, why) != 0)
         brain_log(
             brain, LOG_ERR,
-            "connections that are no longer allowed cannot be ended (%s): containers at addresses that others "
-            "had before have no network until they can",
+            "connections that are no longer allowed cannot be ended (%s): containers at addresses that others may "
+            "have had before get no network until they can",
             why);
     free(brain->flows_error);
     brain->flows_error = xstrdup(why);

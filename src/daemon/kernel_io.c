@@ -153,15 +153,22 @@ static void check_protection(const struct daemon *daemon, struct nft_tables *tab
             table_add_odd(&tables->ruleset->tables[i], "another owner, or protected otherwise");
 }
 
+int kernel_tables(struct daemon *daemon, struct nft_tables *ret)
+{
+    int r = nft_read(daemon->nft, ret);
+
+    if (r == 0)
+        check_protection(daemon, ret);
+    return r;
+}
+
 /* What others have done until now is heard of first, so that it is seen in what is read. */
 void kernel_read(struct daemon *daemon)
 {
     _cleanup_nft_tables_ struct nft_tables tables = {0};
 
     (void)nft_monitor_read(daemon->changes);
-    int r = nft_read(daemon->nft, &tables);
-    if (r == 0)
-        check_protection(daemon, &tables);
+    int r = kernel_tables(daemon, &tables);
     brain_tables_read(daemon->brain, r, STEAL(tables.ruleset), daemon_now());
 }
 

@@ -351,7 +351,8 @@ static bool is_too_early(struct fact_link *link, const struct live *live, uint64
  * Where two claim the same address, neither gets it. But a port whose endpoint has ended makes no claim beside one that
  * has been nobody's.
  */
-static struct fact_link *find_port(struct brain *brain, const struct live *live, unsigned bridge, uint64_t now)
+static struct fact_link *find_port(struct brain *brain, const struct live *live, unsigned bridge,
+                                   uint64_t now)
 {
     struct fact_link *found[2] = {NULL}; /* nobody's yet; an ended endpoint's */
     unsigned n[2] = {0};

@@ -272,12 +272,12 @@ static void set_endpoint(struct brain *brain, struct fact_container *fact, const
                          const struct endpoint *endpoint, struct delta *delta, uint64_t now)
 {
     size_t n_deleted = delta ? delta_deletions(delta) : 0;
-
-    bool goes_on = endpoint->id && find_applied(fact, endpoint->network_id);
-
+    bool goes_on = find_applied(fact, endpoint->network_id);
     bool unjudged = !goes_on && brain_labels_pending(brain, container) && may_be_denied_later(brain);
+    /* who goes on may have got another address */
+    bool waits = goes_on ? brain_has_ended(brain, endpoint) : brain_must_wait(brain, endpoint);
 
-    if (endpoint->id && (goes_on || (!unjudged && !brain_must_wait(brain, endpoint)))) {
+    if (endpoint->id && !unjudged && !waits) {
         compiler_set_endpoint(brain->compiler, brain->inventory, container, endpoint, delta);
         add_applied(brain, fact, container, endpoint);
         if (has_lost(brain, fact, delta, n_deleted) || (!goes_on && strangers_may_connect(brain)))

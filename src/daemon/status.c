@@ -299,8 +299,8 @@ static void kernel_problems(const struct brain *brain, json_t *problems)
     if (brain->flows_error)
         add_problem(
             problems,
-            "connections that are no longer allowed cannot be ended (%s); containers at addresses that others "
-            "had before have no network until they can",
+            "connections that are no longer allowed cannot be ended (%s); containers at addresses that others may "
+            "have had before get no network until they can",
             brain->flows_error);
 }
 

@@ -8,7 +8,6 @@
 #include "control/protocol.h"
 #include "daemon.h"
 #include "inventory/json.h"
-#include "nft/read.h"
 #include "ruleset/compare.h"
 #include "verdict/explain_json.h"
 
@@ -129,9 +128,11 @@ static json_t *verb_verify(struct daemon *daemon, const json_t *request)
     if (!brain_inventory_known(daemon->brain))
         return control_error(STATUS_ERROR, "it is not known yet what the kernel should hold",
                              "the Docker Engine has not answered since cofferdamd started", NULL);
-    int r = nft_read(daemon->nft, &tables);
+    int r = kernel_tables(daemon, &tables);
     if (r < 0)
-        return control_error(STATUS_ERROR, "the kernel's rules cannot be read", strerror(-r), NULL);
+        return control_error(
+            STATUS_ERROR, "the kernel's rules cannot be read",
+            r == -EAGAIN ? "other programs are changing theirs all the time: try again" : strerror(-r), NULL);
     ruleset_compare(tables.ruleset, brain_ruleset(daemon->brain), DIFFERENCES_MAX, &differences);
     bool same = differences.n == 0;
     if (!same) {
