@@ -94,6 +94,7 @@ struct brain *brain_new(const struct brain_config *config, struct policy_set *po
     brain->backoff = CONNECT_BACKOFF_MIN;
     brain->full_backoff = LOAD_RETRY_MIN;
     brain->flows_backoff = FLOWS_RETRY_MIN;
+    brain->flows_calm = FLOWS_CALM;
     if (config->state && brain_take_state(brain, config->state) < 0)
         brain_log(brain, LOG_WARNING,
                   "the state file makes no sense and is not used; at teardown, the bridges' switches stay as "

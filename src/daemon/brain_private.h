@@ -21,6 +21,7 @@
 #define LOAD_RETRY_MAX (30 * SEC)
 #define READ_TRIES 10 /* of the tables, while other programs change theirs */
 #define READ_PAUSE (20 * MSEC)
+#define FLOWS_SHARE 20          /* of the time that is left to everything else, where nobody waits */
 #define FLOWS_CALM (500 * MSEC) /* after an identity's end, unless somebody waits for its address */
 #define FLOWS_RETRY_MIN (1 * SEC)
 #define FLOWS_RETRY_MAX (30 * SEC)
@@ -213,6 +214,7 @@ struct brain {
     bool distrust; /* an earlier daemon may have left flows at addresses that are free now */
     bool flows_due, judge_due;
     uint64_t flows_at, flows_backoff;
+    uint64_t flows_began, flows_calm; /* the next time, unless somebody waits, is so long after an end */
     char *flows_error;
     size_t n_flows_ended; /* since the start */
     struct flow_judge *judge;

@@ -106,6 +106,7 @@ bool brain_end_flows(struct brain *brain, uint64_t now)
 {
     if (!may_judge(brain) || now < brain->flows_at)
         return false;
+    brain->flows_began = now;
     brain_push(brain, ACTION_END_FLOWS);
     return true;
 }
@@ -163,8 +164,11 @@ size_t brain_flow_count(const struct brain *brain)
 
 void brain_flows_ended(struct brain *brain, int error, size_t ended, uint64_t now)
 {
+    uint64_t took = now - brain->flows_began;
+
     brain->judge = flow_judge_free(brain->judge);
     brain->n_flows_ended += ended;
+    brain->flows_calm = took * FLOWS_SHARE > FLOWS_CALM ? took * FLOWS_SHARE : FLOWS_CALM;
     if (ended > 0)
         brain_log(brain, LOG_NOTICE, "%zu connection%s no longer allowed: ended", ended,
                   ended == 1 ? "" : "s");

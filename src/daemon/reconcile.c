@@ -195,7 +195,7 @@ static void drop_ended(struct brain *brain, struct fact_container *fact, struct 
         }
         compiler_drop_endpoint(brain->compiler, fact->id, applied->network_id, delta);
         brain_end_addresses(brain, applied->has_ip, applied->ip);
-        brain_ended_due(brain, now + FLOWS_CALM);
+        brain_ended_due(brain, now + brain->flows_calm);
         if (brain->loaded)
             brain_log(brain, LOG_INFO, "%s has left network %.12s", container ? container->name : fact->id,
                       applied->network_id);

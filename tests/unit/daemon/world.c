@@ -353,6 +353,7 @@ static void end_flows(struct world *world)
     world->n_flows++;
     if (!world->flows_error)
         forget_flows(world);
+    world->now += world->flows_take;
     brain_flows_ended(world->brain, world->flows_error, 0, world->now);
 }
 

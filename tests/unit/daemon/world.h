@@ -76,6 +76,7 @@ struct world {
     int nf_call_error;
     int read_error, flows_error; /* of every ACTION_READ_TABLES and ACTION_END_FLOWS */
     int reads_interrupted;       /* so many more */
+    uint64_t flows_take;         /* time */
     struct ruleset *kernel;      /* what is in force; NULL: no tables of ours */
     bool unmendable;             /* it holds what only a replacement can mend */
     struct world_flow flows[WORLD_MAX];
