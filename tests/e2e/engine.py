@@ -11,6 +11,7 @@ or, should that be killed, when the next one starts.
 
 import atexit
 import concurrent.futures
+import functools
 import http.client
 import io
 import itertools
@@ -300,6 +301,11 @@ class Engine:
         if response.headers.get_content_type() == "application/json" and text and path.split("?")[0] != "/images/create":
             return json.loads(text)
         return text
+
+    @functools.cached_property
+    def version(self):
+        """(28, 5): of the engine that runs, not of the machine's docker command."""
+        return tuple(map(int, re.match(r"(\d+)\.(\d+)", self.api("GET", "/version")["Version"]).groups()))
 
     def docker(self, *arguments, check=True):
         """The docker command, as a user would type it."""

@@ -25,6 +25,7 @@ ROUNDS = max(30, STARTS * 30 // 200)
 HEIRS = max(4, STARTS // 50)
 FIRST_SYN = 900  # ms; a SYN that was lost is repeated after a second
 ENOUGH = 0.95  # of the allowed connections must stand with their first SYN
+NO_HEAD_START = (28, 0)  # since then a container gets its network a few milliseconds before its first instruction
 
 PORT = 4001  # where nobody may send to
 ALPHA, BETA = 4000, 4002  # where alpha may send to, and where beta may
@@ -133,7 +134,7 @@ class Starts(Playground, unittest.TestCase):
         leaked = [one for one in heard if not self.is_allowed_connection(one)]
         times = list(delays(reports))
         first = [value for value in times if value is not None and value < FIRST_SYN]
-        table("starts with the daemon there", [
+        table(f"starts with the daemon there, Docker {'.'.join(map(str, self.engine.version))}", [
             {"starts": STARTS, "in": f"{took:.0f} s", "sent": total_sent(reports), "leaked": sum(one.count for one in leaked)},
             {"first SYN passed": f"{len(first)} of {len(times)}", "never connected": times.count(None)},
             {"until connected:": "", **percentiles([value for value in times if value is not None])},
@@ -141,7 +142,8 @@ class Starts(Playground, unittest.TestCase):
         self.assertEqual(leaked, [])
         self.assert_all_sent(reports, len(self.denied))
         self.assertNotIn(None, times)
-        self.assertGreaterEqual(len(first), ENOUGH * STARTS)
+        if self.engine.version < NO_HEAD_START:
+            self.assertGreaterEqual(len(first), ENOUGH * STARTS)
 
     def test_starts_with_a_slow_daemon(self):
         """It sleeps most of the time, so that it learns of a container before or after this sends, as chance will."""
