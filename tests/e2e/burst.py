@@ -85,7 +85,7 @@ def denied_targets(engine, near, far, port):
     """The targets of a burst from network front, as `probe burst` wants them, in every direction there is: a neighbour on
     its bridge, a container of another bridge, the host, and outside; from sockets, and as frames."""
     gateways = {"ipv4": "10.91.0.1", "ipv6": "fd91::1"}
-    mac = near.inspect()["NetworkSettings"]["Networks"]["front"]["MacAddress"]
+    mac = near.mac("front")
     bridge = json.loads(engine.host.run("ip", "-j", "link", "show", engine.bridge("front")).stdout)[0]["address"]
     targets = []
     for family in FAMILIES:

@@ -97,6 +97,9 @@ class Container:
     def address(self, family="ipv4"):
         return next(iter(self.addresses(family).values()))
 
+    def mac(self, network):
+        return self.inspect()["NetworkSettings"]["Networks"][network]["MacAddress"]
+
     def start(self):
         self.engine.api("POST", f"/containers/{self.id}/start")
         return self
