@@ -145,6 +145,7 @@ class Engine:
         try:
             self._namespaces()
             self._containerd()
+            self._bridged_frames()
             self._dockerd()
             self._images()
             if not self.isolation:
@@ -185,6 +186,13 @@ class Engine:
         self.containerd = self.spawn("containerd", [*([IN_TREE, ENGINE_TREE] if ENGINE_TREE else []),
                                                     "containerd", "--config", config])
         self._wait_for(self.containerd, lambda: os.path.exists(self.path("containerd.sock")))
+
+    def _bridged_frames(self):
+        """Docker before 27.3 loads br_netfilter, which makes bridged frames pass the rules everywhere; later ones leave it
+        alone where they do not need it. A kernel that has it built in makes them pass in every new network namespace."""
+        if self.version >= (27, 3) and os.path.exists("/proc/sys/net/bridge"):
+            for key in ("iptables", "ip6tables", "arptables"):
+                self.host.sysctl("net.bridge.bridge-nf-call-" + key, 0)
 
     def _in_tree(self):
         """What runs a command where containerd runs: both have to see the mounts that the other makes."""
@@ -307,8 +315,9 @@ class Engine:
 
     @functools.cached_property
     def version(self):
-        """(28, 5): of the engine that runs, not of the machine's docker command."""
-        return tuple(map(int, re.match(r"(\d+)\.(\d+)", self.api("GET", "/version")["Version"]).groups()))
+        """(28, 5): of the engine's dockerd, not of the machine's docker command. Known as soon as containerd runs."""
+        text = run([*self._in_tree(), "dockerd", "--version"]).stdout
+        return tuple(map(int, re.search(r"version (\d+)\.(\d+)", text).groups()))
 
     def docker(self, *arguments, check=True):
         """The docker command, as a user would type it."""
