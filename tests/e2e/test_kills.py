@@ -18,7 +18,7 @@ import unittest
 
 from cofferdam import DAEMON
 from flows import BASE, Traffic, table
-from machine import ENVIRONMENT, Failure, wait_until
+from machine import ENVIRONMENT, Failure, run, wait_until
 from playground import Question
 from test_tampering import comparable
 
@@ -193,11 +193,20 @@ class Kills(Traffic, unittest.TestCase):
     def _started(self, late, kill=None):
         try:
             trace = self._trace("start", pid=self._pid, kill=kill)
-            late.start()
-            yield trace
+            try:
+                late.start()
+                self._forget_former(late)
+                yield trace
+            finally:
+                trace.end()
         finally:
-            trace.end()
             late.remove()
+
+    def _forget_former(self, late):
+        """Since Docker 28 each start has another hardware address. What a container says of it when it starts is dropped
+        while the daemon has not bound its port, and its neighbours go on sending to the former one."""
+        for family in ("ipv4", "ipv6"):
+            run(self.client.enter("ip", "neigh", "flush", "to", late.address(family), "dev", "eth0"))
 
     def _served(self, late):
         return self.ask_all([Question(self.client, late, "5001/tcp", family) for family in ("ipv4", "ipv6")], timeout=150)
@@ -213,6 +222,7 @@ class Kills(Traffic, unittest.TestCase):
         calls, outcomes, began = trace.calls(), collections.defaultdict(collections.Counter), time.monotonic()
         for call in chosen(calls, step=2):
             with self.subTest(call=call):
+                self._start_again()  # after a failure
                 late = self._late()
                 with self._started(late, call) as trace:
                     time.sleep(0.1)
