@@ -115,7 +115,13 @@ class Container:
         self.name = name
 
     def remove(self):
-        self.engine.api("DELETE", f"/containers/{self.id}?force=1&v=1")
+        path = f"/containers/{self.id}?force=1&v=1"
+        try:
+            self.engine.api("DELETE", path)
+        except Failure as error:  # it ended by itself between the Engine's look and its kill
+            if "is not running" not in str(error):
+                raise
+            self.engine.api("DELETE", path)
         self.engine.containers.pop(self.id, None)
 
 
