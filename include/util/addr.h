@@ -18,6 +18,11 @@ struct ip {
     enum ip_family family;
 };
 
+struct ip_key {
+    uint8_t bytes[16];
+    uint8_t family;
+};
+
 struct cidr {
     struct ip net; /* host bits are zero */
     unsigned len;
@@ -69,6 +74,8 @@ const char *ip_format(struct ip ip, char buffer[static IP_TEXT_MAX]);
 /* Network byte order: ip_size(family) bytes. */
 void ip_to_bytes(struct ip ip, uint8_t *bytes);
 struct ip ip_from_bytes(enum ip_family family, const uint8_t *bytes);
+/* Without padding, as the key of a hash. */
+struct ip_key ip_key(struct ip ip);
 
 /* 0; -EINVAL: no CIDR notation; -ERANGE: prefix length too long; -EDOM: host bits are set, *ret is the
  * network. */

@@ -36,10 +36,7 @@ struct member {
 
 /* Which member an address belongs to: an address has one owner, the one named last. */
 struct owner {
-    struct owner_key {
-        uint8_t bytes[16];
-        uint8_t family;
-    } address;
+    struct ip_key address;
     struct member *member;
     UT_hash_handle hh; /* by address */
 };
@@ -603,19 +600,9 @@ static struct container *facts_copy(const struct container *container, const str
     return facts;
 }
 
-static struct owner_key owner_key(struct ip ip)
-{
-    struct owner_key key;
-
-    memset(&key, 0, sizeof(key)); /* padding is part of a hash key */
-    ip_to_bytes(ip, key.bytes);
-    key.family = (uint8_t)ip.family;
-    return key;
-}
-
 static struct owner *find_owner(const struct compiler *compiler, struct ip ip)
 {
-    struct owner_key key = owner_key(ip);
+    struct ip_key key = ip_key(ip);
     struct owner *owner;
 
     HASH_FIND(hh, compiler->owners, &key, sizeof(key), owner);
@@ -645,7 +632,7 @@ static void own(struct compiler *compiler, struct member *member)
         if (!member->endpoint->has_ip[family])
             continue;
         owner = xnew(struct owner);
-        owner->address = owner_key(member->endpoint->ip[family]);
+        owner->address = ip_key(member->endpoint->ip[family]);
         owner->member = member;
         HASH_ADD(hh, compiler->owners, address, sizeof(owner->address), owner);
     }

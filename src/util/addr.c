@@ -50,6 +50,14 @@ struct ip ip_from_bytes(enum ip_family family, const uint8_t *bytes)
     return ip;
 }
 
+struct ip_key ip_key(struct ip ip)
+{
+    struct ip_key key = {.family = (uint8_t)ip.family};
+
+    ip_to_bytes(ip, key.bytes);
+    return key;
+}
+
 int ip_parse(const char *text, struct ip *ret)
 {
     enum ip_family family = strchr(text, ':') ? IP6 : IP4;

@@ -27,10 +27,7 @@ enum who {
 
 /* What is known of one address by itself. */
 struct address {
-    struct address_key {
-        uint8_t bytes[16];
-        uint8_t family;
-    } key;
+    struct ip_key key;
     enum who who;
     const struct container *container; /* WHO_ENDPOINT */
     const struct endpoint *endpoint;   /* WHO_ENDPOINT */
@@ -164,19 +161,9 @@ static size_t stretch_of(const struct cuts *cuts, ipnum num)
 
 /* ---- whose address ------------------------------------------------------------------------------------ */
 
-static struct address_key address_key(struct ip ip)
-{
-    struct address_key key;
-
-    memset(&key, 0, sizeof(key)); /* padding is part of a hash key */
-    ip_to_bytes(ip, key.bytes);
-    key.family = (uint8_t)ip.family;
-    return key;
-}
-
 static struct address *find_address(const struct flow_judge *judge, struct ip ip)
 {
-    struct address_key key = address_key(ip);
+    struct ip_key key = ip_key(ip);
     struct address *address;
 
     HASH_FIND(hh, judge->addresses, &key, sizeof(key), address);
@@ -187,7 +174,7 @@ static struct address *add_address(struct flow_judge *judge, struct ip ip, enum 
 {
     struct address *address = xnew(struct address);
 
-    address->key = address_key(ip);
+    address->key = ip_key(ip);
     address->who = who;
     HASH_ADD(hh, judge->addresses, key, sizeof(address->key), address);
     return address;
