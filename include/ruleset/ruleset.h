@@ -33,12 +33,18 @@ enum field {
     FIELD_ETHER_SADDR,
     FIELD_ETHER_DADDR,
     FIELD_ETHER_TYPE,
+    FIELD_ARP_HTYPE,
+    FIELD_ARP_PTYPE, /* an ether type */
+    FIELD_ARP_HLEN,
+    FIELD_ARP_PLEN,
     FIELD_ARP_SADDR_ETHER,
     FIELD_ARP_SADDR_IP,
     FIELD_IP_SADDR,
     FIELD_IP_DADDR,
     FIELD_IP6_SADDR,
     FIELD_IP6_DADDR,
+    FIELD_IP6_LENGTH, /* of what follows the header, in bytes */
+    FIELD_IP6_NEXTHDR,
     FIELD_IP6_HOPLIMIT,
     FIELD_NFPROTO, /* NFPROTO_IPV4 (2) or NFPROTO_IPV6 (10); table inet only */
     FIELD_L4PROTO,
@@ -48,6 +54,14 @@ enum field {
     FIELD_SCTP_DPORT,
     FIELD_ICMP_TYPE,
     FIELD_ICMPV6_TYPE,
+    FIELD_IGMP_TYPE,
+    /*
+     * Of neighbour discovery (RFC 4861, 4.3 and 4.4), where nothing stands between the IPv6 header and it; nft has no
+     * names for them, and they imply nothing.
+     */
+    FIELD_ND_TARGET,
+    FIELD_ND_OPTION,     /* the first option's type and length, in one number */
+    FIELD_ND_OPTION_MAC, /* what follows it */
     FIELDS,
 };
 
@@ -59,6 +73,9 @@ enum key_type {
     KEY_IPV6_ADDR,
     KEY_ICMP_TYPE,
     KEY_ICMPV6_TYPE,
+    /* A set with one of these is declared by the fields that it is looked up with (typeof), for want of a type's name. */
+    KEY_ND_TARGET,
+    KEY_ND_OPTION_MAC,
     KEY_TYPES,
 };
 
@@ -220,6 +237,8 @@ bool set_insert(struct set *set, const struct element *element);
 bool set_remove(struct set *set, const uint8_t *key);
 bool element_equal(const struct set *set, const struct element *a, const struct element *b);
 size_t set_count(const struct set *set);
+/* Has its key a field that nft has no type for? */
+bool set_has_raw_key(const struct set *set);
 
 /* What is foreign equals nothing; where rules come from does not count. */
 bool rule_equal(const struct rule_stmt *a, const struct rule_stmt *b);

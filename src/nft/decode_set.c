@@ -51,6 +51,23 @@ static size_t read_key(uint32_t number, enum key_type key[static KEY_FIELDS_MAX]
     return n;
 }
 
+/* The types of fields that nft has no type for have one number: the key's length tells them apart. */
+static void settle_raw(const struct attrs *attrs, struct set *set)
+{
+    uint32_t len;
+
+    if (!attr_be32(attrs->v[NFTA_SET_KEY_LEN], &len))
+        return;
+    for (size_t i = 0; i < set->n_key && set->key_len > len; i++) {
+        size_t (*size)(enum key_type) = set->n_key > 1 ? key_type_padded : key_type_size;
+
+        if (set->key[i] != KEY_ND_TARGET)
+            continue;
+        set->key[i] = KEY_ND_OPTION_MAC;
+        set->key_len -= size(KEY_ND_TARGET) - size(KEY_ND_OPTION_MAC);
+    }
+}
+
 /* Has the set the very user data that we would give it? */
 static bool user_data_is_ours(const struct set *set, const struct nlattr *attr)
 {
@@ -116,6 +133,7 @@ struct set *set_decode(struct ruleset *ruleset, enum table_id table, const char 
         return NULL;
     (void)attr_be32(attrs->v[NFTA_SET_KEY_TYPE], &type);
     set = ruleset_add_set(ruleset, table, name, read_key(type, key), key);
+    settle_raw(attrs, set);
     set->map = flags & NFT_SET_MAP;
     set->interval = flags & NFT_SET_INTERVAL;
     if (!set_is_ours(set, flags, attrs))

@@ -15,11 +15,39 @@
 #include "rule.h"
 
 /* nft's numbers of data types (enum datatypes) and byte orders (enum byteorder), which its listing needs. */
-enum { TYPE_IPADDR = 7, TYPE_IP6ADDR = 8, TYPE_ETHERADDR = 9, TYPE_ICMP_TYPE = 14, TYPE_ICMP6_TYPE = 29 };
+enum {
+    TYPE_INTEGER = 4,
+    TYPE_IPADDR = 7,
+    TYPE_IP6ADDR = 8,
+    TYPE_ETHERADDR = 9,
+    TYPE_ICMP_TYPE = 14,
+    TYPE_ICMP6_TYPE = 29
+};
 enum { TYPE_IFNAME = 41, TYPE_BITS = 6 };
 enum { BYTEORDER_NONE, BYTEORDER_HOST, BYTEORDER_BIG };
 #define TYPE_VERDICT 0xffffff00u /* NFT_DATA_VERDICT */
-#define EXPR_CONCAT 13           /* nft's enum expr_types */
+
+/*
+ * What else the listing needs of a set that is declared with typeof: the expressions of its key, as nft 1.0.6 writes
+ * them into NFTNL_UDATA_SET_KEY_TYPEOF (src/meta.c, payload.c, expression.c: *_build_udata) and later versions read
+ * them. Each expression is its number (NFTNL_UDATA_SET_TYPEOF_EXPR) and a nest (_DATA) of what it loads. A
+ * concatenation's nest has one nest for each field, numbered from 0. What is raw is of the protocol 0.
+ */
+enum { EXPR_PAYLOAD = 7, EXPR_META = 9, EXPR_CONCAT = 13 }; /* enum expr_types */
+enum { META_KEY };                                          /* NFTNL_UDATA_META_KEY */
+enum {
+    PAYLOAD_DESC,
+    PAYLOAD_TYPE,
+    PAYLOAD_BASE,
+    PAYLOAD_OFFSET,
+    PAYLOAD_LEN
+}; /* NFTNL_UDATA_SET_KEY_PAYLOAD_* */
+enum {
+    PROTO_DESC_RAW = 0,
+    PROTO_DESC_ETHER = 17,
+    ETHER_SADDR = 2
+};                               /* enum proto_desc_id, proto_eth's templates */
+enum { PROTO_BASE_NETWORK = 2 }; /* enum proto_bases */
 
 uint32_t set_key_type_number(enum key_type type)
 {
@@ -36,6 +64,9 @@ uint32_t set_key_type_number(enum key_type type)
         return TYPE_ICMP_TYPE;
     case KEY_ICMPV6_TYPE:
         return TYPE_ICMP6_TYPE;
+    case KEY_ND_TARGET:
+    case KEY_ND_OPTION_MAC:
+        return TYPE_INTEGER;
     case KEY_TYPES:
         break;
     }
@@ -49,6 +80,86 @@ static uint32_t key_byteorder(const struct set *set)
     return set->key[0] == KEY_IFNAME ? BYTEORDER_HOST : BYTEORDER_BIG;
 }
 
+static bool put_payload(struct nftnl_udata_buf *data, uint32_t desc, uint32_t type)
+{
+    return nftnl_udata_put_u32(data, PAYLOAD_DESC, desc) && nftnl_udata_put_u32(data, PAYLOAD_TYPE, type);
+}
+
+/* In bits. */
+static bool put_raw(struct nftnl_udata_buf *data, uint32_t offset, uint32_t len)
+{
+    return put_payload(data, PROTO_DESC_RAW, 0) &&
+           nftnl_udata_put_u32(data, PAYLOAD_BASE, PROTO_BASE_NETWORK) &&
+           nftnl_udata_put_u32(data, PAYLOAD_OFFSET, offset) && nftnl_udata_put_u32(data, PAYLOAD_LEN, len);
+}
+
+static bool put_loaded(struct nftnl_udata_buf *data, enum key_type type)
+{
+    switch (type) {
+    case KEY_IFNAME:
+        return nftnl_udata_put_u32(data, META_KEY, NFT_META_IIFNAME);
+    case KEY_ETHER_ADDR:
+        return put_payload(data, PROTO_DESC_ETHER, ETHER_SADDR);
+    case KEY_ND_TARGET:
+        return put_raw(data, 384, 128);
+    case KEY_ND_OPTION_MAC:
+        return put_raw(data, 528, 48);
+    case KEY_IPV4_ADDR:
+    case KEY_IPV6_ADDR:
+    case KEY_ICMP_TYPE:
+    case KEY_ICMPV6_TYPE:
+    case KEY_TYPES:
+        break;
+    }
+    return false; /* no set of ours has these beside a raw field: check_set() */
+}
+
+static bool put_typeof_field(struct nftnl_udata_buf *data, enum key_type type)
+{
+    struct nftnl_udata *nest;
+
+    if (!nftnl_udata_put_u32(data, NFTNL_UDATA_SET_TYPEOF_EXPR,
+                             type == KEY_IFNAME ? EXPR_META : EXPR_PAYLOAD))
+        return false;
+    nest = nftnl_udata_nest_start(data, NFTNL_UDATA_SET_TYPEOF_DATA);
+    if (!nest || !put_loaded(data, type))
+        return false;
+    nftnl_udata_nest_end(data, nest);
+    return true;
+}
+
+static bool put_typeof_fields(struct nftnl_udata_buf *data, const struct set *set)
+{
+    struct nftnl_udata *fields = nftnl_udata_nest_start(data, NFTNL_UDATA_SET_TYPEOF_DATA);
+
+    if (!fields)
+        return false;
+    for (size_t i = 0; set_has_raw_key(set) && i < set->n_key; i++) {
+        struct nftnl_udata *field = nftnl_udata_nest_start(data, (uint8_t)i);
+
+        if (!field || !put_typeof_field(data, set->key[i]))
+            return false;
+        nftnl_udata_nest_end(data, field);
+    }
+    nftnl_udata_nest_end(data, fields);
+    return true;
+}
+
+/* A concatenation of types that have names is said by its type; its nest is empty. */
+static bool put_typeof(struct nftnl_udata_buf *data, const struct set *set)
+{
+    struct nftnl_udata *nest = nftnl_udata_nest_start(data, NFTNL_UDATA_SET_KEY_TYPEOF);
+
+    if (!nest)
+        return false;
+    if (set->n_key == 1 ? !put_typeof_field(data, set->key[0])
+                        : !nftnl_udata_put_u32(data, NFTNL_UDATA_SET_TYPEOF_EXPR, EXPR_CONCAT) ||
+                              !put_typeof_fields(data, set))
+        return false;
+    nftnl_udata_nest_end(data, nest);
+    return true;
+}
+
 static void put_user_data(const struct set *set, struct nftnl_set *nftnl)
 {
     struct nftnl_udata_buf *data = nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN);
@@ -56,20 +167,19 @@ static void put_user_data(const struct set *set, struct nftnl_set *nftnl)
 
     if (ok && set->map)
         ok = nftnl_udata_put_u32(data, NFTNL_UDATA_SET_DATABYTEORDER, BYTEORDER_NONE);
-    if (ok && set->n_key > 1) {
-        struct nftnl_udata *nest = nftnl_udata_nest_start(data, NFTNL_UDATA_SET_KEY_TYPEOF);
-
-        ok = nest && nftnl_udata_put_u32(data, NFTNL_UDATA_SET_TYPEOF_EXPR, EXPR_CONCAT) &&
-             nftnl_udata_put(data, NFTNL_UDATA_SET_TYPEOF_DATA, 0, NULL);
-        if (ok)
-            nftnl_udata_nest_end(data, nest);
-    }
+    if (ok && (set->n_key > 1 || set_has_raw_key(set)))
+        ok = put_typeof(data, set);
     if (ok && set->map)
         ok = nftnl_udata_put_u32(data, NFTNL_UDATA_SET_DATA_INTERVAL, 0);
     if (!ok || nftnl_set_set_data(nftnl, NFTNL_SET_USERDATA, nftnl_udata_buf_data(data),
                                   nftnl_udata_buf_len(data)) < 0)
         abort(); /* out of memory: the data is far smaller than the buffer */
     nftnl_udata_buf_free(data);
+}
+
+static bool typeof_says(enum key_type type)
+{
+    return type == KEY_IFNAME || type == KEY_ETHER_ADDR || type == KEY_ND_TARGET || type == KEY_ND_OPTION_MAC;
 }
 
 static int check_set(const struct set *set)
@@ -79,7 +189,7 @@ static int check_set(const struct set *set)
     if (set->n_key < 1 || set->n_key > KEY_FIELDS_MAX || (set->interval && (set->n_key != 1 || set->map)))
         return -EINVAL;
     for (size_t i = 0; i < set->n_key; i++) {
-        if (set->key[i] >= KEY_TYPES)
+        if (set->key[i] >= KEY_TYPES || (set_has_raw_key(set) && !typeof_says(set->key[i])))
             return -EINVAL;
     }
     return 0;

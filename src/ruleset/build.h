@@ -4,7 +4,10 @@
  */
 #pragma once
 
+#include <netinet/icmp6.h>
+
 #include "ruleset/ruleset.h"
+#include "util/mem.h"
 
 /* Names of the fixed sets, maps and chains: what is not named after policies. */
 #define SET_BRIDGES "bridges"
@@ -15,12 +18,49 @@
 #define SET_LIVE6 "live6"
 #define SET_BINDINGS4 "bindings4"
 #define SET_BINDINGS6 "bindings6"
+#define SET_TARGETS6 "targets6"
+#define SET_OPTION_MACS6 "option_macs6"
+#define SET_TAKEN6 "taken6"
+#define SET_ROUTER_MESSAGES "router_messages"
+#define SET_LISTENER_REPORTS "listener_reports"
 #define SET_ICMP_ERRORS "icmp_errors"
 #define SET_ICMPV6_ERRORS "icmpv6_errors"
 #define SET_NEIGHBOUR_DISCOVERY "neighbour_discovery"
 #define SET_INTERNET4 "internet/4"
 #define SET_INTERNET6 "internet/6"
 #define MAP_FROM "from"
+
+static inline struct set *add_set(struct ruleset *ruleset, enum table_id table, const char *name,
+                                  enum key_type key)
+{
+    return ruleset_add_set(ruleset, table, name, 1, &key);
+}
+
+static inline void add_byte_set(struct ruleset *ruleset, enum table_id table, const char *name,
+                                enum key_type key, size_t n, const uint8_t *values)
+{
+    struct set *set = add_set(ruleset, table, name, key);
+
+    for (size_t i = 0; i < n; i++) {
+        struct element element = {0};
+
+        element.key[0] = values[i];
+        set_insert(set, &element);
+    }
+}
+
+static inline void add_neighbour_discovery(struct ruleset *ruleset, enum table_id table)
+{
+    static const uint8_t types[] = {ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT};
+
+    add_byte_set(ruleset, table, SET_NEIGHBOUR_DISCOVERY, KEY_ICMPV6_TYPE, ARRAY_SIZE(types), types);
+}
+
+static inline struct rule_stmt *comment(struct rule_stmt *rule, const char *text)
+{
+    rule->comment = xstrdup(text);
+    return rule;
+}
 
 static inline struct match *on_value(struct rule_stmt *rule, enum field field, bool negate, uint32_t value)
 {

@@ -507,15 +507,35 @@ static const struct class *class_of(struct compiler *compiler, const struct inve
 
 /* ---- endpoints ---------------------------------------------------------------------------------------- */
 
-static void contribute_binding(struct contributions *list, struct set *set, const struct endpoint *endpoint,
-                               struct ip ip)
+/* Port and MAC; where in the key the next field begins. */
+static uint8_t *contribute_port(struct contributions *list, struct set *set, const struct endpoint *endpoint)
 {
     uint8_t *key = contribute(list, TABLE_BRIDGE, set)->element.key;
 
     put_ifname(key, endpoint->port);
     key += key_type_padded(KEY_IFNAME);
     memcpy(key, endpoint->mac.bytes, sizeof(endpoint->mac.bytes));
-    ip_to_bytes(ip, key + key_type_padded(KEY_ETHER_ADDR));
+    return key + key_type_padded(KEY_ETHER_ADDR);
+}
+
+static void contribute_binding(struct contributions *list, struct set *set, const struct endpoint *endpoint,
+                               struct ip ip)
+{
+    ip_to_bytes(ip, contribute_port(list, set, endpoint));
+}
+
+/* What its neighbour discovery may name. */
+static void contribute_discovery(const struct compiler *compiler, const struct endpoint *endpoint,
+                                 struct contributions *list)
+{
+    struct set *targets = fixed_set(compiler, TABLE_BRIDGE, SET_TARGETS6);
+    struct set *taken = fixed_set(compiler, TABLE_BRIDGE, SET_TAKEN6);
+
+    contribute_binding(list, targets, endpoint, endpoint->ip[IP6]);
+    contribute_binding(list, targets, endpoint, mac_link_local(&endpoint->mac));
+    contribute_port(list, fixed_set(compiler, TABLE_BRIDGE, SET_OPTION_MACS6), endpoint);
+    if (taken)
+        contribute_address(list, TABLE_BRIDGE, taken, endpoint->ip[IP6]);
 }
 
 /* An endpoint with IPv6 also speaks from its link-local address and, before it has any, from the unspecified
@@ -534,6 +554,7 @@ static void contribute_bindings(const struct compiler *compiler, const struct en
         contribute_binding(list, set6, endpoint, endpoint->ip[IP6]);
         contribute_binding(list, set6, endpoint, mac_link_local(&endpoint->mac));
         contribute_binding(list, set6, endpoint, (struct ip){.num = 0, .family = IP6});
+        contribute_discovery(compiler, endpoint, list);
     }
 }
 

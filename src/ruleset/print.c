@@ -18,6 +18,14 @@ static const char *field_name(enum field field)
         return "ether daddr";
     case FIELD_ETHER_TYPE:
         return "ether type";
+    case FIELD_ARP_HTYPE:
+        return "arp htype";
+    case FIELD_ARP_PTYPE:
+        return "arp ptype";
+    case FIELD_ARP_HLEN:
+        return "arp hlen";
+    case FIELD_ARP_PLEN:
+        return "arp plen";
     case FIELD_ARP_SADDR_ETHER:
         return "arp saddr ether";
     case FIELD_ARP_SADDR_IP:
@@ -30,6 +38,10 @@ static const char *field_name(enum field field)
         return "ip6 saddr";
     case FIELD_IP6_DADDR:
         return "ip6 daddr";
+    case FIELD_IP6_LENGTH:
+        return "ip6 length";
+    case FIELD_IP6_NEXTHDR:
+        return "ip6 nexthdr";
     case FIELD_IP6_HOPLIMIT:
         return "ip6 hoplimit";
     case FIELD_NFPROTO:
@@ -48,6 +60,14 @@ static const char *field_name(enum field field)
         return "icmp type";
     case FIELD_ICMPV6_TYPE:
         return "icmpv6 type";
+    case FIELD_IGMP_TYPE:
+        return "igmp type";
+    case FIELD_ND_TARGET:
+        return key_type_name(KEY_ND_TARGET);
+    case FIELD_ND_OPTION:
+        return "@nh,512,16";
+    case FIELD_ND_OPTION_MAC:
+        return key_type_name(KEY_ND_OPTION_MAC);
     case FIELDS:
         break;
     }
@@ -85,6 +105,11 @@ static const struct symbol icmpv6_types[] = {
     {141, "ind-neighbor-solicit"},  {142, "ind-neighbor-advert"}, {143, "mld2-listener-report"},
 };
 
+static const struct symbol igmp_types[] = {
+    {0x11, "membership-query"}, {0x12, "membership-report-v1"}, {0x16, "membership-report-v2"},
+    {0x17, "leave-group"},      {0x22, "membership-report-v3"},
+};
+
 static void print_symbol(const struct symbol *symbols, size_t n, uint32_t value, FILE *out)
 {
     for (size_t i = 0; i < n; i++) {
@@ -100,12 +125,14 @@ static void print_value(enum field field, uint32_t value, FILE *out)
 {
     switch (field) {
     case FIELD_ETHER_TYPE:
+    case FIELD_ARP_PTYPE:
         print_symbol(ether_types, ARRAY_SIZE(ether_types), value, out);
         break;
     case FIELD_NFPROTO:
         print_symbol(families, ARRAY_SIZE(families), value, out);
         break;
     case FIELD_L4PROTO:
+    case FIELD_IP6_NEXTHDR:
         print_symbol(protocols, ARRAY_SIZE(protocols), value, out);
         break;
     case FIELD_ICMP_TYPE:
@@ -114,6 +141,16 @@ static void print_value(enum field field, uint32_t value, FILE *out)
     case FIELD_ICMPV6_TYPE:
         print_symbol(icmpv6_types, ARRAY_SIZE(icmpv6_types), value, out);
         break;
+    case FIELD_IGMP_TYPE:
+        print_symbol(igmp_types, ARRAY_SIZE(igmp_types), value, out);
+        break;
+    case FIELD_ND_OPTION:
+        fprintf(out, "0x%x", value);
+        break;
+    case FIELD_ARP_HTYPE:
+    case FIELD_ARP_HLEN:
+    case FIELD_ARP_PLEN:
+    case FIELD_IP6_LENGTH:
     case FIELD_IP6_HOPLIMIT:
     case FIELD_TCP_DPORT:
     case FIELD_UDP_SPORT:
@@ -129,6 +166,8 @@ static void print_value(enum field field, uint32_t value, FILE *out)
     case FIELD_IP_DADDR:
     case FIELD_IP6_SADDR:
     case FIELD_IP6_DADDR:
+    case FIELD_ND_TARGET:
+    case FIELD_ND_OPTION_MAC:
     case FIELDS:
         fprintf(out, "%u", value);
         break;
@@ -270,6 +309,16 @@ void rule_print(const struct rule_stmt *rule, FILE *out)
         fprintf(out, " comment \"%s\"", rule->comment);
 }
 
+/* As a number without leading zeros. */
+static void print_raw(const uint8_t *bytes, size_t len, FILE *out)
+{
+    for (; len > 1 && !*bytes; len--)
+        bytes++;
+    fprintf(out, "0x%x", *bytes);
+    while (--len > 0)
+        fprintf(out, "%02x", *++bytes);
+}
+
 static void print_key_field(enum key_type type, const uint8_t *bytes, FILE *out)
 {
     char text[IP_TEXT_MAX];
@@ -294,6 +343,10 @@ static void print_key_field(enum key_type type, const uint8_t *bytes, FILE *out)
         break;
     case KEY_ICMPV6_TYPE:
         print_symbol(icmpv6_types, ARRAY_SIZE(icmpv6_types), *bytes, out);
+        break;
+    case KEY_ND_TARGET:
+    case KEY_ND_OPTION_MAC:
+        print_raw(bytes, key_type_size(type), out);
         break;
     case KEY_TYPES:
         break;
@@ -357,15 +410,27 @@ static const struct element **sorted_elements(const struct set *set, size_t *ret
     return v;
 }
 
+/* Where one field's type has no name, each is said by what it is looked up with. */
+static void print_key_types(const struct set *set, FILE *out)
+{
+    bool raw = set_has_raw_key(set);
+
+    fputs(raw ? "typeof" : "type", out);
+    for (size_t i = 0; i < set->n_key; i++)
+        fprintf(out, "%s%s", i ? " . " : " ",
+                raw && set->key[i] == KEY_ETHER_ADDR ? field_name(FIELD_ETHER_SADDR)
+                : raw && set->key[i] == KEY_IFNAME   ? field_name(FIELD_IIFNAME)
+                                                     : key_type_name(set->key[i]));
+    fputs(set->map ? " : verdict\n" : "\n", out);
+}
+
 static void print_set(const struct set *set, FILE *out)
 {
     const struct element **elements;
     size_t n;
 
-    fprintf(out, "\t%s %s {\n\t\ttype ", set->map ? "map" : "set", set->name);
-    for (size_t i = 0; i < set->n_key; i++)
-        fprintf(out, "%s%s", i ? " . " : "", key_type_name(set->key[i]));
-    fputs(set->map ? " : verdict\n" : "\n", out);
+    fprintf(out, "\t%s %s {\n\t\t", set->map ? "map" : "set", set->name);
+    print_key_types(set, out);
     if (set->interval)
         fputs("\t\tflags interval\n", out);
     elements = sorted_elements(set, &n);

@@ -26,6 +26,10 @@ size_t key_type_size(enum key_type type)
     case KEY_ICMP_TYPE:
     case KEY_ICMPV6_TYPE:
         return 1;
+    case KEY_ND_TARGET:
+        return 16;
+    case KEY_ND_OPTION_MAC:
+        return 6;
     case KEY_TYPES:
         break;
     }
@@ -52,6 +56,10 @@ const char *key_type_name(enum key_type type)
         return "icmp_type";
     case KEY_ICMPV6_TYPE:
         return "icmpv6_type";
+    case KEY_ND_TARGET:
+        return "@nh,384,128";
+    case KEY_ND_OPTION_MAC:
+        return "@nh,528,48";
     case KEY_TYPES:
         break;
     }
@@ -284,6 +292,15 @@ bool set_remove(struct set *set, const uint8_t *key)
 size_t set_count(const struct set *set)
 {
     return HASH_COUNT(set->elements) + (set->catchall ? 1 : 0);
+}
+
+bool set_has_raw_key(const struct set *set)
+{
+    for (size_t i = 0; i < set->n_key; i++) {
+        if (set->key[i] == KEY_ND_TARGET || set->key[i] == KEY_ND_OPTION_MAC)
+            return true;
+    }
+    return false;
 }
 
 static bool text_equal(const char *a, const char *b)

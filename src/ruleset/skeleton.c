@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "build.h"
+#include "discovery.h"
 #include "util/mem.h"
 
 /* Before Docker's, ufw's and libvirt's filter chains (0), after destination NAT and connection tracking. */
@@ -48,24 +49,6 @@ const char *dispatch_word(enum dispatch dispatch)
 
 /* ---- sets and maps ------------------------------------------------------------------------------------ */
 
-static struct set *add_set(struct ruleset *ruleset, enum table_id table, const char *name, enum key_type key)
-{
-    return ruleset_add_set(ruleset, table, name, 1, &key);
-}
-
-static void add_byte_set(struct ruleset *ruleset, const char *name, enum key_type key, size_t n,
-                         const uint8_t *values)
-{
-    struct set *set = add_set(ruleset, TABLE_INET, name, key);
-
-    for (size_t i = 0; i < n; i++) {
-        struct element element = {0};
-
-        element.key[0] = values[i];
-        set_insert(set, &element);
-    }
-}
-
 /* A verdict map whose miss is a drop, or a jump where it only sorts interfaces. */
 static struct set *add_map(struct ruleset *ruleset, const char *name, enum key_type key,
                            enum table_verdict otherwise, const char *target)
@@ -94,16 +77,16 @@ static void build_inet_sets(struct ruleset *ruleset, const struct compile_option
     static const uint8_t icmp_errors[] = {ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
     static const uint8_t icmpv6_errors[] = {ICMP6_DST_UNREACH, ICMP6_PACKET_TOO_BIG, ICMP6_TIME_EXCEEDED,
                                             ICMP6_PARAM_PROB};
-    static const uint8_t discovery[] = {ND_NEIGHBOR_SOLICIT, ND_NEIGHBOR_ADVERT};
 
     add_set(ruleset, TABLE_INET, SET_BRIDGES, KEY_IFNAME);
     ruleset_add_set(ruleset, TABLE_INET, SET_SAME_BRIDGE, ARRAY_SIZE(pair), pair);
     add_set(ruleset, TABLE_INET, SET_PORTS, KEY_IFNAME);
     add_set(ruleset, TABLE_INET, SET_LIVE4, KEY_IPV4_ADDR);
     add_set(ruleset, TABLE_INET, SET_LIVE6, KEY_IPV6_ADDR);
-    add_byte_set(ruleset, SET_ICMP_ERRORS, KEY_ICMP_TYPE, ARRAY_SIZE(icmp_errors), icmp_errors);
-    add_byte_set(ruleset, SET_ICMPV6_ERRORS, KEY_ICMPV6_TYPE, ARRAY_SIZE(icmpv6_errors), icmpv6_errors);
-    add_byte_set(ruleset, SET_NEIGHBOUR_DISCOVERY, KEY_ICMPV6_TYPE, ARRAY_SIZE(discovery), discovery);
+    add_byte_set(ruleset, TABLE_INET, SET_ICMP_ERRORS, KEY_ICMP_TYPE, ARRAY_SIZE(icmp_errors), icmp_errors);
+    add_byte_set(ruleset, TABLE_INET, SET_ICMPV6_ERRORS, KEY_ICMPV6_TYPE, ARRAY_SIZE(icmpv6_errors),
+                 icmpv6_errors);
+    add_neighbour_discovery(ruleset, TABLE_INET);
     if (options->unknown_endpoints == UNKNOWN_INTERNET) {
         add_internet(ruleset, SET_INTERNET4, IP4);
         add_internet(ruleset, SET_INTERNET6, IP6);
@@ -117,16 +100,13 @@ static void build_inet_sets(struct ruleset *ruleset, const struct compile_option
 
 /* ---- table inet --------------------------------------------------------------------------------------- */
 
-static struct rule_stmt *comment(struct rule_stmt *rule, const char *text)
-{
-    rule->comment = xstrdup(text);
-    return rule;
-}
-
 static void accept_neighbour_discovery(struct chain *chain)
 {
-    struct rule_stmt *rule = chain_add_rule(chain);
+    struct rule_stmt *rule;
 
+    /* The bridge's prerouting has not seen what is put together from fragments. */
+    discovery_refuse_hidden(chain);
+    rule = chain_add_rule(chain);
     on_set(rule, FIELD_ICMPV6_TYPE, false, SET_NEIGHBOUR_DISCOVERY);
     on_value(rule, FIELD_IP6_HOPLIMIT, false, ND_HOP_LIMIT);
     verdict(rule, V_ACCEPT, NULL);
@@ -444,12 +424,14 @@ static void build_bridge_in(struct ruleset *ruleset, const struct compile_option
     on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
     counted(rule, V_DROP, NULL);
 
+    discovery_check_ip(chain);
     rule = chain_add_rule(chain);
     on_set3(rule, FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_IP_SADDR, SET_BINDINGS4);
     verdict(rule, V_ACCEPT, NULL);
     rule = chain_add_rule(chain);
     on_set3(rule, FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_IP6_SADDR, SET_BINDINGS6);
     verdict(rule, V_ACCEPT, NULL);
+    discovery_check_arp(chain);
     /* The frame's own sender and the one named inside must both be ours. */
     rule = chain_add_rule(chain);
     on_set3(rule, FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_ARP_SADDR_IP, SET_BINDINGS4);
@@ -551,6 +533,7 @@ static void build_bridge_seen(struct ruleset *ruleset, const struct compile_opti
 void skeleton_build(struct ruleset *ruleset, const struct compile_options *options)
 {
     build_bridge_sets(ruleset, options);
+    discovery_build(ruleset, options);
     build_bridge_in(ruleset, options);
     build_deliver(ruleset, options);
     build_bridge_out(ruleset, options);

@@ -163,6 +163,24 @@ static void bridge_sets(struct ruleset *ruleset)
     sample_set(ruleset, TABLE_BRIDGE, "ports", KEY_IFNAME);
 }
 
+/* Sets of bytes that nft has no type for. */
+static void bridge_raw_sets(struct ruleset *ruleset)
+{
+    static const enum key_type targets[] = {KEY_IFNAME, KEY_ETHER_ADDR, KEY_ND_TARGET};
+    static const enum key_type macs[] = {KEY_IFNAME, KEY_ND_OPTION_MAC};
+    struct set *set = ruleset_add_set(ruleset, TABLE_BRIDGE, "targets", 3, targets);
+
+    insert(set, binding("v1", "02:42:0a:c8:00:03", "fd00:c8::3"));
+    insert(set, binding("v1", "02:42:0a:c8:00:03", "::c8"));
+    set = ruleset_add_set(ruleset, TABLE_BRIDGE, "option_macs", 2, macs);
+    insert(set, (struct element){.key = {'v', '1', [16] = 0, 0x42, 0x0a, 0xc8, 0, 3}});
+    set = sample_set(ruleset, TABLE_BRIDGE, "taken", KEY_ND_TARGET);
+    insert(set, (struct element){.key = {0xfd, [15] = 1}});
+    set = sample_set(ruleset, TABLE_BRIDGE, "option_mac", KEY_ND_OPTION_MAC);
+    insert(set, (struct element){.key = {[5] = 1}});
+    sample_set(ruleset, TABLE_BRIDGE, "untaken", KEY_ND_TARGET);
+}
+
 static void bridge_bindings(struct ruleset *ruleset, struct chain *chain)
 {
     static const enum field source4[] = {FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_IP_SADDR};
@@ -176,6 +194,33 @@ static void bridge_bindings(struct ruleset *ruleset, struct chain *chain)
     sample_lookup(ruleset, sample_rule(chain, V_ACCEPT, NULL), "bindings4", 3, arp);
     sample_lookup(ruleset, sample_rule(chain, V_DROP, NULL), "bindings4", 3, target4)->negate = true;
     sample_lookup(ruleset, sample_rule(chain, V_DROP, NULL), "bindings6", 3, target6)->negate = true;
+}
+
+static void bridge_discovery(struct ruleset *ruleset, struct chain *chain)
+{
+    static const enum field target[] = {FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_ND_TARGET};
+    static const enum field mac[] = {FIELD_IIFNAME, FIELD_ND_OPTION_MAC};
+    struct rule_stmt *rule = sample_rule(chain, V_RETURN, NULL);
+
+    sample_value(rule, FIELD_IP6_LENGTH, 32);
+    sample_value(rule, FIELD_ND_OPTION, 0x201);
+    sample_lookup(ruleset, rule, "option_macs", 2, mac);
+    sample_lookup(ruleset, rule, "targets", 3, target);
+    rule = sample_rule(chain, V_DROP, NULL);
+    sample_value(rule, FIELD_ICMPV6_TYPE, 136);
+    sample_value(rule, FIELD_IP6_NEXTHDR, 58)->negate = true;
+    rule = sample_rule(chain, V_DROP, NULL);
+    sample_value(rule, FIELD_ETHER_TYPE, 0x0800);
+    sample_value(rule, FIELD_IGMP_TYPE, 0x11);
+    single_field(ruleset, sample_rule(chain, V_DROP, NULL), "taken", FIELD_ND_TARGET);
+    single_field(ruleset, sample_rule(chain, V_DROP, NULL), "option_mac", FIELD_ND_OPTION_MAC);
+    sample_value(sample_rule(chain, V_DROP, NULL), FIELD_IP6_NEXTHDR, 0);
+    sample_value(sample_rule(chain, V_DROP, NULL), FIELD_IP6_LENGTH, 24)->negate = true;
+    sample_value(sample_rule(chain, V_DROP, NULL), FIELD_L4PROTO, 58);
+    sample_value(sample_rule(chain, V_DROP, NULL), FIELD_ARP_HTYPE, 1)->negate = true;
+    sample_value(sample_rule(chain, V_DROP, NULL), FIELD_ARP_PTYPE, 0x0800);
+    sample_value(sample_rule(chain, V_DROP, NULL), FIELD_ARP_HLEN, 6)->negate = true;
+    sample_value(sample_rule(chain, V_DROP, NULL), FIELD_ARP_PLEN, 4);
 }
 
 static void marks(struct chain *chain)
@@ -225,6 +270,8 @@ static void bridge_chain(struct ruleset *ruleset)
     sample_prefix(rule, FIELD_IP6_SADDR, "fe80::1/128");
     sample_value(rule, FIELD_ICMPV6_TYPE, 135);
     sample_rule(chain, V_DROP, NULL)->counter = true;
+    bridge_raw_sets(ruleset);
+    bridge_discovery(ruleset, chain);
     marks(chain);
 }
 

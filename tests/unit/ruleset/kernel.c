@@ -47,8 +47,18 @@ static bool load_field(const struct packet *packet, enum field field, uint8_t *k
     case FIELD_ETHER_SADDR:
     case FIELD_ETHER_DADDR:
     case FIELD_ETHER_TYPE:
+    case FIELD_ARP_HTYPE:
+    case FIELD_ARP_PTYPE:
+    case FIELD_ARP_HLEN:
+    case FIELD_ARP_PLEN:
     case FIELD_ARP_SADDR_ETHER:
     case FIELD_ARP_SADDR_IP:
+    case FIELD_IP6_LENGTH:
+    case FIELD_IP6_NEXTHDR:
+    case FIELD_IGMP_TYPE:
+    case FIELD_ND_TARGET:
+    case FIELD_ND_OPTION:
+    case FIELD_ND_OPTION_MAC:
     case FIELDS:
         break;
     }
@@ -80,6 +90,8 @@ static bool load_number(const struct packet *packet, enum field field, uint32_t 
         *ret = packet->proto;
     else if (field == FIELD_NFPROTO)
         *ret = packet->source.family == IP4 ? AF_INET : AF_INET6;
+    else if (field == FIELD_IP6_NEXTHDR)
+        *ret = packet->proto;
     else if (field == FIELD_IP6_HOPLIMIT)
         *ret = 64;
     else
