@@ -15,10 +15,10 @@ import unittest
 
 import yaml
 
+from alone import Alone
 from cofferdam import follows
-from engine import BUILD, TREE
 from flood import ALLOWED, Flood
-from machine import PREFIX, Namespace, run, wait_until
+from machine import wait_until
 from playground import ROLES, Playground
 
 ROLES = ROLES.replace("icmp]", f"icmp, {ALLOWED}/udp]")
@@ -63,41 +63,7 @@ class Traffic:
                 self.assertEqual(arrived[0], 0, family)
 
 
-class RulesAlone(Traffic, unittest.TestCase):
-    """The compiled rules without daemon and Engine, loaded before the bridge is made, as after a boot."""
-
-    POLICY = (f"policy: web\nselect: {{compose: shop/web}}\negress: [{{to: [{{compose: shop/db}}], ports: [{ALLOWED}/udp]}}]\n---\n"
-              f"policy: db\nselect: {{compose: shop/db}}\ningress: [{{from: [{{compose: shop/web}}], ports: [{ALLOWED}/udp]}}]\n")
-    ADDRESSES = {"web": ("02:42:ac:12:00:02", "172.18.0.2", "fd00:18::2"), "db": ("02:42:ac:12:00:03", "172.18.0.3", "fd00:18::3")}
-
-    def setUp(self):
-        self.host = self._namespace("host")
-        policy = f"/tmp/{self.host.name}.yaml"
-        with open(policy, "w", encoding="utf-8") as file:
-            file.write(self.POLICY)
-        self.addCleanup(os.unlink, policy)
-        self.host.run(os.path.join(BUILD, "tests", "golden", "ruleset", "ruleset-case"), "apply", policy,
-                      os.path.join(TREE, "tests", "golden", "ruleset", "inventory.json"))
-        self.host.batch(["link add br-shop type bridge nf_call_iptables 1 nf_call_ip6tables 1 mcast_snooping 0",
-                         "address add 172.18.0.1/16 dev br-shop", "link set br-shop up"])
-        for key in ("iptables", "ip6tables"):
-            self.host.sysctl("net.bridge.bridge-nf-call-" + key, 0)
-        self.web, self.db = self._container("web"), self._container("db")
-
-    def _namespace(self, name):
-        space = Namespace(f"{PREFIX}{os.getpid()}-guard-{name}")
-        self.addCleanup(run, ["ip", "netns", "del", space.name])
-        space.sysctl("net.ipv6.conf.default.accept_dad", 0)
-        return space
-
-    def _container(self, name):
-        space = self._namespace(name)
-        mac, ipv4, ipv6 = self.ADDRESSES[name]
-        self.host.batch([f"link add veth-{name} type veth peer name eth0 netns {space.name}",
-                         f"link set veth-{name} master br-shop up"])
-        space.batch([f"link set eth0 address {mac} up", f"address add {ipv4}/16 dev eth0", f"address add {ipv6}/64 dev eth0 nodad"])
-        return space
-
+class RulesAlone(Alone, Traffic, unittest.TestCase):
     def _flood(self, **options):
         return Flood(self.web.enter, self.db.enter, self.ADDRESSES["db"][1:], **options)
 
@@ -108,7 +74,7 @@ class RulesAlone(Traffic, unittest.TestCase):
 
     def _outside(self):
         """A neighbour of the host's, which counts what is sent to port 4999."""
-        space = self._namespace("outside")
+        space = self.namespace("outside")
         self.host.batch([f"link add eth0 type veth peer name eth0 netns {space.name}", "link set eth0 up",
                          "address add 203.0.113.1/24 dev eth0", "address add fd00:99::1/64 dev eth0 nodad"])
         space.batch(["link set eth0 up", "address add 203.0.113.2/24 dev eth0", "address add fd00:99::2/64 dev eth0 nodad",
