@@ -55,6 +55,11 @@ enum field {
     FIELD_ICMP_TYPE,
     FIELD_ICMPV6_TYPE,
     FIELD_IGMP_TYPE,
+    /* Of the connection that the packet belongs to or, an error, is about; as tracked, before or after translation. */
+    FIELD_CT_ORIGINAL_IP_SADDR,
+    FIELD_CT_ORIGINAL_IP6_SADDR,
+    FIELD_CT_REPLY_IP_SADDR,
+    FIELD_CT_REPLY_IP6_SADDR,
     /*
      * Of neighbour discovery (RFC 4861, 4.3 and 4.4), where nothing stands between the IPv6 header and it; nft has no
      * names for them, and they imply nothing.

@@ -47,6 +47,11 @@ static bool is_cmp(const struct expr *expr, uint32_t op)
     return is(expr, EXPR_CMP) && expr->what == op;
 }
 
+static enum load_source source_of(const struct expr *load)
+{
+    return load->kind == EXPR_META ? FROM_META : load->kind == EXPR_CT ? FROM_CT : FROM_PAYLOAD;
+}
+
 static bool is_load(const struct expr *expr)
 {
     return is(expr, EXPR_META) || is(expr, EXPR_PAYLOAD) || is(expr, EXPR_CT);
@@ -63,8 +68,8 @@ static uint32_t number(const struct expr_data *data)
 
 static enum field loaded_field(const struct guess *guess, const struct expr *load)
 {
-    struct rule_load place = {load->kind == EXPR_META, load->what,    load->offset, load->len,
-                              guess->ether_type,       guess->l4proto};
+    struct rule_load place = {source_of(load), load->what,        load->offset,
+                              load->len,       guess->ether_type, guess->l4proto};
 
     return rule_field_loaded(&place);
 }
@@ -112,7 +117,9 @@ static bool pass_dependency(struct guess *guess)
 static bool is_address(enum field field)
 {
     return field == FIELD_IP_SADDR || field == FIELD_IP_DADDR || field == FIELD_IP6_SADDR ||
-           field == FIELD_IP6_DADDR || field == FIELD_ARP_SADDR_IP;
+           field == FIELD_IP6_DADDR || field == FIELD_ARP_SADDR_IP || field == FIELD_CT_ORIGINAL_IP_SADDR ||
+           field == FIELD_CT_ORIGINAL_IP6_SADDR || field == FIELD_CT_REPLY_IP_SADDR ||
+           field == FIELD_CT_REPLY_IP6_SADDR;
 }
 
 static void guess_prefix(struct guess *guess, enum field field, const struct expr *cmp, uint32_t len)
@@ -128,7 +135,7 @@ static void guess_prefix(struct guess *guess, enum field field, const struct exp
 /* load, cmp */
 static bool guess_comparison(struct guess *guess, enum field field)
 {
-    const struct expr *load = peek(guess, 0), *cmp = peek(guess, 1), *last = peek(guess, 2);
+    const struct expr *cmp = peek(guess, 1), *last = peek(guess, 2);
     bool is_range = is_cmp(cmp, NFT_CMP_GTE);
     struct match *match;
 
@@ -136,7 +143,7 @@ static bool guess_comparison(struct guess *guess, enum field field)
         return false;
     guess->i += is_range ? 3 : 2;
     if (is_address(field) && !is_range) {
-        guess_prefix(guess, field, cmp, 8 * load->len);
+        guess_prefix(guess, field, cmp, 8 * cmp->data.len);
         return true;
     }
     match = add_match(guess, is_range ? MATCH_RANGE : MATCH_VALUE, field);
@@ -194,7 +201,7 @@ static bool guess_masked(struct guess *guess, enum field field)
     if (!is(cmp, EXPR_CMP))
         return false;
     guess->i += 3;
-    if (load->kind == EXPR_CT) {
+    if (load->kind == EXPR_CT && load->what == NFT_CT_STATE) {
         uint32_t states;
 
         memcpy(&states, mask->data.bytes, sizeof(states)); /* host byte order */
@@ -219,7 +226,7 @@ static bool guess_lookup(struct guess *guess)
     struct match *match;
     size_t n = 0;
 
-    for (; n < KEY_FIELDS_MAX && (is(peek(guess, n), EXPR_META) || is(peek(guess, n), EXPR_PAYLOAD)); n++) {
+    for (; n < KEY_FIELDS_MAX && is_load(peek(guess, n)); n++) {
         fields[n] = loaded_field(guess, peek(guess, n));
         if (fields[n] >= FIELDS)
             return false;
@@ -244,9 +251,8 @@ static bool guess_lookup(struct guess *guess)
 static bool guess_match(struct guess *guess)
 {
     const struct expr *load = peek(guess, 0), *next = peek(guess, 1);
-    enum field field;
+    enum field field = loaded_field(guess, load);
 
-    field = load->kind == EXPR_CT ? FIELDS : loaded_field(guess, load);
     if (is(next, EXPR_BITWISE))
         return guess_masked(guess, field);
     if (is(next, EXPR_CMP))

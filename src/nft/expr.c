@@ -57,11 +57,13 @@ void expr_meta_set(struct nftnl_rule *rule, enum nft_meta_keys key, uint32_t reg
     nftnl_expr_set_u32(expr, NFTNL_EXPR_META_SREG, reg);
 }
 
-void expr_ct(struct nftnl_rule *rule, enum nft_ct_keys key, uint32_t reg)
+void expr_ct(struct nftnl_rule *rule, enum nft_ct_keys key, enum ct_direction direction, uint32_t reg)
 {
     struct nftnl_expr *expr = expr_add(rule, "ct");
 
     nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_KEY, key);
+    if (direction != CT_NO_DIRECTION)
+        nftnl_expr_set_u8(expr, NFTNL_EXPR_CT_DIR, (uint8_t)(direction - 1));
     nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_DREG, reg);
 }
 

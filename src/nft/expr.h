@@ -17,7 +17,9 @@ struct nftnl_rule;
 void expr_payload(struct nftnl_rule *rule, enum nft_payload_bases base, uint32_t offset, uint32_t len,
                   uint32_t reg);
 void expr_meta(struct nftnl_rule *rule, enum nft_meta_keys key, uint32_t reg);
-void expr_ct(struct nftnl_rule *rule, enum nft_ct_keys key, uint32_t reg);
+/* Of a connection. Its directions are one more than the kernel's numbers (IP_CT_DIR_*): most keys have none. */
+enum ct_direction { CT_NO_DIRECTION, CT_ORIGINAL, CT_REPLY };
+void expr_ct(struct nftnl_rule *rule, enum nft_ct_keys key, enum ct_direction direction, uint32_t reg);
 /* Ends the rule unless the register compares to the data as op says. */
 void expr_cmp(struct nftnl_rule *rule, enum nft_cmp_ops op, const void *data, uint32_t len, uint32_t reg);
 /* meta KEY set reg */

@@ -12,7 +12,16 @@
 #define EXPRS_MAX 128 /* NFT_RULE_MAXEXPRS */
 #define ATTR_MAX 15   /* no expression of ours has attributes of more types */
 
-enum attr_kind { ATTR_IGNORED, ATTR_U32, ATTR_U8, ATTR_REGISTER, ATTR_DATA, ATTR_NAME, ATTR_VERDICT };
+enum attr_kind {
+    ATTR_IGNORED,
+    ATTR_U32,
+    ATTR_U8,
+    ATTR_DIRECTION,
+    ATTR_REGISTER,
+    ATTR_DATA,
+    ATTR_NAME,
+    ATTR_VERDICT
+};
 
 struct attr_place {
     uint16_t type;
@@ -39,6 +48,7 @@ static const struct attr_place meta_attrs[] = {
 static const struct attr_place ct_attrs[] = {
     PLACE(NFTA_CT_DREG, ATTR_REGISTER, dreg),
     PLACE(NFTA_CT_KEY, ATTR_U32, what),
+    PLACE(NFTA_CT_DIRECTION, ATTR_DIRECTION, offset),
 };
 static const struct attr_place cmp_attrs[] = {
     PLACE(NFTA_CMP_SREG, ATTR_REGISTER, sreg),
@@ -146,6 +156,11 @@ static bool read_attr(const struct nlattr *attr, const struct attr_place *place,
         if (!attr_u8(attr, &byte))
             return false;
         *(uint32_t *)to = byte;
+        return true;
+    case ATTR_DIRECTION:
+        if (!attr_u8(attr, &byte))
+            return false;
+        *(uint32_t *)to = byte + 1u;
         return true;
     case ATTR_REGISTER:
         if (!attr_be32(attr, to))

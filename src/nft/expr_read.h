@@ -40,7 +40,7 @@ struct expr {
     uint32_t kind;              /* enum expr_kind */
     uint32_t sreg, dreg;        /* EXPR_NO_REGISTER: none */
     uint32_t what;              /* key, base, operation, type of reject, or code of the verdict */
-    uint32_t offset, len;       /* payload; bitwise: len */
+    uint32_t offset, len;       /* payload; bitwise: len; ct: offset is an enum ct_direction */
     uint32_t flags;             /* lookup; reject: the code */
     struct expr_data data, xor; /* cmp: data; bitwise: mask and xor */
     char name[NFT_NAME_MAXLEN]; /* lookup: the set; verdict: the chain; foreign: what expression it is */

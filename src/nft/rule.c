@@ -19,17 +19,21 @@
 
 /* Where a field is found, and what must hold for it to be there. */
 struct field_place {
-    enum { FROM_META, FROM_PAYLOAD } source;
-    uint32_t what; /* enum nft_meta_keys or enum nft_payload_bases */
-    uint32_t offset, len;
-    uint16_t ether_type; /* the network protocol it belongs to; 0: none */
-    uint8_t l4proto;     /* the transport protocol it belongs to; 0: none */
-    bool ethernet;       /* a field of the link layer */
+    enum load_source source;
+    uint32_t what;        /* enum nft_meta_keys, nft_payload_bases or nft_ct_keys */
+    uint32_t offset, len; /* offset: for ct an enum ct_direction */
+    uint16_t ether_type;  /* the network protocol it belongs to; 0: none */
+    uint8_t l4proto;      /* the transport protocol it belongs to; 0: none */
+    bool ethernet;        /* a field of the link layer */
 };
 
 #define META(key, size)                                                                                      \
     {                                                                                                        \
         FROM_META, key, 0, size, 0, 0, false                                                                 \
+    }
+#define CONNECTION(key, direction, size)                                                                     \
+    {                                                                                                        \
+        FROM_CT, key, direction, size, 0, 0, false                                                           \
     }
 #define LINK(off, size)                                                                                      \
     {                                                                                                        \
@@ -72,6 +76,10 @@ static const struct field_place places[FIELDS] = {
     [FIELD_ICMP_TYPE] = TRANSPORT(ETH_P_IP, IPPROTO_ICMP, 0, 1),
     [FIELD_ICMPV6_TYPE] = TRANSPORT(ETH_P_IPV6, IPPROTO_ICMPV6, 0, 1),
     [FIELD_IGMP_TYPE] = TRANSPORT(0, IPPROTO_IGMP, 0, 1),
+    [FIELD_CT_ORIGINAL_IP_SADDR] = CONNECTION(NFT_CT_SRC_IP, CT_ORIGINAL, 4),
+    [FIELD_CT_ORIGINAL_IP6_SADDR] = CONNECTION(NFT_CT_SRC_IP6, CT_ORIGINAL, 16),
+    [FIELD_CT_REPLY_IP_SADDR] = CONNECTION(NFT_CT_SRC_IP, CT_REPLY, 4),
+    [FIELD_CT_REPLY_IP6_SADDR] = CONNECTION(NFT_CT_SRC_IP6, CT_REPLY, 16),
     [FIELD_ND_TARGET] = NETWORK(0, 48, 16),
     [FIELD_ND_OPTION] = NETWORK(0, 64, 2),
     [FIELD_ND_OPTION_MAC] = NETWORK(0, 66, 6),
@@ -174,10 +182,17 @@ static int require_place(struct rule_context *context, const struct field_place 
 
 static void load(struct nftnl_rule *rule, const struct field_place *place, uint32_t len, uint32_t reg)
 {
-    if (place->source == FROM_META)
+    switch (place->source) {
+    case FROM_META:
         expr_meta(rule, (enum nft_meta_keys)place->what, reg);
-    else
+        break;
+    case FROM_PAYLOAD:
         expr_payload(rule, (enum nft_payload_bases)place->what, place->offset, len, reg);
+        break;
+    case FROM_CT:
+        expr_ct(rule, (enum nft_ct_keys)place->what, (enum ct_direction)place->offset, reg);
+        break;
+    }
 }
 
 static int load_field(struct rule_context *context, enum field field)
@@ -310,7 +325,7 @@ static int encode_ct_state(struct rule_context *context, const struct match *mat
     static const uint32_t zero;
     uint32_t mask = match->ct_states; /* host byte order */
 
-    expr_ct(context->rule, NFT_CT_STATE, NFT_REG_1);
+    expr_ct(context->rule, NFT_CT_STATE, CT_NO_DIRECTION, NFT_REG_1);
     expr_mask(context->rule, &mask, sizeof(mask), NFT_REG_1);
     expr_cmp(context->rule, NFT_CMP_NEQ, &zero, sizeof(zero), NFT_REG_1);
     return 0;
@@ -493,9 +508,9 @@ enum field rule_field_loaded(const struct rule_load *load)
     for (enum field field = 0; field < FIELDS; field++) {
         const struct field_place *place = &places[field];
 
-        if ((place->source == FROM_META) != load->meta || place->what != load->what)
+        if (place->source != load->source || place->what != load->what)
             continue;
-        if (load->meta)
+        if (load->source == FROM_META)
             return field;
         if (place->offset == load->offset && load->len <= place->len &&
             (!place->ether_type || place->l4proto || place->ether_type == load->ether_type) &&

@@ -26,11 +26,11 @@ int verdict_code(enum table_verdict verdict, int *ret);
 
 /* Something that a rule loads into a register, and what the rule has said of the packet's protocols before. */
 struct rule_load {
-    bool meta;
-    uint32_t what; /* enum nft_meta_keys or enum nft_payload_bases */
-    uint32_t offset, len;
-    uint16_t ether_type; /* 0: any */
-    uint8_t l4proto;     /* 0: any */
+    enum load_source { FROM_META, FROM_PAYLOAD, FROM_CT } source;
+    uint32_t what;        /* enum nft_meta_keys, nft_payload_bases or nft_ct_keys */
+    uint32_t offset, len; /* of payload; offset: for ct an enum ct_direction */
+    uint16_t ether_type;  /* 0: any */
+    uint8_t l4proto;      /* 0: any */
 };
 
 /* The field that is loaded so, or its first bytes; FIELDS when it is none of ours. */

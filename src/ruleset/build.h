@@ -16,6 +16,8 @@
 #define SET_FREE_PORTS "free_ports"
 #define SET_LIVE4 "live4"
 #define SET_LIVE6 "live6"
+#define SET_SAME4 "same4"
+#define SET_SAME6 "same6"
 #define SET_BINDINGS4 "bindings4"
 #define SET_BINDINGS6 "bindings6"
 #define SET_TARGETS6 "targets6"

@@ -574,6 +574,15 @@ static void contribute_dispatch(const struct compiler *compiler, const struct cl
     }
 }
 
+/* An address beside itself: skeleton.c, accept_errors() */
+static void contribute_pair(struct contributions *list, struct set *set, struct ip ip)
+{
+    uint8_t *key = contribute(list, TABLE_INET, set)->element.key;
+
+    ip_to_bytes(ip, key);
+    ip_to_bytes(ip, key + ip_size(ip.family));
+}
+
 static void contribute_family(const struct compiler *compiler, const struct member *member,
                               enum ip_family family, struct contributions *list)
 {
@@ -583,6 +592,7 @@ static void contribute_family(const struct compiler *compiler, const struct memb
                        fixed_set(compiler, TABLE_INET, family == IP4 ? SET_LIVE4 : SET_LIVE6), ip);
     contribute_address(list, TABLE_BRIDGE,
                        fixed_set(compiler, TABLE_BRIDGE, family == IP4 ? SET_LIVE4 : SET_LIVE6), ip);
+    contribute_pair(list, fixed_set(compiler, TABLE_INET, family == IP4 ? SET_SAME4 : SET_SAME6), ip);
     contribute_dispatch(compiler, member->class, ip, list);
     for (const struct peer_set *set = compiler->peer_sets; set; set = set->hh.next) {
         if (expression_matches(&set->who, member->facts, member->endpoint))

@@ -62,6 +62,14 @@ static const char *field_name(enum field field)
         return "icmpv6 type";
     case FIELD_IGMP_TYPE:
         return "igmp type";
+    case FIELD_CT_ORIGINAL_IP_SADDR:
+        return "ct original ip saddr";
+    case FIELD_CT_ORIGINAL_IP6_SADDR:
+        return "ct original ip6 saddr";
+    case FIELD_CT_REPLY_IP_SADDR:
+        return "ct reply ip saddr";
+    case FIELD_CT_REPLY_IP6_SADDR:
+        return "ct reply ip6 saddr";
     case FIELD_ND_TARGET:
         return key_type_name(KEY_ND_TARGET);
     case FIELD_ND_OPTION:
@@ -166,6 +174,10 @@ static void print_value(enum field field, uint32_t value, FILE *out)
     case FIELD_IP_DADDR:
     case FIELD_IP6_SADDR:
     case FIELD_IP6_DADDR:
+    case FIELD_CT_ORIGINAL_IP_SADDR:
+    case FIELD_CT_ORIGINAL_IP6_SADDR:
+    case FIELD_CT_REPLY_IP_SADDR:
+    case FIELD_CT_REPLY_IP6_SADDR:
     case FIELD_ND_TARGET:
     case FIELD_ND_OPTION_MAC:
     case FIELDS:

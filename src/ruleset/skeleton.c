@@ -74,6 +74,8 @@ static void add_internet(struct ruleset *ruleset, const char *name, enum ip_fami
 static void build_inet_sets(struct ruleset *ruleset, const struct compile_options *options)
 {
     static const enum key_type pair[] = {KEY_IFNAME, KEY_IFNAME};
+    static const enum key_type pair4[] = {KEY_IPV4_ADDR, KEY_IPV4_ADDR},
+                               pair6[] = {KEY_IPV6_ADDR, KEY_IPV6_ADDR};
     static const uint8_t icmp_errors[] = {ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
     static const uint8_t icmpv6_errors[] = {ICMP6_DST_UNREACH, ICMP6_PACKET_TOO_BIG, ICMP6_TIME_EXCEEDED,
                                             ICMP6_PARAM_PROB};
@@ -83,6 +85,8 @@ static void build_inet_sets(struct ruleset *ruleset, const struct compile_option
     add_set(ruleset, TABLE_INET, SET_PORTS, KEY_IFNAME);
     add_set(ruleset, TABLE_INET, SET_LIVE4, KEY_IPV4_ADDR);
     add_set(ruleset, TABLE_INET, SET_LIVE6, KEY_IPV6_ADDR);
+    ruleset_add_set(ruleset, TABLE_INET, SET_SAME4, ARRAY_SIZE(pair4), pair4);
+    ruleset_add_set(ruleset, TABLE_INET, SET_SAME6, ARRAY_SIZE(pair6), pair6);
     add_byte_set(ruleset, TABLE_INET, SET_ICMP_ERRORS, KEY_ICMP_TYPE, ARRAY_SIZE(icmp_errors), icmp_errors);
     add_byte_set(ruleset, TABLE_INET, SET_ICMPV6_ERRORS, KEY_ICMPV6_TYPE, ARRAY_SIZE(icmpv6_errors),
                  icmpv6_errors);
@@ -158,6 +162,40 @@ static void refuse_stray_ports(struct chain *chain)
     counted(rule, V_DROP, NULL);
 }
 
+static struct rule_stmt *accept_error(struct chain *chain, enum ip_family family)
+{
+    struct rule_stmt *rule = chain_add_rule(chain);
+
+    on_ct(rule, CT_RELATED);
+    on_set(rule, family == IP4 ? FIELD_ICMP_TYPE : FIELD_ICMPV6_TYPE, false,
+           family == IP4 ? SET_ICMP_ERRORS : SET_ICMPV6_ERRORS);
+    verdict(rule, V_ACCEPT, NULL);
+    return rule;
+}
+
+/*
+ * Connection tracking takes an error for related to a flow by what it quotes, whoever sent it. From outside, routers on
+ * the way send them. From a container it is about a flow with an end in that container, or forged: to slow a neighbour's
+ * flow down, or to end it. nft compares no two fields of a packet; the sets hold each address beside itself.
+ */
+static void accept_errors(struct chain *chain)
+{
+    static const struct {
+        enum field source, ends[2];
+        const char *same;
+    } families[IP_FAMILIES] = {
+        {FIELD_IP_SADDR, {FIELD_CT_ORIGINAL_IP_SADDR, FIELD_CT_REPLY_IP_SADDR}, SET_SAME4},
+        {FIELD_IP6_SADDR, {FIELD_CT_ORIGINAL_IP6_SADDR, FIELD_CT_REPLY_IP6_SADDR}, SET_SAME6},
+    };
+
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
+        on_set(accept_error(chain, family), FIELD_IIFNAME, true, SET_BRIDGES);
+        for (size_t i = 0; i < ARRAY_SIZE(families[family].ends); i++)
+            on_set2(accept_error(chain, family), families[family].source, families[family].ends[i],
+                    families[family].same);
+    }
+}
+
 static void build_unusual(struct ruleset *ruleset)
 {
     struct chain *any = ruleset_add_chain(ruleset, TABLE_INET, "unusual");
@@ -173,17 +211,11 @@ static void build_unusual(struct ruleset *ruleset)
     verdict(rule, V_ACCEPT, NULL);
     verdict(chain_add_rule(any), V_GOTO, "unusual_managed");
 
-    rule = chain_add_rule(managed);
-    on_ct(rule, CT_RELATED);
-    on_set(rule, FIELD_ICMP_TYPE, false, SET_ICMP_ERRORS);
-    verdict(rule, V_ACCEPT, NULL);
-    rule = chain_add_rule(managed);
-    on_ct(rule, CT_RELATED);
-    on_set(rule, FIELD_ICMPV6_TYPE, false, SET_ICMPV6_ERRORS);
-    verdict(rule, V_ACCEPT, NULL);
+    accept_errors(managed);
     accept_neighbour_discovery(managed);
-    counted(comment(chain_add_rule(managed), "invalid, untracked, or related and no error report"), V_DROP,
-            NULL);
+    counted(comment(chain_add_rule(managed),
+                    "invalid, untracked, or related and no error from an end of the flow"),
+            V_DROP, NULL);
 
     rule = comment(chain_add_rule(not_syn), "new TCP connection without SYN");
     on_set(rule, FIELD_IIFNAME, false, SET_BRIDGES);

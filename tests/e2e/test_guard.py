@@ -72,21 +72,6 @@ class RulesAlone(Alone, Traffic, unittest.TestCase):
         text = self.host.run("nft", "list", "chain", "bridge", "cofferdam", chain).stdout
         return sum(map(int, re.findall(r"counter packets (\d+)", text)))
 
-    def _outside(self):
-        """A neighbour of the host's, which counts what is sent to port 4999."""
-        space = self.namespace("outside")
-        self.host.batch([f"link add eth0 type veth peer name eth0 netns {space.name}", "link set eth0 up",
-                         "address add 203.0.113.1/24 dev eth0", "address add fd00:99::1/64 dev eth0 nodad"])
-        space.batch(["link set eth0 up", "address add 203.0.113.2/24 dev eth0", "address add fd00:99::2/64 dev eth0 nodad",
-                     "route add default via 203.0.113.1", "route add default via fd00:99::1"])
-        for key in ("ipv4.ip_forward", "ipv6.conf.all.forwarding"):
-            self.host.sysctl("net." + key, 1)
-        for device in ("all", "default", "veth-web"):
-            self.host.sysctl(f"net.ipv4.conf.{device}.rp_filter", 0)
-        space.run("nft", "add table inet count; add chain inet count in { type filter hook prerouting priority 0; }; "
-                         "add rule inet count in udp dport 4999 counter")
-        return space
-
     def _send_past_the_bridge(self, outside):
         """From web, by the hardware address of its port, as any container can find it out and use it in frames of its own.
         How many of 100 have arrived."""
@@ -105,7 +90,7 @@ class RulesAlone(Alone, Traffic, unittest.TestCase):
 
     def test_a_port_without_its_bridge_reaches_nobody(self):
         """Somebody deletes the bridge under a container: what it sends is routed as if it came from outside."""
-        outside = self._outside()
+        outside = self.outside()
         self.host.run("ip", "link", "delete", "br-shop")
         self.assertEqual(self._send_past_the_bridge(outside), 0)
         text = self.host.run("nft", "list", "chain", "inet", "cofferdam", "from_outside").stdout

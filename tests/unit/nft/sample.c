@@ -338,6 +338,30 @@ static void inet_maps(struct ruleset *ruleset, const char *chain)
     sample_map(ruleset, TABLE_INET, "types", KEY_ICMPV6_TYPE);
 }
 
+static void inet_connections(struct ruleset *ruleset, struct chain *chain)
+{
+    static const enum field ends4[][2] = {{FIELD_IP_SADDR, FIELD_CT_ORIGINAL_IP_SADDR},
+                                          {FIELD_IP_SADDR, FIELD_CT_REPLY_IP_SADDR}};
+    static const enum field ends6[][2] = {{FIELD_IP6_SADDR, FIELD_CT_ORIGINAL_IP6_SADDR},
+                                          {FIELD_CT_REPLY_IP6_SADDR, FIELD_IP6_SADDR}};
+    static const enum key_type pair[] = {KEY_IPV6_ADDR, KEY_IPV6_ADDR};
+
+    ruleset_add_set(ruleset, TABLE_INET, "pairs6", 2, pair);
+    for (size_t i = 0; i < 2; i++) {
+        struct rule_stmt *rule = sample_rule(chain, V_ACCEPT, NULL);
+
+        *rule_add_match(rule) = (struct match){.kind = MATCH_CT_STATE, .ct_states = CT_RELATED};
+        sample_value(rule, FIELD_ICMP_TYPE, 3);
+        sample_lookup(ruleset, rule, "pairs", 2, ends4[i]);
+        rule = sample_rule(chain, V_DROP, NULL);
+        sample_lookup(ruleset, rule, "pairs6", 2, ends6[i]);
+    }
+    sample_prefix(sample_rule(chain, V_DROP, NULL), FIELD_CT_ORIGINAL_IP_SADDR, "10.0.0.0/8");
+    sample_prefix(sample_rule(chain, V_DROP, NULL), FIELD_CT_REPLY_IP_SADDR, "10.0.0.0/12");
+    sample_prefix(sample_rule(chain, V_DROP, NULL), FIELD_CT_ORIGINAL_IP6_SADDR, "fe80::1/128");
+    single_field(ruleset, sample_rule(chain, V_DROP, NULL), "live4", FIELD_CT_ORIGINAL_IP_SADDR);
+}
+
 static void inet_verdicts(struct ruleset *ruleset, struct chain *chain, const char *target)
 {
     struct rule_stmt *rule;
@@ -468,6 +492,7 @@ struct ruleset *sample_everything(void)
     inet_states(chain);
     inet_values(chain);
     inet_lookups(ruleset, chain);
+    inet_connections(ruleset, chain);
     inet_verdicts(ruleset, chain, leaf->name);
     return ruleset;
 }

@@ -56,6 +56,10 @@ static bool load_field(const struct packet *packet, enum field field, uint8_t *k
     case FIELD_IP6_LENGTH:
     case FIELD_IP6_NEXTHDR:
     case FIELD_IGMP_TYPE:
+    case FIELD_CT_ORIGINAL_IP_SADDR:
+    case FIELD_CT_ORIGINAL_IP6_SADDR:
+    case FIELD_CT_REPLY_IP_SADDR:
+    case FIELD_CT_REPLY_IP6_SADDR:
     case FIELD_ND_TARGET:
     case FIELD_ND_OPTION:
     case FIELD_ND_OPTION_MAC:
