@@ -47,19 +47,28 @@ const char *dispatch_word(enum dispatch dispatch)
     return words[dispatch];
 }
 
+/* Whom a map does not hold is allowed nothing: a chain that drops, because a map's own drop could not be counted. */
+static const struct {
+    const char *chain, *comment;
+} missed[DISPATCHES] = {
+    {"no_egress", "no policy lets it out"},
+    {"no_ingress", "no policy lets anybody in"},
+    {"no_host_egress", "no policy lets it reach the host"},
+    {"no_host_ingress", "no policy lets the host in"},
+};
+
 /* ---- sets and maps ------------------------------------------------------------------------------------ */
 
-/* A verdict map whose miss is a drop, or a jump where it only sorts interfaces. */
-static struct set *add_map(struct ruleset *ruleset, const char *name, enum key_type key,
-                           enum table_verdict otherwise, const char *target)
+/* A verdict map, and where a miss goes. */
+static void add_map(struct ruleset *ruleset, const char *name, enum key_type key,
+                    enum table_verdict otherwise, const char *target)
 {
     struct set *map = add_set(ruleset, TABLE_INET, name, key);
     struct element element = {.catchall = true, .verdict = otherwise};
 
     map->map = true;
-    element.target = target ? ruleset_intern(ruleset, target) : NULL;
+    element.target = ruleset_intern(ruleset, target);
     set_insert(map, &element);
-    return map;
 }
 
 static void add_internet(struct ruleset *ruleset, const char *name, enum ip_family family)
@@ -96,8 +105,8 @@ static void build_inet_sets(struct ruleset *ruleset, const struct compile_option
         add_internet(ruleset, SET_INTERNET6, IP6);
     }
     for (size_t i = 0; i < DISPATCHES; i++) {
-        add_map(ruleset, map_names[i][IP4], KEY_IPV4_ADDR, V_DROP, NULL);
-        add_map(ruleset, map_names[i][IP6], KEY_IPV6_ADDR, V_DROP, NULL);
+        add_map(ruleset, map_names[i][IP4], KEY_IPV4_ADDR, V_GOTO, missed[i].chain);
+        add_map(ruleset, map_names[i][IP6], KEY_IPV6_ADDR, V_GOTO, missed[i].chain);
     }
     add_map(ruleset, MAP_FROM, KEY_IFNAME, V_JUMP, "from_outside");
 }
@@ -223,6 +232,15 @@ static void build_unusual(struct ruleset *ruleset)
     rule = comment(chain_add_rule(not_syn), "new TCP connection without SYN");
     on_set(rule, FIELD_OIFNAME, false, SET_BRIDGES);
     counted(rule, V_DROP, NULL);
+}
+
+static void build_missed(struct ruleset *ruleset)
+{
+    for (size_t i = 0; i < DISPATCHES; i++) {
+        struct chain *chain = ruleset_add_chain(ruleset, TABLE_INET, missed[i].chain);
+
+        counted(comment(chain_add_rule(chain), missed[i].comment), V_DROP, NULL);
+    }
 }
 
 static void dispatch_both(struct chain *chain, enum dispatch dispatch, bool source)
@@ -576,6 +594,7 @@ void skeleton_build(struct ruleset *ruleset, const struct compile_options *optio
     if (options->unknown_endpoints == UNKNOWN_INTERNET)
         build_unknown(ruleset);
     build_unusual(ruleset);
+    build_missed(ruleset);
     build_dispatch(ruleset);
     build_forward(ruleset, options);
     build_input(ruleset);
