@@ -43,6 +43,7 @@ enum fetch_kind {
     FETCH_INSPECT,    /* one container in full; blocks while it starts */
     FETCH_NETWORKS,
     FETCH_NETWORK, /* one network with its live endpoints */
+    FETCH_INFO,    /* about the Engine itself */
     FETCH_IMAGE,   /* an image's labels */
 };
 
@@ -121,6 +122,7 @@ void brain_container(struct brain *brain, const char *id, struct container_list 
 void brain_inspected(struct brain *brain, const char *id, struct container *container, uint64_t now);
 void brain_networks(struct brain *brain, struct network_list *list, uint64_t now);
 void brain_network(struct brain *brain, const char *id, struct network_detail *detail, uint64_t now);
+void brain_info(struct brain *brain, const struct docker_info *info);
 void brain_image(struct brain *brain, const char *id, struct label_list *labels, uint64_t now);
 /* error: -ENOENT: there is no such thing; anything else: asked again later. */
 void brain_fetch_failed(struct brain *brain, enum fetch_kind kind, const char *id, int error,

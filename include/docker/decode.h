@@ -64,8 +64,8 @@ struct container_list {
 void container_list_clear(struct container_list *list);
 
 /*
- * GET /containers/json?all=1. What the list cannot tell: `dns` (dns_known stays false), and `image` of a
- * container whose tag has moved on since (NULL). labels_known is false. While a container starts or stops,
+ * GET /containers/json?all=1. What the list cannot tell: `dns` (dns_known stays false), the privileges, and
+ * `image` of a container whose tag has moved on since (NULL). labels_known is false. While a container starts or stops,
  * its endpoints here may be those of before: the network tells the live ones.
  */
 int docker_decode_containers(const char *bytes, size_t len, struct container_list *ret, struct diags *diags);

@@ -55,6 +55,7 @@ struct container {
     bool dns_known;    /* the Engine was asked for --dns; until then the peer `dns` grants nothing */
     struct ip *dns;    /* from --dns */
     size_t n_dns;
+    bool privileged, net_admin; /* has CAP_NET_ADMIN; both known together with dns */
     struct endpoint *endpoints;
     size_t n_endpoints;
     UT_hash_handle hh; /* by id */
@@ -70,6 +71,7 @@ struct network {
     bool ipv6;
     bool managed;
     char *unmanaged_reason; /* when not managed: why, for people */
+    bool elsewhere; /* containers are on it, and no interface of this network namespace is its bridge */
     struct cidr *subnets;
     size_t n_subnets;
     UT_hash_handle hh; /* by id */
@@ -82,6 +84,7 @@ struct inventory {
     size_t n_name_servers;
     struct ip *host_addresses; /* the host's own, for `explain` */
     size_t n_host_addresses;
+    bool rootless; /* the Engine is: its bridges are in a network namespace of its own */
 };
 
 struct inventory *inventory_new(void);
@@ -129,6 +132,12 @@ bool inventory_owner(const struct inventory *inventory, struct ip ip, const stru
 struct settings;
 void network_decide_managed(struct network *network, const struct settings *settings);
 
+/* The same for a network, whatever the settings say of it: "its driver is macvlan, not bridge". */
+char *network_unenforced_reason(const struct inventory *inventory, const struct network *network);
 /* Why Cofferdam cannot enforce anything for this container ("uses the host's network", ...), or NULL when it
  * can. The caller frees the text. */
 char *container_unenforced_reason(const struct inventory *inventory, const struct container *container);
+
+/* What enforcing does not mean for a running container, as its privileges or the namespace that it shares have it; NULL
+ * when there is nothing to say. The caller frees the text. */
+char *container_caution(const struct inventory *inventory, const struct container *container);

@@ -5,14 +5,14 @@
  *
  * {"format_version": "1.0",
  *  "networks": [{"id", "name", "driver", "scope", "bridge", "internal", "ipv6", "managed",
- * "unmanaged_reason", "subnets": ["172.18.0.0/16"]}], "containers": [{"id", "name", "image", "image_id",
+ * "unmanaged_reason", "elsewhere", "subnets": ["172.18.0.0/16"]}], "containers": [{"id", "name", "image", "image_id",
  * "running", "labels": {"key": "value"}, "image_labels": ["key", ...],   (those that repeat the image's)
  *                  "network_mode": "bridge"|"none"|"host"|"container", "network_target": ID,
- *                  "dns": ["10.0.0.53"],
+ *                  "dns": ["10.0.0.53"], "privileged", "net_admin",
  *                  "endpoints": [{"network": ID, "network_name", "id", "mac", "ipv4", "ipv6", "port"}]}],
- *  "name_servers": ["192.0.2.53"], "host_addresses": ["192.0.2.1"]}
+ *  "name_servers": ["192.0.2.53"], "host_addresses": ["192.0.2.1"], "rootless"}
  *
- * Keys that are NULL or empty may be absent. A container of which labels_known or dns_known is false says so
+ * Keys that are NULL or empty may be absent, and so may privileged, net_admin, elsewhere and rootless be where false. A container of which labels_known or dns_known is false says so
  * by "labels_known": false and "dns_known": false. Unknown keys are left alone. Sorted by name, so that two
  * dumps can be compared.
  */

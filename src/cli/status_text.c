@@ -229,6 +229,16 @@ static char *ignored_text(const json_t *container)
     return text;
 }
 
+static void print_note(FILE *out, bool *headed, bool colour, char *text /* freed */)
+{
+    if (text && !*headed)
+        print_head(out, colour, "Notes");
+    *headed = *headed || text;
+    if (text)
+        print_line(out, false, STYLE_NONE, xasprintf("  %s", text));
+    free(text);
+}
+
 static void print_problems(const json_t *result, FILE *out, bool colour)
 {
     const json_t *problems = json_object_get(result, "problems"),
@@ -245,14 +255,10 @@ static void print_problems(const json_t *result, FILE *out, bool colour)
     }
     headed = false;
     json_array_foreach (containers, i, item) {
-        char *ignored = ignored_text(item);
-        if (!ignored)
-            continue;
-        if (!headed)
-            print_head(out, colour, "Notes");
-        headed = true;
-        print_line(out, false, STYLE_NONE, xasprintf("  %s", ignored));
-        free(ignored);
+        const char *caution = text_of(item, "caution");
+        if (caution)
+            print_note(out, &headed, colour, xasprintf("%s %s", text_of(item, "name") ?: "?", caution));
+        print_note(out, &headed, colour, ignored_text(item));
     }
 }
 

@@ -170,10 +170,11 @@ static bool details_known(const struct brain *brain)
     return true;
 }
 
+/* That the rules depend on. */
 static bool nothing_in_flight(const struct brain *brain)
 {
     for (struct fetch *fetch = brain->fetches; fetch; fetch = fetch->hh.next)
-        if (fetch->in_flight)
+        if (fetch->in_flight && fetch->kind != FETCH_INFO)
             return false;
     return brain_peers_asked(brain);
 }
@@ -323,6 +324,7 @@ void brain_flush(struct brain *brain, uint64_t now)
         return;
     brain_match_ports(brain, now);
     brain_decide_bridges(brain, now);
+    brain_find_elsewhere(brain);
     brain_derive(brain);
     decide_hold(brain, now);
 

@@ -258,6 +258,7 @@ struct fact_bridge *brain_find_bridge(struct brain *brain, const char *name, boo
 void brain_decide_bridges(struct brain *brain, uint64_t now);
 void brain_ask_unmatched(struct brain *brain, uint64_t now);
 void brain_ports_clear(struct brain *brain);
+void brain_find_elsewhere(struct brain *brain);
 void brain_bridges_listed(struct brain *brain, uint64_t asked);
 void brain_restore_bridges(struct brain *brain);
 void brain_forget_bridges(struct brain *brain);

@@ -120,7 +120,21 @@ void brain_engine_up(struct brain *brain, const struct docker_version *version, 
     brain->listed_containers = brain->listed_networks = brain->synced = false;
     brain_log(brain, LOG_INFO, "connected to Docker Engine %s, API 1.%u", version->engine,
               version->api_minor);
+    brain_want(brain, FETCH_INFO, NULL, now);
     brain_resync(brain, now);
+}
+
+/* A rootless Engine is in a network namespace of its own, and we are not: whatever we load, its packets do not meet it. */
+void brain_info(struct brain *brain, const struct docker_info *info)
+{
+    if (fetched(brain, FETCH_INFO, NULL) == 0)
+        return;
+    if (info->rootless && !brain->inventory->rootless)
+        brain_log(
+            brain, LOG_ERR,
+            "this Docker Engine is rootless, and its bridges are in a network namespace of its own: none of its "
+            "containers is restricted, whatever the policies say");
+    brain->inventory->rootless = info->rootless;
 }
 
 /*
@@ -324,6 +338,8 @@ static void inherit(struct container *new, struct container *old)
         old->n_dns = 0;
         free(new->image);
         new->image = STEAL(old->image);
+        new->privileged = old->privileged;
+        new->net_admin = old->net_admin;
     }
 }
 
@@ -450,6 +466,8 @@ void brain_inspected(struct brain *brain, const char *id, struct container *cont
     known->n_dns = container->n_dns;
     container->n_dns = 0;
     known->dns_known = true;
+    known->privileged = container->privileged;
+    known->net_admin = container->net_admin;
     if (container->image) {
         free(known->image);
         known->image = STEAL(container->image);
@@ -687,6 +705,7 @@ static void nothing_there(struct brain *brain, enum fetch_kind kind, const char 
     case FETCH_CONTAINERS:
     case FETCH_NETWORKS:
     case FETCH_INSPECT: /* the list says when it is gone */
+    case FETCH_INFO:
         break;
     case FETCH_CONTAINER:
         container = find_container(brain, id);
@@ -719,6 +738,8 @@ static const char *fetch_name(enum fetch_kind kind)
         return "the list of networks";
     case FETCH_NETWORK:
         return "a network";
+    case FETCH_INFO:
+        return "what the Engine says about itself";
     case FETCH_IMAGE:
         return "an image's labels";
     }

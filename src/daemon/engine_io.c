@@ -82,6 +82,18 @@ static void answer_network(struct request *request, const struct docker_reply *r
     network_detail_clear(&detail);
 }
 
+static void answer_info(struct request *request, const struct docker_reply *reply, int *ret_error,
+                        struct diags *diags)
+{
+    struct docker_info info;
+
+    *ret_error = docker_decode_info(reply->body, reply->len, &info, diags);
+    if (*ret_error < 0)
+        return;
+    brain_info(request->daemon->brain, &info);
+    docker_info_clear(&info);
+}
+
 static void answer_image(struct request *request, const struct docker_reply *reply, int *ret_error,
                          struct diags *diags)
 {
@@ -99,7 +111,8 @@ static void on_reply(const struct docker_reply *reply, void *userdata)
     static void (*const answers[])(struct request *, const struct docker_reply *, int *, struct diags *) = {
         [FETCH_CONTAINERS] = answer_containers, [FETCH_CONTAINER] = answer_containers,
         [FETCH_INSPECT] = answer_inspect,       [FETCH_NETWORKS] = answer_networks,
-        [FETCH_NETWORK] = answer_network,       [FETCH_IMAGE] = answer_image,
+        [FETCH_NETWORK] = answer_network,       [FETCH_INFO] = answer_info,
+        [FETCH_IMAGE] = answer_image,
     };
     struct request *request = userdata;
     struct daemon *daemon = request->daemon;
@@ -130,7 +143,7 @@ static bool is_plain(const char *id)
 
 static char *path_of(enum fetch_kind kind, const char *id)
 {
-    if (kind != FETCH_CONTAINERS && kind != FETCH_NETWORKS && !is_plain(id))
+    if (kind != FETCH_CONTAINERS && kind != FETCH_NETWORKS && kind != FETCH_INFO && !is_plain(id))
         return NULL;
     switch (kind) {
     case FETCH_CONTAINERS:
@@ -143,6 +156,8 @@ static char *path_of(enum fetch_kind kind, const char *id)
         return xstrdup("/networks");
     case FETCH_NETWORK:
         return xasprintf("/networks/%s", id);
+    case FETCH_INFO:
+        return xstrdup("/info");
     case FETCH_IMAGE:
         return xasprintf("/images/%s/json", id);
     }

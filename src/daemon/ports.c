@@ -262,6 +262,22 @@ void brain_decide_bridges(struct brain *brain, uint64_t now)
     }
 }
 
+/* A network without its bridge, though containers that were never seen to leave it are on it: it is not here. */
+void brain_find_elsewhere(struct brain *brain)
+{
+    for (struct fact_network *fact = brain->networks; fact; fact = fact->hh.next) {
+        struct network *network = inventory_network(brain->inventory, fact->id);
+        const struct fact_bridge *bridge =
+            network && network->managed ? brain_find_bridge(brain, network->bridge, false) : NULL;
+
+        if (!network)
+            continue;
+        network->elsewhere = false;
+        for (size_t i = 0; bridge && !bridge->index && i < fact->n_live; i++)
+            network->elsewhere = network->elsewhere || !fact->live[i].ended;
+    }
+}
+
 void brain_restore_bridges(struct brain *brain)
 {
     for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next) {

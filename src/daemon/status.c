@@ -56,6 +56,28 @@ static bool some_bridge_is_closed(const struct brain *brain)
     return false;
 }
 
+/* A bridge that looks like an Engine's and is no network's of this one: another Engine's, if anything is on it. */
+static bool is_another_engines(const struct brain *brain, const struct fact_bridge *bridge)
+{
+    if (!bridge->foreign || !brain->networks_known)
+        return false;
+    for (const struct network *network = brain->inventory->networks; network; network = network->hh.next)
+        if (network->bridge && strcmp(network->bridge, bridge->name) == 0)
+            return false;
+    for (const struct fact_link *link = brain->links; link; link = link->hh.next)
+        if (link->link.master == bridge->index)
+            return true;
+    return false;
+}
+
+static bool is_another_engine_there(const struct brain *brain)
+{
+    for (const struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
+        if (is_another_engines(brain, bridge))
+            return true;
+    return false;
+}
+
 /* ---- daemon and engine -------------------------------------------------------------------------------- */
 
 static json_t *daemon_status(const struct brain *brain, const struct status_facts *facts)
@@ -128,16 +150,17 @@ static json_t *sorted_by_name(json_t *array)
 static json_t *networks_status(const struct brain *brain)
 {
     json_t *networks = json_array();
-    const char *reason = not_in_force(brain);
 
     for (const struct network *network = brain->inventory->networks; network; network = network->hh.next) {
+        _cleanup_free_ char *unenforced = network_unenforced_reason(brain->inventory, network);
+        const char *reason = unenforced ? unenforced : not_in_force(brain);
         json_t *object = json_object();
         set_text(object, "id", network->id);
         set_text(object, "name", network->name);
         set_text(object, "bridge", network->bridge);
         json_object_set_new(object, "managed", json_boolean(network->managed));
-        json_object_set_new(object, "enforced", json_boolean(network->managed && !reason));
-        set_text(object, "reason", network->managed ? reason : network->unmanaged_reason);
+        json_object_set_new(object, "enforced", json_boolean(!reason));
+        set_text(object, "reason", reason);
         json_array_append_new(networks, object);
     }
     return sorted_by_name(networks);
@@ -227,6 +250,7 @@ static json_t *endpoint_status(const struct brain *brain, const struct endpoint 
 static json_t *container_status(const struct brain *brain, const struct container *container, bool *enforced)
 {
     _cleanup_free_ char *unenforced = container_unenforced_reason(brain->inventory, container);
+    _cleanup_free_ char *caution = container_caution(brain->inventory, container);
     const char *reason = unenforced ? unenforced : not_in_force(brain);
     json_t *object = json_object(), *endpoints = json_array();
 
@@ -237,6 +261,7 @@ static json_t *container_status(const struct brain *brain, const struct containe
     json_object_set_new(object, "running", json_boolean(container->running));
     json_object_set_new(object, "enforced", json_boolean(!reason));
     set_text(object, "reason", reason);
+    set_text(object, "caution", caution);
     json_object_set_new(object, "policies", policies_of(brain, container));
     json_object_set_new(object, "ignored_labels", ignored_labels(container));
     json_object_set_new(object, "endpoints", endpoints);
@@ -345,18 +370,26 @@ static void inventory_problems(const struct brain *brain, json_t *problems)
 }
 
 /* Only joined containers: none of its own network is there for its rules. */
-static bool only_joined(const struct brain *brain, const struct policy *policy)
+static bool is_joined(const struct brain *brain, const struct container *container)
 {
-    bool any = false;
+    (void)brain;
+    return container->mode == NETMODE_CONTAINER;
+}
 
-    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next) {
-        if (!policy_selects(policy, c))
-            continue;
-        if (c->mode != NETMODE_CONTAINER)
+static bool is_unenforced(const struct brain *brain, const struct container *container)
+{
+    _cleanup_free_ char *reason = container_unenforced_reason(brain->inventory, container);
+
+    return reason;
+}
+
+static bool selects_only(const struct brain *brain, const struct policy *policy,
+                         bool (*is_such)(const struct brain *, const struct container *))
+{
+    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next)
+        if (policy_selects(policy, c) && !is_such(brain, c))
             return false;
-        any = true;
-    }
-    return any;
+    return true;
 }
 
 static void policy_problems(const struct brain *brain, json_t *problems)
@@ -369,14 +402,33 @@ static void policy_problems(const struct brain *brain, json_t *problems)
             break;
         if (count_selected(brain, policy, false) == 0)
             add_problem(problems, "policy %s selects no container", policy->name);
-        else if (only_joined(brain, policy))
+        else if (selects_only(brain, policy, is_joined))
             add_problem(
                 problems,
                 "policy %s has no effect: it selects only containers that share another one's network",
                 policy->name);
+        else if (selects_only(brain, policy, is_unenforced))
+            add_problem(problems, "policy %s has no effect: it selects only containers that are not enforced",
+                        policy->name);
     }
     for (size_t i = 0; compiled && i < compiled->n; i++)
         add_problem(problems, "%s", compiled->v[i].message);
+}
+
+static void engine_problems(const struct brain *brain, json_t *problems)
+{
+    if (brain->inventory->rootless)
+        add_problem(
+            problems,
+            "the Docker Engine is rootless: its bridges are in a network namespace of its own, and none of "
+            "its containers is restricted, whatever the policies say");
+    for (const struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
+        if (is_another_engines(brain, bridge))
+            add_problem(
+                problems,
+                "bridge %s looks like a Docker Engine's and is none of this one's: if another Engine runs "
+                "on this host, its containers are not restricted",
+                bridge->name);
 }
 
 static bool engine_asks_itself(const struct brain *brain)
@@ -452,6 +504,7 @@ static json_t *all_problems(const struct brain *brain, const struct status_facts
     load_problems(brain, facts, problems);
     kernel_problems(brain, problems);
     bridge_problems(brain, problems);
+    engine_problems(brain, problems);
     inventory_problems(brain, problems);
     policy_problems(brain, problems);
     lookup_problems(brain, problems);
@@ -463,7 +516,8 @@ static json_t *all_problems(const struct brain *brain, const struct status_facts
 json_t *brain_status(const struct brain *brain, const struct status_facts *facts, bool *ret_enforced)
 {
     json_t *status = json_object();
-    bool enforced = not_in_force(brain) == NULL && brain->inventory_known && !some_bridge_is_closed(brain);
+    bool enforced = not_in_force(brain) == NULL && brain->inventory_known && !some_bridge_is_closed(brain) &&
+                    !brain->inventory->rootless && !is_another_engine_there(brain);
 
     json_object_set_new(status, "format_version", json_string("1.0"));
     json_object_set_new(status, "daemon", daemon_status(brain, facts));

@@ -2,11 +2,13 @@
 /* GET /containers/json, /containers/ID/json and /images/ID/json. */
 #include <errno.h>
 #include <string.h>
+#include <strings.h>
 
 #include "answer.h"
 
 #define ID_MODE "container:"
 #define DIGEST "sha256:"
+#define CAP "CAP_"
 
 void container_list_clear(struct container_list *list)
 {
@@ -189,6 +191,33 @@ static void decode_dns(const json_t *json, struct container *container, struct d
     container->dns_known = true;
 }
 
+static bool lists_capability(const json_t *list, const char *name)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (list, i, item) {
+        const char *text = json_string_value(item);
+
+        if (text &&
+            strcasecmp(strncasecmp(text, CAP, strlen(CAP)) == 0 ? text + strlen(CAP) : text, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* As the Engine reckons it (TweakCapabilities() of moby's oci/caps): of its default ones, NET_ADMIN is none. */
+static void decode_privileges(const json_t *json, struct container *container)
+{
+    const json_t *config = answer_object(json, "HostConfig");
+    const json_t *add = answer_array(config, "CapAdd"), *drop = answer_array(config, "CapDrop");
+
+    container->privileged = answer_bool(config, "Privileged");
+    container->net_admin =
+        container->privileged || (lists_capability(add, "ALL") ? !lists_capability(drop, "NET_ADMIN")
+                                                               : lists_capability(add, "NET_ADMIN"));
+}
+
 static bool decode_running(const json_t *json)
 {
     const json_t *state = answer_object(json, "State");
@@ -216,6 +245,7 @@ int docker_decode_container(const char *bytes, size_t len, struct container **re
     container->running = decode_running(json);
     answer_labels(answer_object(config, "Labels"), &container->labels, &container->n_labels);
     decode_dns(json, container, diags);
+    decode_privileges(json, container);
     decode_endpoints(json, container);
     decode_mode(json, container);
     *ret = container;

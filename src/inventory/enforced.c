@@ -8,6 +8,8 @@
 /* "container:" chains are one long; this is only against a ring in bad data. */
 #define FOLLOW_MAX 8
 
+#define ROOTLESS "the Docker Engine is rootless, and its bridges are where these rules are not"
+
 static bool listed(const char *name, char *const *names, size_t n)
 {
     for (size_t i = 0; i < n; i++)
@@ -43,6 +45,17 @@ void network_decide_managed(struct network *network, const struct settings *sett
     network->managed = !network->unmanaged_reason;
 }
 
+char *network_unenforced_reason(const struct inventory *inventory, const struct network *network)
+{
+    if (!network->managed)
+        return xstrdup(network->unmanaged_reason ? network->unmanaged_reason : "not decided yet");
+    if (inventory->rootless)
+        return xstrdup(ROOTLESS);
+    if (network->elsewhere)
+        return xasprintf("its bridge %s is not in this network namespace", network->bridge);
+    return NULL;
+}
+
 /* By ID; a container that never ran may name its networks without one. */
 static const struct network *endpoint_network(const struct inventory *inventory,
                                               const struct endpoint *endpoint)
@@ -69,10 +82,11 @@ static char *endpoint_reason(const struct inventory *inventory, const struct end
 
     if (!network)
         return xasprintf("is on network %s, which is not known", name);
-    if (network->managed)
+    if (network->managed && !network->elsewhere)
         return NULL;
-    return xasprintf("is on network %s, which is not managed: %s", name,
-                     network->unmanaged_reason ? network->unmanaged_reason : "not decided yet");
+    _cleanup_free_ char *reason = network_unenforced_reason(inventory, network);
+    return xasprintf("is on network %s%s: %s", name, network->managed ? "" : ", which is not managed",
+                     reason);
 }
 
 static char *networks_reason(const struct inventory *inventory, const struct container *container)
@@ -84,6 +98,11 @@ static char *networks_reason(const struct inventory *inventory, const struct con
             return reason;
     }
     return NULL;
+}
+
+static bool may_change_network(const struct container *container)
+{
+    return container->privileged || container->net_admin;
 }
 
 static char *follow_reason(const struct inventory *inventory, const struct container *container,
@@ -114,7 +133,9 @@ static char *follow_reason(const struct inventory *inventory, const struct conta
     case NETMODE_NONE:
         return NULL;
     case NETMODE_HOST:
-        return xstrdup("uses the host's network");
+        return xstrdup(may_change_network(container)
+                           ? "uses the host's network, and may change it and these rules (CAP_NET_ADMIN)"
+                           : "uses the host's network");
     case NETMODE_CONTAINER:
         return shared_reason(inventory, container, depth);
     case NETMODE_BRIDGE:
@@ -125,5 +146,37 @@ static char *follow_reason(const struct inventory *inventory, const struct conta
 
 char *container_unenforced_reason(const struct inventory *inventory, const struct container *container)
 {
+    if (inventory->rootless && container->mode != NETMODE_NONE)
+        return xstrdup(ROOTLESS);
     return follow_reason(inventory, container, 0);
+}
+
+/* ---- what enforcing does not mean --------------------------------------------------------------------- */
+
+/* It holds on to the namespace that it has joined, and Docker gives the other one a new one with each start. */
+static char *shared_caution(const struct inventory *inventory, const struct container *container)
+{
+    const struct container *target;
+
+    if (inventory_find(inventory, container->mode_target ? container->mode_target : "", &target) < 0)
+        return NULL; /* which is its reason not to be enforced */
+    if (!target->running)
+        return xasprintf(
+            "has no network, as container %s does not run, whose network it shares; it has to be "
+            "restarted after that one",
+            target->name ? target->name : target->id);
+    if (!may_change_network(container))
+        return NULL;
+    return xasprintf("may change addresses, routes and filters of container %s, whose network it shares "
+                     "(CAP_NET_ADMIN); only the addresses that Docker gave that one get past its bridge",
+                     target->name ? target->name : target->id);
+}
+
+char *container_caution(const struct inventory *inventory, const struct container *container)
+{
+    if (!container->running)
+        return NULL;
+    if (container->privileged)
+        return xstrdup("is privileged: root in it can take over the host, and remove these rules");
+    return container->mode == NETMODE_CONTAINER ? shared_caution(inventory, container) : NULL;
 }

@@ -29,6 +29,12 @@ static void put_text(json_t *object, const char *key, const char *text)
         json_object_set_new(object, key, json_string(text));
 }
 
+static void put_true(json_t *object, const char *key, bool value)
+{
+    if (value)
+        json_object_set_new(object, key, json_true());
+}
+
 static void put_list(json_t *object, const char *key, json_t *list)
 {
     if (json_array_size(list) > 0)
@@ -67,6 +73,7 @@ static json_t *network_json(const struct network *network)
     json_object_set_new(object, "ipv6", json_boolean(network->ipv6));
     json_object_set_new(object, "managed", json_boolean(network->managed));
     put_text(object, "unmanaged_reason", network->unmanaged_reason);
+    put_true(object, "elsewhere", network->elsewhere);
     for (size_t i = 0; i < network->n_subnets; i++)
         json_array_append_new(subnets, json_string(cidr_format(&network->subnets[i], text)));
     put_list(object, "subnets", subnets);
@@ -134,6 +141,8 @@ static json_t *container_json(const struct container *container)
     put_text(object, "network_mode", mode_name(container->mode));
     put_text(object, "network_target", container->mode_target);
     put_list(object, "dns", ips_json(container->dns, container->n_dns));
+    put_true(object, "privileged", container->privileged);
+    put_true(object, "net_admin", container->net_admin);
     if (!container->dns_known)
         json_object_set_new(object, "dns_known", json_false());
     for (size_t i = 0; i < container->n_endpoints; i++)
@@ -200,6 +209,7 @@ json_t *inventory_to_json(const struct inventory *inventory)
     json_object_set_new(object, "containers", containers_json(inventory));
     put_list(object, "name_servers", ips_json(inventory->name_servers, inventory->n_name_servers));
     put_list(object, "host_addresses", ips_json(inventory->host_addresses, inventory->n_host_addresses));
+    put_true(object, "rootless", inventory->rootless);
     return object;
 }
 
@@ -413,6 +423,8 @@ static struct container *read_container(struct reader *reader, const json_t *obj
     container->mode = read_mode(reader, object);
     container->mode_target = get_text_copy(reader, object, "network_target");
     container->dns_known = get_bool(reader, object, "dns_known", true);
+    container->privileged = get_bool(reader, object, "privileged", false);
+    container->net_admin = get_bool(reader, object, "net_admin", false);
     read_labels(reader, object, container);
     read_ips(reader, object, "dns", &container->dns, &container->n_dns);
     json_array_foreach (get_list(reader, object, "endpoints"), i, item)
@@ -449,6 +461,7 @@ static struct network *read_network(struct reader *reader, const json_t *object)
     network->ipv6 = get_bool(reader, object, "ipv6", false);
     network->managed = get_bool(reader, object, "managed", false);
     network->unmanaged_reason = get_text_copy(reader, object, "unmanaged_reason");
+    network->elsewhere = get_bool(reader, object, "elsewhere", false);
     read_subnets(reader, object, network);
     return network;
 }
@@ -487,6 +500,7 @@ int inventory_from_json(const json_t *json, struct inventory **ret, struct diags
     if (reader.error)
         return reader.error;
     read_lists(&reader, json, inventory);
+    inventory->rootless = get_bool(&reader, json, "rootless", false);
     read_ips(&reader, json, "name_servers", &inventory->name_servers, &inventory->n_name_servers);
     read_ips(&reader, json, "host_addresses", &inventory->host_addresses, &inventory->n_host_addresses);
     if (reader.error)

@@ -93,6 +93,7 @@ static const char status[] =
     "                 {'network': 'back', 'ipv4': '172.19.0.2', 'ipv6': null, 'live': true, 'reason': "
     "null}]},"
     "  {'name': 'exporter', 'running': true, 'enforced': false, 'reason': 'uses the host\\'s network',"
+    "   'caution': 'is privileged',"
     "   'ignored_labels': [], 'policies': [], 'endpoints': []},"
     "  {'name': 'old', 'running': false, 'enforced': false, 'reason': null, 'ignored_labels': [], "
     "'policies': [],"
@@ -120,7 +121,8 @@ static const char status_expected[] =
     "  policy trial selects no container\n"
     "\n"
     "Notes\n"
-    "  web: labels that only repeat the image's do not count: role\n";
+    "  web: labels that only repeat the image's do not count: role\n"
+    "  exporter is privileged\n";
 
 /* JSON with single quotes, for the sake of the reader. */
 static json_t *load(const char *text)

@@ -250,7 +250,8 @@ static void looking_for_connections_leaves_time_for_the_rest(void **state)
         size_t flows = world->n_flows;
         world_stop(world, world_start(world, web, network, "172.18.0.2"));
         world_wait(world, 2 * SECONDS);
-        assert_int_equal(world->n_flows, flows + (i == 0)); /* how long it takes is not known the first time */
+        assert_int_equal(world->n_flows,
+                         flows + (i == 0)); /* how long it takes is not known the first time */
     }
     size_t flows = world->n_flows;
     int endpoint = world_start(world, db, network, "172.18.0.2");
@@ -1118,7 +1119,8 @@ static void a_port_without_its_bridge_is_no_stranger(void **state)
     struct world *world = started(shop, &network);
     int endpoint = world_start(world, world_add_container(world, "db", network), network, "172.18.0.2");
     unsigned port = world_known_endpoint(world, endpoint)->port_index;
-    unsigned other = world_add_link(world, "br-other", 0, true), plain = world_add_link(world, "veth-x", 0, false);
+    unsigned other = world_add_link(world, "br-other", 0, true),
+             plain = world_add_link(world, "veth-x", 0, false);
 
     (void)state;
     world_link(world, port)->link.master = 0;
@@ -2199,6 +2201,85 @@ static void status_tells_who_is_not_enforced(void **state)
     world_free(world);
 }
 
+static void status_tells_of_a_rootless_engine(void **state)
+{
+    struct world *world = world_new(shop, NULL);
+
+    (void)state;
+    world->engine_there = world->rootless = true;
+    world_pump(world);
+    assert_false(all_enforced(world));
+    assert_true(has_problem(world, "the Docker Engine is rootless"));
+    assert_true(world_logged(world, "this Docker Engine is rootless"));
+    world_engine_down(world);
+    world->rootless = false; /* another one at the same socket */
+    world->engine_there = true;
+    world_wait(world, 20 * SECONDS);
+    assert_true(all_enforced(world));
+    assert_false(has_problem(world, "rootless"));
+    world_free(world);
+}
+
+/* The rules depend on the rest alone. */
+static void an_engine_that_hangs_over_itself_holds_nothing_up(void **state)
+{
+    struct world *world = world_new(shop, NULL);
+
+    (void)state;
+    world->engine_there = world->hold[FETCH_INFO] = true;
+    world_pump(world);
+    assert_true(world->ready);
+    assert_true(brain_inventory_known(world->brain));
+    world_free(world);
+}
+
+static void status_tells_of_a_bridge_that_is_not_here(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int web = world_add_container(world, "web", network);
+
+    (void)state;
+    world->containers[web].listed_running = true;
+    world_remove_link(world, world->networks[network].bridge_index);
+    world_pump(world);
+    assert_true(all_enforced(world)); /* nobody is on it */
+    world_add_endpoint(world, web, network, "172.18.0.2");
+    world_network_event(world, DOCKER_CONNECT, network, web);
+    world_container_event(world, DOCKER_START, web);
+    world_wait(world, 61 * SECONDS);
+    assert_false(all_enforced(world));
+    bool enforced;
+    json_t *document = status(world, &enforced);
+    const json_t *first = json_array_get(json_object_get(document, "containers"), 0);
+    assert_string_equal(json_string_value(json_object_get(first, "reason")),
+                        "is on network backend: its bridge br-backend is not in this network namespace");
+    json_decref(document);
+    world_add_link(world, "br-backend", 0, true);
+    world_pump(world);
+    assert_true(all_enforced(world));
+    world_free(world);
+}
+
+static void status_tells_of_another_engine(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    unsigned bridge = world_add_link(world, "br-ba987654321f", 0, true);
+
+    (void)state;
+    world_pump(world);
+    assert_true(all_enforced(world)); /* nothing is on it: one that was left behind */
+    unsigned port = world_add_link(world, "veth1", bridge, false);
+    world_pump(world);
+    assert_false(all_enforced(world));
+    assert_true(has_problem(world, "bridge br-ba987654321f looks like a Docker Engine's"));
+    world_remove_link(world, port);
+    world_pump(world);
+    assert_true(all_enforced(world));
+    world_free(world);
+}
+
 #define TEST(function) cmocka_unit_test(function)
 
 int main(void)
@@ -2285,6 +2366,10 @@ int main(void)
         TEST(policies_that_the_kernel_refuses_at_start_leave_everything_denied),
         TEST(a_kernel_that_refuses_everything_is_asked_again_and_again),
         TEST(status_tells_who_is_not_enforced),
+        TEST(status_tells_of_a_rootless_engine),
+        TEST(an_engine_that_hangs_over_itself_holds_nothing_up),
+        TEST(status_tells_of_a_bridge_that_is_not_here),
+        TEST(status_tells_of_another_engine),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -170,6 +170,9 @@ static void answer(struct world *world, enum fetch_kind kind, const char *id)
     case FETCH_NETWORK:
         answer_network(world, id);
         break;
+    case FETCH_INFO:
+        brain_info(world->brain, &(struct docker_info){.rootless = world->rootless});
+        break;
     case FETCH_IMAGE:
         answer_image(world, id);
         break;

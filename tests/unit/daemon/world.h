@@ -61,7 +61,7 @@ struct world {
     struct settings *settings;
     uint64_t now;
 
-    bool engine_there;
+    bool engine_there, rootless;
     struct world_container containers[WORLD_MAX];
     struct world_network networks[WORLD_MAX];
     struct world_endpoint endpoints[WORLD_MAX];

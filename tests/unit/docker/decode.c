@@ -328,6 +328,37 @@ static void test_dns(void **state)
     container_free(container);
 }
 
+static void test_privileges(void **state)
+{
+    static const struct {
+        const char *config;
+        bool privileged, net_admin;
+    } cases[] = {
+        {"null", false, false},
+        {"{\"Privileged\":false,\"CapAdd\":null}", false, false},
+        {"{\"Privileged\":true}", true, true},
+        {"{\"CapAdd\":[\"NET_RAW\",7]}", false, false},
+        {"{\"CapAdd\":[\"NET_RAW\",\"NET_ADMIN\"]}", false, true},
+        {"{\"CapAdd\":[\"CAP_NET_ADMIN\"]}", false, true},
+        {"{\"CapAdd\":[\"net_admin\"],\"CapDrop\":[\"ALL\"]}", false, true},
+        {"{\"CapAdd\":[\"ALL\"]}", false, true},
+        {"{\"CapAdd\":[\"cap_all\"],\"CapDrop\":[\"NET_RAW\"]}", false, true},
+        {"{\"CapAdd\":[\"ALL\"],\"CapDrop\":[\"CAP_NET_ADMIN\"]}", false, false},
+        {"{\"CapAdd\":\"NET_ADMIN\"}", false, false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *json = xasprintf("{\"Id\":\"aa\",\"HostConfig\":%s}", cases[i].config);
+        struct container *container = read_container(json, NULL);
+
+        if (container->privileged != cases[i].privileged || container->net_admin != cases[i].net_admin)
+            fail_msg("%s: privileged %d, net_admin %d", cases[i].config, container->privileged,
+                     container->net_admin);
+        container_free(container);
+    }
+}
+
 /* Numbers beyond what a JSON library holds in an integer, and text that it would refuse, spoil nothing. */
 static void test_odd_values(void **state)
 {
@@ -712,6 +743,7 @@ int main(void)
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_dns),
+        cmocka_unit_test(test_privileges),
         cmocka_unit_test(test_odd_values),
         cmocka_unit_test(test_whole_answers),
         cmocka_unit_test(test_deep),

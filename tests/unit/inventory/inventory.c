@@ -287,6 +287,10 @@ static void test_reason_by_mode(void **state)
     assert_reason(inventory, web, NULL);
     web->mode = NETMODE_HOST;
     assert_reason(inventory, web, "uses the host's network");
+    web->net_admin = true;
+    assert_reason(inventory, web,
+                  "uses the host's network, and may change it and these rules (CAP_NET_ADMIN)");
+    web->net_admin = false;
 
     side->mode = NETMODE_CONTAINER;
     side->mode_target = xstrdup("aa");
@@ -301,6 +305,67 @@ static void test_reason_by_mode(void **state)
     assert_reason(inventory, third, NULL);
     inventory_drop_container(inventory, "aa");
     assert_reason(inventory, side, "shares the network of container aa, which is not known");
+}
+
+static void test_reason_elsewhere(void **state)
+{
+    _cleanup_(inventory_freep) struct inventory *inventory = inventory_new();
+    struct container *web = add(inventory, "aa", "web"), *none = add(inventory, "bb", "none");
+    struct network *front = add_network(inventory, "n1", "front", "bridge");
+    struct settings settings = {.managed_all = true};
+
+    (void)state;
+    network_decide_managed(front, &settings);
+    connect_to(web, "n1", "front", "e1", "172.18.0.2");
+    none->mode = NETMODE_NONE;
+    front->elsewhere = true;
+    assert_reason(inventory, web, "is on network front: its bridge br-n1 is not in this network namespace");
+    front->elsewhere = false;
+    assert_reason(inventory, web, NULL);
+    inventory->rootless = true;
+    assert_reason(inventory, web,
+                  "the Docker Engine is rootless, and its bridges are where these rules are not");
+    assert_reason(inventory, none, NULL);
+    web->mode = NETMODE_HOST; /* of a namespace that is not the host's */
+    assert_reason(inventory, web,
+                  "the Docker Engine is rootless, and its bridges are where these rules are not");
+}
+
+static void assert_caution(const struct inventory *inventory, const struct container *container,
+                           const char *begin)
+{
+    _cleanup_free_ char *text = container_caution(inventory, container);
+
+    if (begin)
+        assert_true(text && strncmp(text, begin, strlen(begin)) == 0);
+    else
+        assert_null(text);
+}
+
+static void test_caution(void **state)
+{
+    _cleanup_(inventory_freep) struct inventory *inventory = inventory_new();
+    struct container *web = add(inventory, "aa", "web"), *side = add(inventory, "bb", "side");
+
+    (void)state;
+    web->running = side->running = true;
+    side->mode = NETMODE_CONTAINER;
+    side->mode_target = xstrdup("aa");
+    assert_caution(inventory, web, NULL);
+    assert_caution(inventory, side, NULL);
+    web->net_admin = side->net_admin =
+        true; /* on a network of its own it is bound to its port all the same */
+    assert_caution(inventory, web, NULL);
+    assert_caution(inventory, side, "may change addresses, routes and filters of container web, whose");
+    web->running = false;
+    assert_caution(inventory, side, "has no network, as container web does not run, whose");
+    side->running = false;
+    assert_caution(inventory, side, NULL);
+    web->running = web->privileged = true;
+    assert_caution(inventory, web, "is privileged: root in it can take over the host");
+    inventory_drop_container(inventory, "aa");
+    side->running = true;
+    assert_caution(inventory, side, NULL);
 }
 
 static void test_reason_ring(void **state)
@@ -333,6 +398,8 @@ int main(void)
         cmocka_unit_test(test_reason_never_started),
         cmocka_unit_test(test_reason_by_mode),
         cmocka_unit_test(test_reason_ring),
+        cmocka_unit_test(test_reason_elsewhere),
+        cmocka_unit_test(test_caution),
     };
 
     return cmocka_run_group_tests_name("inventory", tests, NULL, NULL);

@@ -21,18 +21,19 @@ static const char full[] =
     "\"labels\":{\"a\":\"\",\"role\":\"db\",\"vendor\":\"acme "
     "\\u00e9\"},\"name\":\"db\",\"network_mode\":\"bridge\","
     "\"running\":true},"
-    "{\"id\":\"cc\",\"labels\":{},\"name\":\"host\",\"network_mode\":\"host\",\"running\":true},"
+    "{\"id\":\"cc\",\"labels\":{},\"name\":\"host\",\"net_admin\":true,\"network_mode\":\"host\","
+    "\"privileged\":true,\"running\":true},"
     "{\"dns_known\":false,\"id\":\"aa\",\"labels\":{\"x\":\"y\"},\"labels_known\":false,\"name\":\"side\","
     "\"network_mode\":\"container\",\"network_target\":\"bb\",\"running\":false}],"
     "\"format_version\":\"1.0\",\"host_addresses\":[\"192.0.2.1\",\"2001:db8::1\"],\"name_servers\":[\"192.0."
     "2.53\"],"
     "\"networks\":["
-    "{\"bridge\":\"br-n1\",\"driver\":\"bridge\",\"id\":\"n1\",\"internal\":false,\"ipv6\":true,\"managed\":"
+    "{\"bridge\":\"br-n1\",\"driver\":\"bridge\",\"elsewhere\":true,\"id\":\"n1\",\"internal\":false,\"ipv6\":true,\"managed\":"
     "true,"
     "\"name\":\"front\",\"scope\":\"local\",\"subnets\":[\"172.18.0.0/16\",\"fd12::/64\"]},"
     "{\"driver\":\"macvlan\",\"id\":\"n0\",\"internal\":true,\"ipv6\":false,\"managed\":false,\"name\":"
     "\"lan\","
-    "\"scope\":\"local\",\"unmanaged_reason\":\"its driver is macvlan, not bridge\"}]}";
+    "\"scope\":\"local\",\"unmanaged_reason\":\"its driver is macvlan, not bridge\"}],\"rootless\":true}";
 
 static struct inventory *read(const char *text)
 {
@@ -98,7 +99,11 @@ static void test_values(void **state)
     assert_int_equal(side->mode, NETMODE_CONTAINER);
     assert_string_equal(side->mode_target, "bb");
     assert_int_equal(inventory_container(inventory, "cc")->mode, NETMODE_HOST);
-    assert_true(front->managed && front->ipv6 && !front->internal);
+    assert_true(inventory_container(inventory, "cc")->privileged &&
+                inventory_container(inventory, "cc")->net_admin);
+    assert_false(db->privileged || db->net_admin);
+    assert_true(front->managed && front->ipv6 && front->elsewhere && !front->internal);
+    assert_true(inventory->rootless);
     assert_int_equal(front->subnets[0].len, 16);
     assert_int_equal(inventory->n_host_addresses, 2);
     assert_int_equal(inventory->n_name_servers, 1);
