@@ -26,6 +26,7 @@ class Cofferdam:
 
     def __init__(self, engine):
         self.engine = engine
+        self.space = engine.host
         self.process = None
         self.environment = {}
         self.kept = None  # a descriptor that the daemon gets at its start, as from the service manager's store
@@ -40,7 +41,7 @@ class Cofferdam:
         """Starts the daemon with these settings on top of the paths, and waits until it enforces all there is."""
         with open(self.config, "w", encoding="utf-8") as file:
             yaml.safe_dump(dict(self.settings, **settings), file)
-        command, fds = self.engine.host.enter(DAEMON, "--config", self.config), ()
+        command, fds = self.space.enter(DAEMON, "--config", self.config), ()
         if self.kept is not None:
             command, fds = [sys.executable, "-c", HAND_OVER, str(self.kept), *command], (self.kept,)
         self.process = self.engine.spawn("cofferdamd", command, pass_fds=fds,
@@ -64,7 +65,7 @@ class Cofferdam:
 
     def __call__(self, verb, *arguments, check=False):
         """The cofferdam command, inside the engine's namespace."""
-        return run(self.engine.host.enter(COMMAND, verb, "--config", self.config, *arguments), check=check)
+        return run(self.space.enter(COMMAND, verb, "--config", self.config, *arguments), check=check)
 
     def json(self, verb, *arguments):
         """What the command prints with --json, decoded; None when it did not print JSON."""
