@@ -544,12 +544,32 @@ static void clear_mark(struct chain *chain, enum field port, uint32_t mark, enum
     verdict(rule, how, NULL);
 }
 
+/*
+ * Neighbours have nothing to hear from a port that no container has: what it may say to others goes by way of the host.
+ * Of its frames, the inet rules would see neither ARP nor whose neighbour discovery is.
+ */
+static void refuse_strangers(struct chain *chain, const struct compile_options *options)
+{
+    struct rule_stmt *rule = comment(chain_add_rule(chain), "from a port that is no container's");
+
+    on_set(rule, FIELD_IIFNAME, true, SET_PORTS);
+    on_set(rule, FIELD_OIFNAME, false, SET_PORTS);
+    counted(rule, V_DROP, NULL);
+    if (options->unknown_endpoints != UNKNOWN_INTERNET)
+        return;
+    rule = comment(chain_add_rule(chain), "from a port that is no container's");
+    on_set(rule, FIELD_IIFNAME, false, SET_FREE_PORTS);
+    on_set(rule, FIELD_OIFNAME, false, SET_PORTS);
+    counted(rule, V_DROP, NULL);
+}
+
 static void build_bridge_out(struct ruleset *ruleset, const struct compile_options *options)
 {
     struct chain *forward =
         add_base_chain(ruleset, TABLE_BRIDGE, "forward", HOOK_FORWARD, PRIORITY_BRIDGE_OUT);
     struct chain *output = add_base_chain(ruleset, TABLE_BRIDGE, "output", HOOK_OUTPUT, PRIORITY_BRIDGE_OUT);
 
+    refuse_strangers(forward, options);
     /* Whoever else set it: from here to chain seen, only the inet rules can. */
     clear_mark(forward, FIELD_IIFNAME, options->mark, V_NONE);
     clear_mark(forward, FIELD_OIFNAME, options->mark, V_NONE);

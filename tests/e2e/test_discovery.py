@@ -22,7 +22,8 @@ ARP = "ARP, but not of IPv4 over Ethernet"
 WEB, DB = Alone.ADDRESSES["web"], Alone.ADDRESSES["db"]
 LINK_LOCAL = "fe80::42:acff:fe12:2"
 NOBODY, ALL_NODES, SOURCE, TARGET, NONCE = "fd00:18::99", "ff02::1", 1, 2, 14
-REASONS = (ROUTER, HIDDEN, PROBE, ADVERTISE, SOLICIT, HOPS, ARP)
+STRANGE, TAKEN = "from a port that is no container's", "a container's address at another port"
+REASONS = (ROUTER, HIDDEN, PROBE, ADVERTISE, SOLICIT, HOPS, ARP, STRANGE, TAKEN)
 OTHER = "02:00:00:00:00:99"
 COPIES = 5
 
@@ -113,13 +114,17 @@ TRUE = {
 }
 
 
-class Discovery(Alone, unittest.TestCase):
-    POLICY = Alone.POLICY.replace(f"{ALLOWED}/udp]", f"{ALLOWED}/udp, icmp]")
+class Frames(Alone):
+    """Sent by one, and counted where they arrive and where they are dropped."""
 
     def setUp(self):
         super().setUp()
-        self.db.run("nft", "add table netdev count; add chain netdev count in { type filter hook ingress device eth0 priority 0; }; "
-                           f"add rule netdev count in ether saddr {WEB[0]} counter")
+        self.count(self.db, WEB[0])
+
+    @staticmethod
+    def count(space, source):
+        space.run("nft", "add table netdev count; add chain netdev count in { type filter hook ingress device eth0 priority 0; }; "
+                         f"add rule netdev count in ether saddr {source} counter")
 
     def _arrived(self):
         return int(re.search(r"counter packets (\d+)", self.db.run("nft", "list", "table", "netdev", "count").stdout)[1])
@@ -131,13 +136,17 @@ class Discovery(Alone, unittest.TestCase):
             dropped[rule[1]] = dropped.get(rule[1], 0) + int(rule[0])
         return dropped
 
-    def _send(self, *sent):
+    def _send(self, *sent, space=None):
         """How many arrive, and which drops have counted how many."""
         dropped, arrived = self._dropped(), self._arrived()
-        frames.send(self.web, sent * COPIES)
+        frames.send(space or self.web, sent * COPIES)
         time.sleep(0.05)
         now = self._dropped()
         return self._arrived() - arrived, {why: now[why] - dropped[why] for why in REASONS if now[why] != dropped[why]}
+
+
+class Discovery(Frames, unittest.TestCase):
+    POLICY = Alone.POLICY.replace(f"{ALLOWED}/udp]", f"{ALLOWED}/udp, icmp]")
 
     def test_what_is_false_is_dropped(self):
         neighbours = self.db.run("ip", "-6", "neigh", "show").stdout
@@ -210,6 +219,65 @@ class Discovery(Alone, unittest.TestCase):
         self.web.run("ip", "maddr", "show")
         wait_until(lambda: re.search(r"port veth-web grp ff02::1:ff00:77",
                                      self.host.run("bridge", "mdb", "show").stdout), 5, "the report of the group's listener")
+
+
+class Stranger(Frames, unittest.TestCase):
+    """A port that is no container's: one that Cofferdam has not heard of, or, with unknown_endpoints, a build step's."""
+
+    OPTIONS = ("--unknown-internet",)
+    ADDRESSES = Alone.ADDRESSES | {"stranger": (OTHER, "172.18.0.99", NOBODY)}
+
+    def setUp(self):
+        super().setUp()
+        self.stranger = self.container("stranger")
+        self.db.run("nft", "flush chain netdev count in; add rule netdev count in ether saddr " + OTHER + " counter")
+        self.host.run("ip", "address", "add", "fd00:18::1/64", "dev", "br-shop", "nodad")
+
+    def _free_port(self):
+        for name in ("ports", "free_ports"):
+            self.host.run("nft", "add element bridge cofferdam " + name + " { veth-stranger }")
+
+    def _frames(self):
+        """To db, with the stranger's own addresses."""
+        for sent in (TRUE["ARP"], TRUE["advertisement"], TRUE["solicitation"]):
+            for mine, theirs in zip((frames.mac(OTHER), frames.address("172.18.0.99"), frames.address(NOBODY)),
+                                    (frames.mac(WEB[0]), frames.address(WEB[1]), frames.address(WEB[2]))):
+                sent = sent.replace(theirs, mine)
+            yield sent
+
+    def test_neighbours_hear_nothing(self):
+        for prepare in (lambda: None, self._free_port):
+            prepare()
+            for sent in self._frames():
+                with self.subTest(prepare=prepare, sent=sent):
+                    arrived, dropped = self._send(sent, space=self.stranger)
+                    self.assertEqual(arrived, 0)
+                    self.assertGreaterEqual(dropped[STRANGE], COPIES)  # its kernel says something of its own
+        self.host.run("nft", "flush", "ruleset")
+        for sent in self._frames():
+            with self.subTest(rules="none", sent=sent):
+                self.assertGreaterEqual(self._send(sent, space=self.stranger)[0], COPIES)
+
+    def test_the_host_is_found(self):
+        for prepare in (lambda: None, self._free_port):
+            prepare()
+            for gateway in ("172.18.0.1", "fd00:18::1"):
+                with self.subTest(prepare=prepare, gateway=gateway):
+                    self.stranger.run("ip", "neigh", "flush", "all")
+                    self.stranger.run("ping", "-c1", "-W1", gateway, check=False)  # which no policy grants
+                    self.assertIn("lladdr", self.stranger.run("ip", "neigh", "show", gateway).stdout)
+
+    def test_a_containers_address_is_not_its_own(self):
+        self._free_port()
+        gateway = json.loads(self.host.run("ip", "-j", "link", "show", "br-shop").stdout)[0]["address"]
+
+        def advertise(target):
+            message = frames.icmpv6(136, NOBODY, "fd00:18::1",
+                                    struct.pack("!I", 0x60000000) + frames.address(target) + frames.option(TARGET, OTHER))
+            return frames.ethernet(OTHER, gateway, 0x86dd, frames.ipv6(NOBODY, "fd00:18::1", frames.ICMPV6, message))
+
+        self.assertNotIn(TAKEN, self._send(advertise(NOBODY), space=self.stranger)[1])
+        self.assertEqual(self._send(advertise(DB[2]), space=self.stranger)[1][TAKEN], COPIES)
 
 
 if __name__ == "__main__":
