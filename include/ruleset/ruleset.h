@@ -58,6 +58,8 @@ enum field {
     /* Of the connection that the packet belongs to or, an error, is about; as tracked, before or after translation. */
     FIELD_CT_ORIGINAL_IP_SADDR,
     FIELD_CT_ORIGINAL_IP6_SADDR,
+    FIELD_CT_ORIGINAL_IP_DADDR,
+    FIELD_CT_ORIGINAL_IP6_DADDR,
     FIELD_CT_REPLY_IP_SADDR,
     FIELD_CT_REPLY_IP6_SADDR,
     /*

@@ -118,7 +118,8 @@ static bool is_address(enum field field)
 {
     return field == FIELD_IP_SADDR || field == FIELD_IP_DADDR || field == FIELD_IP6_SADDR ||
            field == FIELD_IP6_DADDR || field == FIELD_ARP_SADDR_IP || field == FIELD_CT_ORIGINAL_IP_SADDR ||
-           field == FIELD_CT_ORIGINAL_IP6_SADDR || field == FIELD_CT_REPLY_IP_SADDR ||
+           field == FIELD_CT_ORIGINAL_IP6_SADDR || field == FIELD_CT_ORIGINAL_IP_DADDR ||
+           field == FIELD_CT_ORIGINAL_IP6_DADDR || field == FIELD_CT_REPLY_IP_SADDR ||
            field == FIELD_CT_REPLY_IP6_SADDR;
 }
 

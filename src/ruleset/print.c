@@ -66,6 +66,10 @@ static const char *field_name(enum field field)
         return "ct original ip saddr";
     case FIELD_CT_ORIGINAL_IP6_SADDR:
         return "ct original ip6 saddr";
+    case FIELD_CT_ORIGINAL_IP_DADDR:
+        return "ct original ip daddr";
+    case FIELD_CT_ORIGINAL_IP6_DADDR:
+        return "ct original ip6 daddr";
     case FIELD_CT_REPLY_IP_SADDR:
         return "ct reply ip saddr";
     case FIELD_CT_REPLY_IP6_SADDR:
@@ -176,6 +180,8 @@ static void print_value(enum field field, uint32_t value, FILE *out)
     case FIELD_IP6_DADDR:
     case FIELD_CT_ORIGINAL_IP_SADDR:
     case FIELD_CT_ORIGINAL_IP6_SADDR:
+    case FIELD_CT_ORIGINAL_IP_DADDR:
+    case FIELD_CT_ORIGINAL_IP6_DADDR:
     case FIELD_CT_REPLY_IP_SADDR:
     case FIELD_CT_REPLY_IP6_SADDR:
     case FIELD_ND_TARGET:

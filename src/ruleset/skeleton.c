@@ -265,10 +265,30 @@ static void refuse_dhcp_servers(struct chain *chain)
     }
 }
 
+/*
+ * A port that is published on the loopback address is for this host alone: its own packets do not come this way. A
+ * neighbour's do, where Docker has opened loopback to routing and does not check who comes by it (CVE-2025-54388).
+ */
+static void refuse_loopback(struct chain *chain)
+{
+    static const struct {
+        enum field field;
+        const char *block;
+    } loopback[] = {{FIELD_CT_ORIGINAL_IP_DADDR, "127.0.0.0/8"}, {FIELD_CT_ORIGINAL_IP6_DADDR, "::1/128"}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(loopback); i++) {
+        struct rule_stmt *rule = comment(chain_add_rule(chain), "a port published for this host alone");
+        struct cidr block = {0};
+
+        cidr_parse(loopback[i].block, &block);
+        on_prefix(rule, loopback[i].field, block);
+        counted(rule, V_DROP, NULL);
+    }
+}
+
 static void build_dispatch(struct ruleset *ruleset)
 {
-    struct chain *managed;
-    struct chain *outside = ruleset_add_chain(ruleset, TABLE_INET, "from_outside");
+    struct chain *outside = ruleset_add_chain(ruleset, TABLE_INET, "from_outside"), *from, *to;
     struct rule_stmt *rule;
 
     refuse_stray_ports(outside);
@@ -278,10 +298,12 @@ static void build_dispatch(struct ruleset *ruleset)
         on_set(rule, FIELD_OIFNAME, false, SET_BRIDGES);
         counted(rule, V_DROP, NULL);
     }
-    managed = ruleset_add_chain(ruleset, TABLE_INET, "from_managed");
-    refuse_dhcp_servers(managed);
-    dispatch_both(managed, DISPATCH_EGRESS, true);
-    dispatch_both(ruleset_add_chain(ruleset, TABLE_INET, "to_managed"), DISPATCH_INGRESS, false);
+    from = ruleset_add_chain(ruleset, TABLE_INET, "from_managed");
+    refuse_dhcp_servers(from);
+    dispatch_both(from, DISPATCH_EGRESS, true);
+    to = ruleset_add_chain(ruleset, TABLE_INET, "to_managed");
+    refuse_loopback(to);
+    dispatch_both(to, DISPATCH_INGRESS, false);
 }
 
 /* The address first and the interface second: a live address ends the rule after one lookup. */

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import signal
+import struct
 import subprocess
 import sys
 import time
@@ -15,6 +16,7 @@ import unittest
 
 import yaml
 
+import frames
 from alone import Alone
 from cofferdam import follows
 from flood import ALLOWED, Flood
@@ -64,6 +66,8 @@ class Traffic:
 
 
 class RulesAlone(Alone, Traffic, unittest.TestCase):
+    POLICY = Alone.POLICY.replace("from: [{compose: shop/web}]", "from: [{compose: shop/web}, outside]")
+
     def _flood(self, **options):
         return Flood(self.web.enter, self.db.enter, self.ADDRESSES["db"][1:], **options)
 
@@ -97,6 +101,37 @@ class RulesAlone(Alone, Traffic, unittest.TestCase):
         self.assertRegex(text, r'iifname @ports counter packets 100 .* "a container\'s port that has left its bridge"')
         self.host.run("nft", "delete", "table", "inet", "cofferdam")
         self.assertEqual(self._send_past_the_bridge(outside), 100)
+
+    def test_a_port_published_on_loopback_is_for_this_host_alone(self):
+        """As Docker publishes one, with loopback open to routing and without a rule that asks where packets come from. A
+        neighbour outside sends to 127.0.0.1."""
+        outside = self.outside()
+        for device in ("all", "eth0"):
+            self.host.sysctl(f"net.ipv4.conf.{device}.route_localnet", 1)
+        mac = json.loads(self.host.run("ip", "-j", "link", "show", "eth0").stdout)[0]["address"]
+        self.host.run("nft", "-f", "-", stdin="table ip docker {\nchain nat {\ntype nat hook prerouting priority -100;\n"
+                      f"ip daddr {{ 127.0.0.1, 203.0.113.1 }} udp dport {ALLOWED} dnat to {self.ADDRESSES['db'][1]}\n}}\n}}\n")
+        self.db.run("nft", "add table inet count; add chain inet count in { type filter hook prerouting priority 0; }; "
+                           f"add rule inet count in udp dport {ALLOWED} counter")
+        self.db.run("ip", "route", "add", "default", "via", "172.18.0.1")
+
+        def arrive(target, source_port):
+            """How many of 5 datagrams."""
+            head = struct.pack("!HHHH", source_port, ALLOWED, 8, 0)
+            before = self._datagrams()
+            frames.send(outside, [frames.ethernet("02:00:00:00:00:01", mac, 0x800, frames.ipv4("203.0.113.2", target, 17, head, hops=64))] * 5)
+            time.sleep(0.1)
+            return self._datagrams() - before
+
+        self.assertEqual(arrive("203.0.113.1", 1000), 5)
+        self.assertEqual(arrive("127.0.0.1", 1001), 0)
+        text = self.host.run("nft", "list", "chain", "inet", "cofferdam", "to_managed").stdout
+        self.assertRegex(text, r'ct original ip daddr 127.0.0.0/8 counter packets 5 .* "a port published for this host alone"')
+        self.host.run("nft", "delete", "table", "inet", "cofferdam")
+        self.assertEqual(arrive("127.0.0.1", 1002), 5)
+
+    def _datagrams(self):
+        return int(re.search(r"counter packets (\d+)", self.db.run("nft", "list", "table", "inet", "count").stdout)[1])
 
     def test_off_stops_all_and_on_brings_it_back(self):
         with self._flood() as flood:

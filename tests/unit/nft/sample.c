@@ -356,9 +356,9 @@ static void inet_connections(struct ruleset *ruleset, struct chain *chain)
         rule = sample_rule(chain, V_DROP, NULL);
         sample_lookup(ruleset, rule, "pairs6", 2, ends6[i]);
     }
-    sample_prefix(sample_rule(chain, V_DROP, NULL), FIELD_CT_ORIGINAL_IP_SADDR, "10.0.0.0/8");
+    sample_prefix(sample_rule(chain, V_DROP, NULL), FIELD_CT_ORIGINAL_IP_DADDR, "127.0.0.0/8");
     sample_prefix(sample_rule(chain, V_DROP, NULL), FIELD_CT_REPLY_IP_SADDR, "10.0.0.0/12");
-    sample_prefix(sample_rule(chain, V_DROP, NULL), FIELD_CT_ORIGINAL_IP6_SADDR, "fe80::1/128");
+    sample_prefix(sample_rule(chain, V_DROP, NULL), FIELD_CT_ORIGINAL_IP6_DADDR, "::1/128");
     single_field(ruleset, sample_rule(chain, V_DROP, NULL), "live4", FIELD_CT_ORIGINAL_IP_SADDR);
 }
 

@@ -29,8 +29,11 @@ static bool load_field(const struct packet *packet, enum field field, uint8_t *k
         return packet->source.family == (field == FIELD_IP_SADDR ? IP4 : IP6);
     case FIELD_IP_DADDR:
     case FIELD_IP6_DADDR:
+    case FIELD_CT_ORIGINAL_IP_DADDR: /* nothing is translated here */
+    case FIELD_CT_ORIGINAL_IP6_DADDR:
         ip_to_bytes(packet->destination, key);
-        return packet->destination.family == (field == FIELD_IP_DADDR ? IP4 : IP6);
+        return packet->destination.family ==
+               (field == FIELD_IP_DADDR || field == FIELD_CT_ORIGINAL_IP_DADDR ? IP4 : IP6);
     case FIELD_ICMP_TYPE:
         key[0] = (uint8_t)packet->port;
         return packet->proto == IPPROTO_ICMP && packet->source.family == IP4;
