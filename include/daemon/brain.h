@@ -48,13 +48,13 @@ enum fetch_kind {
 };
 
 enum action_kind {
-    ACTION_CONNECT,     /* to the Engine; then brain_engine_up() or brain_engine_down() */
-    ACTION_FETCH,       /* fetch, id */
-    ACTION_QUERY_PEER,  /* link; then brain_peer_mac() */
-    ACTION_SET_NF_CALL, /* link.index and the two flags; then brain_nf_call_set() */
-    ACTION_SAVE_STATE,  /* text: the new content of the state file */
-    ACTION_APPLY,       /* delta, why; then brain_applied(), before any event but brain_tables_changed() */
-    ACTION_READ_TABLES, /* then brain_tables_read() */
+    ACTION_CONNECT,      /* to the Engine; then brain_engine_up() or brain_engine_down() */
+    ACTION_FETCH,        /* fetch, id */
+    ACTION_QUERY_PEER,   /* link; then brain_peer_mac() */
+    ACTION_SET_SWITCHES, /* link.index and link.switches; then brain_switches_set() */
+    ACTION_SAVE_STATE,   /* text: the new content of the state file */
+    ACTION_APPLY,        /* delta, why; then brain_applied(), before any event but brain_tables_changed() */
+    ACTION_READ_TABLES,  /* then brain_tables_read() */
     ACTION_END_FLOWS, /* those of conntrack's for which brain_flow_must_end() says so; then brain_flows_ended() */
     ACTION_READY,     /* the rules are in force: tell the service manager */
     ACTION_LOG,       /* priority (syslog(3)), text */
@@ -137,7 +137,7 @@ void brain_link_reset(struct brain *brain);
 void brain_link_reset_done(struct brain *brain, uint64_t now);
 /* error 0: mac is the address behind the port of this index. */
 void brain_peer_mac(struct brain *brain, unsigned index, int error, const struct mac *mac, uint64_t now);
-void brain_nf_call_set(struct brain *brain, unsigned index, int error, uint64_t now);
+void brain_switches_set(struct brain *brain, unsigned index, int error, uint64_t now);
 /* The result of ACTION_APPLY; message says what failed, for people. */
 void brain_applied(struct brain *brain, int error, const char *message, uint64_t now);
 /* Another program has changed our tables. */

@@ -3,8 +3,9 @@
  * The state file, STATE_FILE in the state directory: what the next daemon, or `cofferdam teardown`, must know of the
  * one before. A codec: text in and out.
  *
- * {"format_version": "1.2",
- *  "bridges": [{"name": "docker0", "changed": true, "nf_call_iptables": false, "nf_call_ip6tables": false}],
+ * {"format_version": "1.3",
+ *  "bridges": [{"name": "docker0", "changed": true, "nf_call_iptables": false, "nf_call_ip6tables": false,
+ *               "no_linklocal_learn": false}],
  *  "foreign": ["br-0123456789ab"],
  *  "networks": "a430d84680aabd0b"}
  */
@@ -14,6 +15,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "link/link.h"
+
 #define STATE_FILE "bridges.json"
 #define STATE_LOCK "lock" /* held by the daemon as long as it lives (flock(2)) */
 #define STATE_NETWORKS_SIZE sizeof("0123456789abcdef")
@@ -22,9 +25,8 @@
 /* A bridge that was managed last. */
 struct state_bridge {
     char name[IFNAMSIZ];
-    bool
-        changed; /* we turned the filtering of bridged packets on; the two switches say what they were before */
-    bool nf_call_iptables, nf_call_ip6tables;
+    bool changed; /* we turned the filtering of bridged packets on; the switches say what they were before */
+    struct bridge_switches former;
 };
 
 struct state {

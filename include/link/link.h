@@ -14,6 +14,13 @@
 #include "util/addr.h"
 #include "util/mem.h"
 
+/* What a bridge is told about frames of its ports. */
+struct bridge_switches {
+    bool nf_call_iptables, nf_call_ip6tables; /* they pass the inet hooks */
+    bool
+        no_linklocal_learn; /* those to 01:80:c2:00:00:0x, which pass no hook of the bridge's, teach it nothing */
+};
+
 struct link {
     unsigned index;
     char name[IFNAMSIZ];
@@ -23,8 +30,19 @@ struct link {
     unsigned peer_index; /* veth: IFLA_LINK, in the peer's namespace; 0 when unknown */
     int peer_netns;      /* veth: IFLA_LINK_NETNSID; -1: the same namespace as ours */
     /* bridges only */
-    bool nf_call_iptables, nf_call_ip6tables;
+    struct bridge_switches switches;
+    bool has_no_linklocal_learn; /* the kernel has that switch: Linux 5.0 */
 };
+
+/* As far as the kernel has them. */
+static inline bool link_has_switches(const struct link *bridge, const struct bridge_switches *wanted)
+{
+    const struct bridge_switches *is = &bridge->switches;
+
+    return is->nf_call_iptables == wanted->nf_call_iptables &&
+           is->nf_call_ip6tables == wanted->nf_call_ip6tables &&
+           (is->no_linklocal_learn == wanted->no_linklocal_learn || !bridge->has_no_linklocal_learn);
+}
 
 /* What the monitor reports. gone: the link no longer exists (index and name are filled in). */
 typedef void (*link_handler)(const struct link *link, bool gone, void *userdata);
@@ -53,11 +71,13 @@ int link_peer_mac(struct link_monitor *monitor, const struct link *link, struct 
 
 /*
  * Has bridged IPv4 and IPv6 frames of this one bridge pass the inet hooks, whatever the global sysctls say
- * (IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES). Read back before it returns. 0; -EOPNOTSUPP: the
- * kernel took no notice; another negative errno. Changes of the switch are reported to the handler only while
- * the bridge is up.
+ * (IFLA_BR_NF_CALL_IPTABLES, IFLA_BR_NF_CALL_IP6TABLES), and the bridge learn nothing from link-local frames
+ * (BR_BOOLOPT_NO_LL_LEARN). Read back before it returns. 0; -EOPNOTSUPP: the kernel took no notice, other than by
+ * having no such switch for the latter; another negative errno. Changes of the switches are reported to the handler
+ * only while the bridge is up.
  */
-int link_set_nf_call(struct link_monitor *monitor, unsigned bridge_index, bool iptables, bool ip6tables);
+int link_set_switches(struct link_monitor *monitor, unsigned bridge_index,
+                      const struct bridge_switches *switches);
 
 /*
  * Makes sure that br_netfilter is there: without it the per-bridge switch does nothing. When it has to be

@@ -32,4 +32,5 @@ struct nlmsghdr *link_request_list(void *buffer);
 struct nlmsghdr *link_request_addresses(void *buffer);
 /* netns: the namespace's ID as seen from ours (IFLA_TARGET_NETNSID); -1: our own. */
 struct nlmsghdr *link_request_get(void *buffer, unsigned index, int netns);
-struct nlmsghdr *link_request_nf_call(void *buffer, unsigned bridge_index, bool iptables, bool ip6tables);
+struct nlmsghdr *link_request_switches(void *buffer, unsigned bridge_index,
+                                       const struct bridge_switches *switches);

@@ -166,10 +166,10 @@ static int restore_bridge(struct link_monitor *monitor, const struct links *brid
     for (size_t i = 0; bridge->changed && i < bridges->n; i++) {
         if (strcmp(bridges->v[i].name, bridge->name) != 0)
             continue;
-        int r = link_set_nf_call(monitor, bridges->v[i].index, bridge->nf_call_iptables,
-                                 bridge->nf_call_ip6tables);
+        int r = link_set_switches(monitor, bridges->v[i].index, &bridge->former);
         if (r < 0 && r != -ENODEV) {
-            cli_error("teardown: bridge %s keeps nf_call_iptables: %s", bridge->name, strerror(-r));
+            cli_error("teardown: bridge %s keeps nf_call_iptables and no_linklocal_learn: %s", bridge->name,
+                      strerror(-r));
             return r;
         }
     }

@@ -122,8 +122,8 @@ struct fact_bridge {
     bool foreign;    /* they were, and it is none of a managed network */
     uint64_t serial; /* when it appeared */
     unsigned index;  /* 0: no such link */
-    bool changed;    /* we switched nf_call on; former_* is what it was */
-    bool former_ip4, former_ip6;
+    bool changed;    /* we switched something on; what it was before: */
+    struct bridge_switches former;
     bool setting;        /* under way */
     bool switched;       /* once on, on this index: whatever turns it off again is somebody else */
     unsigned n_switches; /* within the second that began at switches_from */

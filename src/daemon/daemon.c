@@ -56,12 +56,12 @@ static void act_query_peer(struct daemon *daemon, const struct action *action)
     brain_peer_mac(daemon->brain, action->link.index, r, &mac, daemon_now());
 }
 
-static void act_set_nf_call(struct daemon *daemon, const struct action *action)
+static void act_set_switches(struct daemon *daemon, const struct action *action)
 {
     const struct link *link = &action->link;
-    int r = link_set_nf_call(daemon->links, link->index, link->nf_call_iptables, link->nf_call_ip6tables);
+    int r = link_set_switches(daemon->links, link->index, &link->switches);
 
-    brain_nf_call_set(daemon->brain, link->index, r, daemon_now());
+    brain_switches_set(daemon->brain, link->index, r, daemon_now());
 }
 
 static void act_save_state(struct daemon *daemon, const struct action *action)
@@ -84,8 +84,8 @@ static void act(struct daemon *daemon, const struct action *action)
     case ACTION_QUERY_PEER:
         act_query_peer(daemon, action);
         break;
-    case ACTION_SET_NF_CALL:
-        act_set_nf_call(daemon, action);
+    case ACTION_SET_SWITCHES:
+        act_set_switches(daemon, action);
         break;
     case ACTION_SAVE_STATE:
         act_save_state(daemon, action);

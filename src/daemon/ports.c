@@ -47,14 +47,17 @@ struct fact_bridge *brain_bridge_of(struct brain *brain, const struct fact_link 
 
 /* ---- the bridges' switches ---------------------------------------------------------------------------- */
 
-static void push_nf_call(struct brain *brain, const struct fact_bridge *bridge, bool ip4, bool ip6)
+/* What a managed bridge is kept at. */
+static const struct bridge_switches all_on = {true, true, true};
+
+static void push_switches(struct brain *brain, const struct fact_bridge *bridge,
+                          const struct bridge_switches *switches)
 {
-    struct action *action = brain_push(brain, ACTION_SET_NF_CALL);
+    struct action *action = brain_push(brain, ACTION_SET_SWITCHES);
 
     action->link.index = bridge->index;
     action->link.is_bridge = true;
-    action->link.nf_call_iptables = ip4;
-    action->link.nf_call_ip6tables = ip6;
+    action->link.switches = *switches;
     memcpy(action->link.name, bridge->name, sizeof(action->link.name));
 }
 
@@ -88,8 +91,7 @@ static void save_state(struct brain *brain)
         struct state_bridge *saved = ARRAY_ADD(state.bridges, state.n_bridges);
         memcpy(saved->name, bridge->name, sizeof(saved->name));
         saved->changed = bridge->changed;
-        saved->nf_call_iptables = bridge->former_ip4;
-        saved->nf_call_ip6tables = bridge->former_ip6;
+        saved->former = bridge->former;
     }
     brain_push(brain, ACTION_SAVE_STATE)->text = state_format(&state);
     state_clear(&state);
@@ -106,8 +108,7 @@ int brain_take_state(struct brain *brain, const char *text)
         struct fact_bridge *bridge = brain_find_bridge(brain, state.bridges[i].name, true);
         bridge->managed = true;
         bridge->changed = state.bridges[i].changed;
-        bridge->former_ip4 = state.bridges[i].nf_call_iptables;
-        bridge->former_ip6 = state.bridges[i].nf_call_ip6tables;
+        bridge->former = state.bridges[i].former;
         brain->bridges_dirty = true;
     }
     for (size_t i = 0; i < state.n_foreign && strcmp(state.networks, networks) == 0; i++)
@@ -128,8 +129,23 @@ static bool too_often(struct fact_bridge *bridge, uint64_t now)
     return true;
 }
 
+static void log_switched_off(struct brain *brain, const struct link *bridge)
+{
+    if (bridge->switches.nf_call_iptables && bridge->switches.nf_call_ip6tables)
+        brain_log(
+            brain, LOG_WARNING,
+            "somebody has turned no_linklocal_learn off on %s, so that its containers can make it send a "
+            "neighbour's frames to them: it is turned on again",
+            bridge->name);
+    else
+        brain_log(brain, LOG_WARNING,
+                  "somebody has turned the filtering of bridged packets off on %s, so that those between its "
+                  "containers are dropped: it is turned on again",
+                  bridge->name);
+}
+
 /*
- * Bridged frames must pass our rules. If somebody turned that off, or the bridge is new, it is turned on; in between,
+ * Bridged frames must pass our rules, and those that never do must teach the bridge nothing. If somebody turned that off, or the bridge is new, it is turned on; in between,
  * the rules let none pass (chain seen).
  */
 static void check_switch(struct brain *brain, struct fact_bridge *bridge, uint64_t now)
@@ -139,7 +155,7 @@ static void check_switch(struct brain *brain, struct fact_bridge *bridge, uint64
     if (!brain->br_netfilter || brain->torn_down || !bridge->managed || bridge->unlisted || !link ||
         bridge->setting)
         return;
-    if (link->link.nf_call_iptables && link->link.nf_call_ip6tables) {
+    if (link_has_switches(&link->link, &all_on)) {
         bridge->switched = true;
         bridge->next_try = 0;
         return;
@@ -147,22 +163,18 @@ static void check_switch(struct brain *brain, struct fact_bridge *bridge, uint64
     if (now < bridge->next_try || too_often(bridge, now))
         return;
     if (bridge->switched)
-        brain_log(brain, LOG_WARNING,
-                  "somebody has turned the filtering of bridged packets off on %s, so that those between its "
-                  "containers are dropped: it is turned on again",
-                  bridge->name);
+        log_switched_off(brain, &link->link);
     if (!bridge->changed) {
         bridge->changed = true;
-        bridge->former_ip4 = link->link.nf_call_iptables;
-        bridge->former_ip6 = link->link.nf_call_ip6tables;
+        bridge->former = link->link.switches;
         save_state(brain); /* before the switch: a crash in between loses nothing */
     }
     bridge->setting = true;
     bridge->next_try = 0;
-    push_nf_call(brain, bridge, true, true);
+    push_switches(brain, bridge, &all_on);
 }
 
-void brain_nf_call_set(struct brain *brain, unsigned index, int error, uint64_t now)
+void brain_switches_set(struct brain *brain, unsigned index, int error, uint64_t now)
 {
     struct fact_link *link = brain_find_link(brain, index);
     struct fact_bridge *bridge = link ? brain_find_bridge(brain, link->link.name, false) : NULL;
@@ -180,7 +192,7 @@ void brain_nf_call_set(struct brain *brain, unsigned index, int error, uint64_t 
         bridge->next_try = now + 5 * SEC;
     } else {
         bridge->switched = true;
-        link->link.nf_call_iptables = link->link.nf_call_ip6tables = true;
+        link->link.switches = all_on;
     }
 }
 
@@ -195,7 +207,7 @@ static void mark_managed(struct brain *brain, struct fact_bridge *bridge, bool m
     brain->match_dirty = true;
     if (!managed && bridge->changed) {
         if (bridge->index)
-            push_nf_call(brain, bridge, bridge->former_ip4, bridge->former_ip6);
+            push_switches(brain, bridge, &bridge->former);
         bridge->changed = bridge->switched = false;
         bridge->error = 0;
     }
@@ -282,7 +294,7 @@ void brain_restore_bridges(struct brain *brain)
 {
     for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next) {
         if (bridge->changed && bridge->index)
-            push_nf_call(brain, bridge, bridge->former_ip4, bridge->former_ip6);
+            push_switches(brain, bridge, &bridge->former);
         bridge->changed = bridge->managed = false;
     }
     save_state(brain);

@@ -24,13 +24,14 @@ char *state_format(const struct state *state)
         const struct state_bridge *bridge = &state->bridges[i];
 
         json_array_append_new(bridges,
-                              json_pack("{s:s, s:b, s:b, s:b}", "name", bridge->name, "changed",
-                                        bridge->changed, "nf_call_iptables", bridge->nf_call_iptables,
-                                        "nf_call_ip6tables", bridge->nf_call_ip6tables));
+                              json_pack("{s:s, s:b, s:b, s:b, s:b}", "name", bridge->name, "changed",
+                                        bridge->changed, "nf_call_iptables", bridge->former.nf_call_iptables,
+                                        "nf_call_ip6tables", bridge->former.nf_call_ip6tables,
+                                        "no_linklocal_learn", bridge->former.no_linklocal_learn));
     }
     for (size_t i = 0; i < state->n_foreign; i++)
         json_array_append_new(foreign, json_string(state->foreign[i]));
-    object = json_pack("{s:s, s:o, s:o, s:s}", "format_version", "1.2", "bridges", bridges, "foreign",
+    object = json_pack("{s:s, s:o, s:o, s:s}", "format_version", "1.3", "bridges", bridges, "foreign",
                        foreign, "networks", state->networks);
     char *dump = json_dumps(object, JSON_INDENT(2));
     char *text = xasprintf("%s\n", dump ? dump : "{}");
@@ -54,8 +55,9 @@ static int parse_bridge(const json_t *object, struct state *state)
     bridge = ARRAY_ADD(state->bridges, state->n_bridges);
     strcpy(bridge->name, name);
     bridge->changed = json_is_true(json_object_get(object, "changed"));
-    bridge->nf_call_iptables = json_is_true(json_object_get(object, "nf_call_iptables"));
-    bridge->nf_call_ip6tables = json_is_true(json_object_get(object, "nf_call_ip6tables"));
+    bridge->former.nf_call_iptables = json_is_true(json_object_get(object, "nf_call_iptables"));
+    bridge->former.nf_call_ip6tables = json_is_true(json_object_get(object, "nf_call_ip6tables"));
+    bridge->former.no_linklocal_learn = json_is_true(json_object_get(object, "no_linklocal_learn"));
     return 0;
 }
 

@@ -42,7 +42,7 @@ static bool is_unfiltered(const struct brain *brain, const struct fact_bridge *b
 {
     const struct fact_link *link = bridge->index ? brain_find_link(brain, bridge->index) : NULL;
 
-    return link && !(link->link.nf_call_iptables && link->link.nf_call_ip6tables);
+    return link && !(link->link.switches.nf_call_iptables && link->link.switches.nf_call_ip6tables);
 }
 
 /* The rules drop everything between the containers of some managed bridge. */
@@ -329,7 +329,18 @@ static void kernel_problems(const struct brain *brain, json_t *problems)
             brain->flows_error);
 }
 
-/* Why nothing passes between the containers of a bridge, whatever the policies say. */
+static bool some_bridge_learns(const struct brain *brain)
+{
+    for (const struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next) {
+        const struct fact_link *link = bridge->index ? brain_find_link(brain, bridge->index) : NULL;
+
+        if (bridge->managed && link && !link->link.has_no_linklocal_learn)
+            return true;
+    }
+    return false;
+}
+
+/* Why nothing passes between the containers of a bridge, whatever the policies say; and what does. */
 static void bridge_problems(const struct brain *brain, json_t *problems)
 {
     if (brain->torn_down)
@@ -340,6 +351,11 @@ static void bridge_problems(const struct brain *brain, json_t *problems)
                     "dropped, whatever the policies say");
         return;
     }
+    if (some_bridge_learns(brain))
+        add_problem(
+            problems,
+            "this kernel's bridges have no switch no_linklocal_learn (Linux 5.0): a container can make its "
+            "bridge send it the frames of its neighbours");
     for (const struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
         if (bridge->managed && bridge->error < 0)
             add_problem(

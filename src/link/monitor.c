@@ -330,7 +330,8 @@ int link_peer_mac(struct link_monitor *monitor, const struct link *link, struct 
     return link_parse_mac(answer, ret);
 }
 
-int link_set_nf_call(struct link_monitor *monitor, unsigned bridge_index, bool iptables, bool ip6tables)
+int link_set_switches(struct link_monitor *monitor, unsigned bridge_index,
+                      const struct bridge_switches *switches)
 {
     char buffer[LINK_REQUEST_MAX] __attribute__((aligned(4)));
     const struct nlmsghdr *answer;
@@ -338,13 +339,13 @@ int link_set_nf_call(struct link_monitor *monitor, unsigned bridge_index, bool i
     int r;
 
     drain_requests(monitor);
-    r = ask(monitor, link_request_nf_call(buffer, bridge_index, iptables, ip6tables), &answer);
+    r = ask(monitor, link_request_switches(buffer, bridge_index, switches), &answer);
     if (r == 0)
         r = get_link(monitor, bridge_index, -1, &answer, &bridge);
     if (r < 0)
         return r;
     /* A kernel without br_netfilter takes the request and ignores it. */
-    return bridge.nf_call_iptables == iptables && bridge.nf_call_ip6tables == ip6tables ? 0 : -EOPNOTSUPP;
+    return link_has_switches(&bridge, switches) ? 0 : -EOPNOTSUPP;
 }
 
 struct ip_list {

@@ -6,9 +6,11 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 
+#define NO_LL_LEARN (1u << BR_BOOLOPT_NO_LL_LEARN)
 #define NETNS_UNKNOWN (-2) /* in another namespace, which has no number */
 
 /* A 32-bit attribute; -EBADMSG when it is shorter. */
@@ -39,6 +41,19 @@ static int get_name(const struct nlattr *attr, char name[static IFNAMSIZ])
     return 0;
 }
 
+/* The mask says which options the kernel has. */
+static int get_options(const struct nlattr *attr, struct link *link)
+{
+    struct br_boolopt_multi options;
+
+    if (mnl_attr_get_payload_len(attr) < sizeof(options))
+        return -EBADMSG;
+    memcpy(&options, mnl_attr_get_payload(attr), sizeof(options));
+    link->has_no_linklocal_learn = options.optmask & NO_LL_LEARN;
+    link->switches.no_linklocal_learn = options.optval & options.optmask & NO_LL_LEARN;
+    return 0;
+}
+
 static int parse_bridge(const struct nlattr *data, struct link *link)
 {
     const struct nlattr *attr;
@@ -46,9 +61,11 @@ static int parse_bridge(const struct nlattr *data, struct link *link)
 
     mnl_attr_for_each_nested (attr, data) {
         if (mnl_attr_get_type(attr) == IFLA_BR_NF_CALL_IPTABLES)
-            r = get_flag(attr, &link->nf_call_iptables);
+            r = get_flag(attr, &link->switches.nf_call_iptables);
         else if (mnl_attr_get_type(attr) == IFLA_BR_NF_CALL_IP6TABLES)
-            r = get_flag(attr, &link->nf_call_ip6tables);
+            r = get_flag(attr, &link->switches.nf_call_ip6tables);
+        else if (mnl_attr_get_type(attr) == IFLA_BR_MULTI_BOOLOPT)
+            r = get_options(attr, link);
         if (r < 0)
             return r;
     }
@@ -222,18 +239,22 @@ struct nlmsghdr *link_request_get(void *buffer, unsigned index, int netns)
     return message;
 }
 
-struct nlmsghdr *link_request_nf_call(void *buffer, unsigned bridge_index, bool iptables, bool ip6tables)
+struct nlmsghdr *link_request_switches(void *buffer, unsigned bridge_index,
+                                       const struct bridge_switches *switches)
 {
     struct nlmsghdr *message = start(buffer, RTM_NEWLINK, NLM_F_ACK);
     struct ifinfomsg *info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
     struct nlattr *link_info, *data;
+    struct br_boolopt_multi options = {.optval = switches->no_linklocal_learn ? NO_LL_LEARN : 0,
+                                       .optmask = NO_LL_LEARN};
 
     info->ifi_index = (int)bridge_index;
     link_info = mnl_attr_nest_start(message, IFLA_LINKINFO);
     mnl_attr_put_strz(message, IFLA_INFO_KIND, "bridge");
     data = mnl_attr_nest_start(message, IFLA_INFO_DATA);
-    mnl_attr_put_u8(message, IFLA_BR_NF_CALL_IPTABLES, iptables);
-    mnl_attr_put_u8(message, IFLA_BR_NF_CALL_IP6TABLES, ip6tables);
+    mnl_attr_put_u8(message, IFLA_BR_NF_CALL_IPTABLES, switches->nf_call_iptables);
+    mnl_attr_put_u8(message, IFLA_BR_NF_CALL_IP6TABLES, switches->nf_call_ip6tables);
+    mnl_attr_put(message, IFLA_BR_MULTI_BOOLOPT, sizeof(options), &options); /* older kernels pass over it */
     mnl_attr_nest_end(message, data);
     mnl_attr_nest_end(message, link_info);
     return message;

@@ -415,10 +415,10 @@ class Engine:
         return self.host.run("nft", "list", "tables").stdout.splitlines()
 
     def bridge_switches(self):
-        """{bridge: (nf_call_iptables, nf_call_ip6tables)}"""
+        """{bridge: (nf_call_iptables, nf_call_ip6tables, no_linklocal_learn)}"""
         links = json.loads(self.host.run("ip", "-d", "-j", "link", "show", "type", "bridge").stdout or "[]")
-        return {link["ifname"]: (link["linkinfo"]["info_data"]["nf_call_iptables"],
-                                 link["linkinfo"]["info_data"]["nf_call_ip6tables"]) for link in links}
+        return {link["ifname"]: tuple(link["linkinfo"]["info_data"][key]
+                                      for key in ("nf_call_iptables", "nf_call_ip6tables", "no_linklocal_learn")) for link in links}
 
     def forget_connections(self):
         """Empties connection tracking, so that no flow of an earlier table makes one of the next established."""

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Ethernet frames made by hand, and sent from a network namespace."""
+"""Ethernet frames made by hand, and sent from a network namespace or a container's."""
 
 import ipaddress
 import struct
 import sys
+
+from machine import run
 
 ICMPV6, FRAGMENT, OPTIONS, HOP_BY_HOP = 58, 44, 60, 0
 PADDING = bytes((1, 4, 0, 0, 0, 0))  # six bytes of options that say nothing
@@ -62,7 +64,7 @@ def ipv4(source, target, protocol, payload, options=b"", hops=1):
 
 
 def send(space, frames, device="eth0"):
-    space.run(sys.executable, "-c",
-              "import socket, sys\n"
-              f"wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\nwire.bind(('{device}', 0))\n"
-              "for line in sys.stdin: wire.send(bytes.fromhex(line))\n", stdin="".join(frame.hex() + "\n" for frame in frames))
+    run(space.enter(sys.executable, "-c",
+                    "import socket, sys\n"
+                    f"wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\nwire.bind(('{device}', 0))\n"
+                    "for line in sys.stdin: wire.send(bytes.fromhex(line))\n"), stdin="".join(frame.hex() + "\n" for frame in frames))

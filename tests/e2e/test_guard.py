@@ -272,7 +272,7 @@ class Guard(Traffic, Playground, unittest.TestCase):
         return Flood(self.web.enter, self.db.enter, addresses, **options)
 
     def _filtered(self):
-        return self.engine.bridge_switches()[self.bridge] == (1, 1)
+        return self.engine.bridge_switches()[self.bridge] == (1, 1, 1)
 
     def _assert_all_well(self):
         result = self.cofferdam("status")
@@ -286,7 +286,7 @@ class Guard(Traffic, Playground, unittest.TestCase):
             self.assert_flows(flood)
             turn(self.engine.host, self.bridge, 0)
             self.assert_stopped(flood, seconds=2)
-            self.assertEqual(self.engine.bridge_switches()[self.bridge], (0, 0))
+            self.assertEqual(self.engine.bridge_switches()[self.bridge], (0, 0, 1))
             began = time.monotonic()
             self.cofferdam.start()
             started = time.monotonic()

@@ -4,6 +4,7 @@
 
 import unittest
 
+import frames
 from cofferdam import follows
 from machine import wait_until
 from playground import ROLES, Playground, Question
@@ -145,8 +146,29 @@ class Traces(Playground, unittest.TestCase):
             for _ in range(3):
                 self.engine.host.run("ip", "link", "set", bridge, "type", "bridge", switch, "0")
                 self._assert_isolated()
-        follows(lambda: self.engine.bridge_switches()[bridge] == (1, 1), "the switches to be on again", 5)
+        follows(lambda: self.engine.bridge_switches()[bridge] == (1, 1, 1), "the switches to be on again", 5)
         self.follow(self.web, self.db)
+
+    def test_a_bridge_learns_nothing_from_what_passes_no_hook(self):
+        """Frames to 01:80:c2:00:00:0x never reach the bridge's hooks, nor other ports; what their sender's address taught
+        the bridge would lead the frames of whoever has it there. Without the daemon it does."""
+        bridge = self.engine.bridge("front")
+        stranger = "02:00:00:00:00:%02x"
+
+        def learned(number):
+            """Of one frame to each of the sixteen groups, with an address of its own."""
+            frames.send(self.web, [frames.ethernet(stranger % (number + group), f"01:80:c2:00:00:{group:02x}", kind, bytes(60))
+                                   for group in range(16) for kind in (0x800, 0x88b5)])
+            listed = self.engine.host.run("bridge", "fdb", "show", "br", bridge).stdout
+            return [group for group in range(16) if stranger % (number + group) in listed]
+
+        self.assertIn(0x0e, learned(0))
+        self.cofferdam.start()
+        follows(lambda: self.engine.bridge_switches()[bridge] == (1, 1, 1), "the switches to be on", 5)
+        self.assertEqual(learned(0x40), [])
+        self.engine.host.run("ip", "link", "set", bridge, "type", "bridge", "no_linklocal_learn", "0")
+        follows(lambda: self.engine.bridge_switches()[bridge] == (1, 1, 1), "the switch to be on again", 5)
+        self.assertEqual(learned(0x80), [])
 
 
 if __name__ == "__main__":

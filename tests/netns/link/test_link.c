@@ -261,7 +261,7 @@ static void reused_index_is_not_the_peer(void **state)
     assert_int_equal(link_peer_mac(fixture->monitor, find(fixture, "lo"), &mac), -ENODEV);
 }
 
-static void nf_call_is_switched_and_seen(void **state)
+static void switches_are_set_and_seen(void **state)
 {
     struct fixture *fixture = *state;
     unsigned index;
@@ -271,19 +271,28 @@ static void nf_call_is_switched_and_seen(void **state)
     shell("ip link add br0 up type bridge && ip link add br1 type bridge");
     watch(fixture);
     index = find(fixture, "br0")->index;
-    assert_false(find(fixture, "br0")->nf_call_iptables);
-    assert_int_equal(link_set_nf_call(fixture->monitor, index, true, false), 0);
+    assert_false(find(fixture, "br0")->switches.nf_call_iptables);
+    assert_int_equal(link_set_switches(fixture->monitor, index, &(struct bridge_switches){true, false, true}),
+                     0);
     run(fixture);
-    assert_true(find(fixture, "br0")->nf_call_iptables);
-    assert_false(find(fixture, "br0")->nf_call_ip6tables);
-    assert_int_equal(link_set_nf_call(fixture->monitor, index, true, true), 0);
+    assert_true(find(fixture, "br0")->switches.nf_call_iptables);
+    assert_false(find(fixture, "br0")->switches.nf_call_ip6tables);
+    assert_true(find(fixture, "br0")->switches.no_linklocal_learn);
+    shell("ip -d link show br0 | grep -q 'no_linklocal_learn 1'");
+    shell("ip -d link show br1 | grep -q 'no_linklocal_learn 0'");
+    assert_int_equal(link_set_switches(fixture->monitor, index, &(struct bridge_switches){true, true, true}),
+                     0);
     shell("ip -d link show br0 | grep -q 'nf_call_iptables 1 nf_call_ip6tables 1'");
     shell("ip -d link show br1 | grep -q 'nf_call_iptables 0 nf_call_ip6tables 0'");
-    assert_int_equal(link_set_nf_call(fixture->monitor, index, false, false), 0);
+    assert_int_equal(
+        link_set_switches(fixture->monitor, index, &(struct bridge_switches){false, false, false}), 0);
     run(fixture);
-    assert_false(find(fixture, "br0")->nf_call_iptables);
-    assert_int_equal(link_set_nf_call(fixture->monitor, 4711, true, true), -ENODEV);
-    assert_int_not_equal(link_set_nf_call(fixture->monitor, find(fixture, "lo")->index, true, true), 0);
+    assert_false(find(fixture, "br0")->switches.nf_call_iptables);
+    assert_int_equal(link_set_switches(fixture->monitor, 4711, &(struct bridge_switches){true, true, true}),
+                     -ENODEV);
+    assert_int_not_equal(link_set_switches(fixture->monitor, find(fixture, "lo")->index,
+                                           &(struct bridge_switches){true, true, true}),
+                         0);
 }
 
 /* Where br_netfilter is there, the sysctls are its administrator's. */
@@ -396,7 +405,7 @@ int main(void)
         TEST(peer_mac_in_the_same_namespace),
         TEST(peer_mac_across_namespaces),
         TEST(reused_index_is_not_the_peer),
-        TEST(nf_call_is_switched_and_seen),
+        TEST(switches_are_set_and_seen),
         TEST(br_netfilter_is_left_alone_when_there),
         TEST(missing_br_netfilter_is_said),
         TEST(host_addresses_are_listed),

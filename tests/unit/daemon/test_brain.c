@@ -403,7 +403,7 @@ static void bridges_of_the_last_run_are_closed_before_the_engine_answers(void **
     unsigned port = world_add_link(world, "veth1", world->networks[network].bridge_index, false);
     world_pump(world);
     assert_int_equal(world->n_applied[APPLY_FULL], 1);
-    assert_true(world_link(world, world->networks[network].bridge_index)->link.nf_call_iptables);
+    assert_true(world_link(world, world->networks[network].bridge_index)->link.switches.nf_call_iptables);
     struct compiler *fresh =
         compiler_new(brain_policies(world->brain), &(struct compile_options){.mark = MARK_DEFAULT});
     _cleanup_delta_ struct delta delta = {0};
@@ -454,7 +454,7 @@ static void what_looks_like_the_engines_bridge_is_closed_until_the_networks_are_
     assert_false(is_closed(world, "br-ba987654321f"));
     assert_false(is_closed(world, "docker0"));
     assert_int_equal(world->n_nf_calls, 1);
-    assert_true(world_link(world, world->networks[network].bridge_index)->link.nf_call_iptables);
+    assert_true(world_link(world, world->networks[network].bridge_index)->link.switches.nf_call_iptables);
 
     /* what was found to be somebody else's is left alone by the next daemon too */
     assert_non_null(strstr(world->state, "br-ba987654321f"));
@@ -1196,16 +1196,55 @@ static void bridged_packets_are_switched_on_and_kept_on(void **state)
     struct world_link *bridge = world_link(world, world->networks[network].bridge_index);
 
     (void)state;
-    assert_true(bridge->link.nf_call_iptables && bridge->link.nf_call_ip6tables);
+    assert_true(bridge->link.switches.nf_call_iptables && bridge->link.switches.nf_call_ip6tables);
     assert_int_equal(world->n_nf_calls, 1);
     assert_false(world_logged(world, "somebody has turned"));
-    bridge->link.nf_call_ip6tables = false;
+    bridge->link.switches.nf_call_ip6tables = false;
     world_report_link(world, bridge->link.index);
     world_pump(world);
-    assert_true(bridge->link.nf_call_ip6tables);
+    assert_true(bridge->link.switches.nf_call_ip6tables);
     assert_true(
         world_logged(world, "somebody has turned the filtering of bridged packets off on br-backend"));
     assert_int_equal(world->n_applied[APPLY_POLICIES], 0);
+    world_free(world);
+}
+
+/* Frames that pass no hook of the bridge's: nobody shall lead another's there with them. */
+static void a_bridge_learns_nothing_from_link_local_frames(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    struct world_link *bridge = world_link(world, world->networks[network].bridge_index);
+
+    (void)state;
+    assert_true(bridge->link.switches.no_linklocal_learn);
+    bridge->link.switches.no_linklocal_learn = false;
+    world_report_link(world, bridge->link.index);
+    world_pump(world);
+    assert_true(bridge->link.switches.no_linklocal_learn);
+    assert_true(world_logged(world, "somebody has turned no_linklocal_learn off on br-backend"));
+    assert_false(world_logged(world, "somebody has turned the filtering"));
+    brain_teardown(world->brain, world->now);
+    world_pump(world);
+    assert_false(bridge->link.switches.no_linklocal_learn);
+    world_free(world);
+}
+
+static void a_kernel_whose_bridges_learn_is_a_problem_and_no_failure(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    struct world_link *bridge = world_link(world, world->networks[network].bridge_index);
+    int n_calls = world->n_nf_calls;
+
+    (void)state;
+    assert_false(has_problem(world, "no_linklocal_learn"));
+    bridge->link.switches.no_linklocal_learn = bridge->link.has_no_linklocal_learn = false;
+    world_report_link(world, bridge->link.index);
+    world_pump(world);
+    assert_int_equal(world->n_nf_calls, n_calls);
+    assert_true(has_problem(world, "this kernel's bridges have no switch no_linklocal_learn (Linux 5.0)"));
+    assert_true(all_enforced(world));
     world_free(world);
 }
 
@@ -1217,14 +1256,14 @@ static void a_fight_over_the_switch_is_slowed_down(void **state)
 
     (void)state;
     for (int i = 0; i < 100; i++) {
-        bridge->link.nf_call_iptables = false;
+        bridge->link.switches.nf_call_iptables = false;
         world_report_link(world, bridge->link.index);
         world_pump(world);
     }
     assert_in_range(world->n_nf_calls, 5, 20);
-    assert_false(bridge->link.nf_call_iptables);
+    assert_false(bridge->link.switches.nf_call_iptables);
     world_wait(world, 2 * SECONDS);
-    assert_true(bridge->link.nf_call_iptables);
+    assert_true(bridge->link.switches.nf_call_iptables);
     world_free(world);
 }
 
@@ -1238,7 +1277,7 @@ static void a_switch_that_cannot_be_set_is_said_loudly(void **state)
     (void)state;
     assert_true(all_enforced(world));
     world->nf_call_error = -EPERM;
-    bridge->link.nf_call_ip6tables = false;
+    bridge->link.switches.nf_call_ip6tables = false;
     world_report_link(world, bridge->link.index);
     world_pump(world);
     assert_true(world_logged(world, "cannot turn the filtering of bridged packets on for br-backend"));
@@ -1264,11 +1303,11 @@ static void a_switch_that_is_off_is_said_loudly(void **state)
 
     (void)state;
     for (int i = 0; i < 100; i++) {
-        bridge->link.nf_call_iptables = false;
+        bridge->link.switches.nf_call_iptables = false;
         world_report_link(world, bridge->link.index);
         world_pump(world);
     }
-    assert_false(bridge->link.nf_call_iptables);
+    assert_false(bridge->link.switches.nf_call_iptables);
     assert_true(has_problem(world, "the filtering of bridged packets is off on br-backend"));
     assert_false(all_enforced(world));
     world_wait(world, 2 * SECONDS);
@@ -1331,18 +1370,18 @@ static void teardown_restores_what_was_changed(void **state)
     int one = world_add_network(world, "one", "br-one"), two = world_add_network(world, "two", "br-two");
 
     (void)state;
-    world_link(world, world->networks[two].bridge_index)->link.nf_call_iptables = true;
-    world_link(world, world->networks[two].bridge_index)->link.nf_call_ip6tables = true;
+    world_link(world, world->networks[two].bridge_index)->link.switches.nf_call_iptables = true;
+    world_link(world, world->networks[two].bridge_index)->link.switches.nf_call_ip6tables = true;
     world_report_link(world, world->networks[two].bridge_index);
     world_pump(world);
-    assert_true(world_link(world, world->networks[one].bridge_index)->link.nf_call_iptables);
+    assert_true(world_link(world, world->networks[one].bridge_index)->link.switches.nf_call_iptables);
     brain_teardown(world->brain, world->now);
     world_pump(world);
     assert_true(brain_torn_down(world->brain));
     assert_int_equal(world->n_applied[APPLY_TEARDOWN], 1);
-    assert_false(world_link(world, world->networks[one].bridge_index)->link.nf_call_iptables);
-    assert_false(world_link(world, world->networks[one].bridge_index)->link.nf_call_ip6tables);
-    assert_true(world_link(world, world->networks[two].bridge_index)->link.nf_call_iptables);
+    assert_false(world_link(world, world->networks[one].bridge_index)->link.switches.nf_call_iptables);
+    assert_false(world_link(world, world->networks[one].bridge_index)->link.switches.nf_call_ip6tables);
+    assert_true(world_link(world, world->networks[two].bridge_index)->link.switches.nf_call_iptables);
     assert_null(strstr(world->state, "br-"));
     size_t n_ops = world->n_ops;
     world_start(world, world_add_container(world, "db", one), one, "172.18.0.2");
@@ -1361,7 +1400,7 @@ static void a_teardown_that_is_refused_changes_nothing(void **state)
     brain_teardown(world->brain, world->now);
     world_pump(world);
     assert_false(brain_torn_down(world->brain));
-    assert_true(world_link(world, world->networks[network].bridge_index)->link.nf_call_iptables);
+    assert_true(world_link(world, world->networks[network].bridge_index)->link.switches.nf_call_iptables);
     assert_non_null(strstr(world->state, "br-backend"));
     world_free(world);
 }
@@ -2330,6 +2369,8 @@ int main(void)
         TEST(a_port_that_was_left_behind_claims_nothing),
         TEST(lost_notifications_are_made_up_for),
         TEST(bridged_packets_are_switched_on_and_kept_on),
+        TEST(a_bridge_learns_nothing_from_link_local_frames),
+        TEST(a_kernel_whose_bridges_learn_is_a_problem_and_no_failure),
         TEST(a_fight_over_the_switch_is_slowed_down),
         TEST(a_switch_that_cannot_be_set_is_said_loudly),
         TEST(a_switch_that_is_off_is_said_loudly),

@@ -23,13 +23,13 @@ static void the_next_daemon_restores_what_the_first_has_changed(void **state)
     second = world_new_on(world_tables(), NULL, first->state);
     int network = world_add_network(second, "backend", "br-backend");
     struct world_link *bridge = world_link(second, second->networks[network].bridge_index);
-    bridge->link.nf_call_iptables = bridge->link.nf_call_ip6tables = true;
+    bridge->link.switches.nf_call_iptables = bridge->link.switches.nf_call_ip6tables = true;
     world_report_link(second, bridge->link.index);
     world_pump(second);
     brain_teardown(second->brain, second->now);
     world_pump(second);
-    assert_false(bridge->link.nf_call_iptables);
-    assert_false(bridge->link.nf_call_ip6tables);
+    assert_false(bridge->link.switches.nf_call_iptables);
+    assert_false(bridge->link.switches.nf_call_ip6tables);
     world_free(first);
     world_free(second);
 }
@@ -63,7 +63,7 @@ static void the_switch_is_saved_before_it_is_set(void **state)
         }
         if (action->kind == ACTION_SAVE_STATE)
             saved = strstr(action->text, "\"changed\": true") != NULL;
-        if (action->kind == ACTION_SET_NF_CALL)
+        if (action->kind == ACTION_SET_SWITCHES)
             set = true;
         action_free(action);
     }

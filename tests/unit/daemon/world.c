@@ -365,11 +365,10 @@ static void set_nf_call(struct world *world, const struct action *action)
     struct world_link *link = world_link(world, action->link.index);
 
     world->n_nf_calls++;
-    brain_nf_call_set(world->brain, action->link.index, world->nf_call_error, world->now);
+    brain_switches_set(world->brain, action->link.index, world->nf_call_error, world->now);
     if (world->nf_call_error)
         return;
-    link->link.nf_call_iptables = action->link.nf_call_iptables;
-    link->link.nf_call_ip6tables = action->link.nf_call_ip6tables;
+    link->link.switches = action->link.switches;
     world_report_link(world, action->link.index);
 }
 
@@ -405,7 +404,7 @@ void world_act(struct world *world, struct action *action)
     case ACTION_QUERY_PEER:
         query_peer(world, action);
         break;
-    case ACTION_SET_NF_CALL:
+    case ACTION_SET_SWITCHES:
         set_nf_call(world, action);
         break;
     case ACTION_SAVE_STATE:
@@ -573,6 +572,7 @@ unsigned world_add_link(struct world *world, const char *name, unsigned master, 
     link->index = world->next_index++;
     link->master = master;
     link->is_bridge = is_bridge;
+    link->has_no_linklocal_learn = is_bridge;
     link->is_veth = !is_bridge;
     link->peer_netns = -1;
     snprintf(link->name, sizeof(link->name), "%s", name);

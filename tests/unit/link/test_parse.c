@@ -11,6 +11,7 @@
 
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
+#include <linux/if_bridge.h>
 #include <linux/if_link.h>
 #include <linux/rtnetlink.h>
 
@@ -31,7 +32,8 @@ static struct nlmsghdr *start(struct buffer *buffer, uint16_t type, uint8_t fami
     return message;
 }
 
-static void put_kind(struct nlmsghdr *message, const char *kind, int iptables, int ip6tables)
+static void put_kind(struct nlmsghdr *message, const char *kind, int iptables, int ip6tables,
+                     const struct br_boolopt_multi *options)
 {
     struct nlattr *info = mnl_attr_nest_start(message, IFLA_LINKINFO), *data;
 
@@ -42,6 +44,8 @@ static void put_kind(struct nlmsghdr *message, const char *kind, int iptables, i
         mnl_attr_put_u8(message, IFLA_BR_NF_CALL_IPTABLES, (uint8_t)iptables);
     if (ip6tables >= 0)
         mnl_attr_put_u8(message, IFLA_BR_NF_CALL_IP6TABLES, (uint8_t)ip6tables);
+    if (options)
+        mnl_attr_put(message, IFLA_BR_MULTI_BOOLOPT, sizeof(*options), options);
     mnl_attr_nest_end(message, data);
     mnl_attr_nest_end(message, info);
 }
@@ -55,17 +59,43 @@ static void bridge_is_read(void **state)
 
     (void)state;
     mnl_attr_put_strz(message, IFLA_IFNAME, "docker0");
-    put_kind(message, "bridge", 1, 0);
+    put_kind(message, "bridge", 1, 0, NULL);
     assert_int_equal(link_parse(message, &link, &gone), 0);
     assert_false(gone);
     assert_int_equal(link.index, 4);
     assert_string_equal(link.name, "docker0");
     assert_true(link.is_bridge);
     assert_false(link.is_veth);
-    assert_true(link.nf_call_iptables);
-    assert_false(link.nf_call_ip6tables);
+    assert_true(link.switches.nf_call_iptables);
+    assert_false(link.switches.nf_call_ip6tables);
     assert_int_equal(link.master, 0);
     assert_int_equal(link.peer_netns, -1);
+}
+
+/* The mask says which options the kernel has, and only those count. */
+static void options_of_a_bridge_are_read(void **state)
+{
+    static const struct {
+        struct br_boolopt_multi options;
+        bool has, learns_not;
+    } cases[] = {{{.optval = 0, .optmask = 7}, true, false},
+                 {{.optval = 1, .optmask = 7}, true, true},
+                 {{.optval = 6, .optmask = 7}, true, false},
+                 {{.optval = 1, .optmask = 6}, false, false}};
+
+    (void)state;
+    for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+        struct buffer buffer;
+        struct nlmsghdr *message = start(&buffer, RTM_NEWLINK, AF_UNSPEC, 4);
+        struct link link;
+        bool gone;
+
+        mnl_attr_put_strz(message, IFLA_IFNAME, "docker0");
+        put_kind(message, "bridge", 1, 0, &cases[i].options);
+        assert_int_equal(link_parse(message, &link, &gone), 0);
+        assert_int_equal(link.has_no_linklocal_learn, cases[i].has);
+        assert_int_equal(link.switches.no_linklocal_learn, cases[i].learns_not);
+    }
 }
 
 static void port_of_a_bridge_is_read(void **state)
@@ -80,7 +110,7 @@ static void port_of_a_bridge_is_read(void **state)
     mnl_attr_put_u32(message, IFLA_MASTER, 4);
     mnl_attr_put_u32(message, IFLA_LINK, 2);
     mnl_attr_put_u32(message, IFLA_LINK_NETNSID, 7);
-    put_kind(message, "veth", -1, -1);
+    put_kind(message, "veth", -1, -1, NULL);
     assert_int_equal(link_parse(message, &link, &gone), 0);
     assert_true(gone);
     assert_string_equal(link.name, "veth0123456789a");
@@ -102,7 +132,7 @@ static void peer_in_an_unnumbered_namespace_is_unknown(void **state)
     mnl_attr_put_strz(message, IFLA_IFNAME, "veth0");
     mnl_attr_put_u32(message, IFLA_LINK, 2);
     mnl_attr_put_u32(message, IFLA_LINK_NETNSID, (uint32_t)-1);
-    put_kind(message, "veth", -1, -1);
+    put_kind(message, "veth", -1, -1, NULL);
     assert_int_equal(link_parse(message, &link, &gone), 0);
     assert_int_equal(link.peer_index, 0);
 }
@@ -118,10 +148,10 @@ static void other_kinds_have_no_peer(void **state)
     (void)state;
     mnl_attr_put_strz(message, IFLA_IFNAME, "x");
     mnl_attr_put_u32(message, IFLA_LINK, 2);
-    put_kind(message, "bridge_slave", 1, 1);
+    put_kind(message, "bridge_slave", 1, 1, NULL);
     assert_int_equal(link_parse(message, &link, &gone), 0);
     assert_false(link.is_bridge);
-    assert_false(link.nf_call_iptables);
+    assert_false(link.switches.nf_call_iptables);
     assert_int_equal(link.peer_index, 0);
 }
 
@@ -227,7 +257,7 @@ static void random_changes_are_harmless(void **state)
     mnl_attr_put_strz(message, IFLA_IFNAME, "veth0");
     mnl_attr_put_u32(message, IFLA_MASTER, 4);
     mnl_attr_put(message, IFLA_ADDRESS, 6, "abcdef");
-    put_kind(message, "bridge", 1, 1);
+    put_kind(message, "bridge", 1, 1, NULL);
     for (int i = 0; i < 20000; i++) {
         struct nlmsghdr *copy = malloc(message->nlmsg_len);
         struct link link;
@@ -276,18 +306,20 @@ static void requests_are_as_the_kernel_wants_them(void **state)
     assert_null(find(link_request_get(bytes, 5, -1), IFLA_TARGET_NETNSID));
     message = link_request_list(bytes);
     assert_int_equal(message->nlmsg_flags, NLM_F_REQUEST | NLM_F_DUMP);
-    message = link_request_nf_call(bytes, 6, true, false);
+    message = link_request_switches(bytes, 6, &(struct bridge_switches){true, false, true});
     assert_true(message->nlmsg_len <= LINK_REQUEST_MAX);
     assert_int_equal(message->nlmsg_flags, NLM_F_REQUEST | NLM_F_ACK); /* changes, never creates */
     mnl_attr_put_strz(message, IFLA_IFNAME, "br0");
     assert_int_equal(link_parse(message, &link, &gone), 0);
-    assert_true(link.is_bridge && link.nf_call_iptables && !link.nf_call_ip6tables);
+    assert_true(link.is_bridge && link.switches.nf_call_iptables && !link.switches.nf_call_ip6tables);
+    assert_true(link.has_no_linklocal_learn && link.switches.no_linklocal_learn);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bridge_is_read),
+        cmocka_unit_test(options_of_a_bridge_are_read),
         cmocka_unit_test(port_of_a_bridge_is_read),
         cmocka_unit_test(peer_in_an_unnumbered_namespace_is_unknown),
         cmocka_unit_test(other_kinds_have_no_peer),
