@@ -46,6 +46,7 @@ int docker_decode_version(const char *bytes, size_t len, struct docker_version *
 struct docker_info {
     char *name; /* of the host; may be NULL */
     bool rootless;
+    bool userns; /* root in containers is another user on the host */
     bool live_restore;
     bool swarm;             /* this node is part of a swarm */
     char *firewall_backend; /* "iptables", "nftables", ...; NULL before Docker 28.1 */

@@ -69,6 +69,7 @@ struct network {
     char *bridge; /* interface name; NULL unless driver is "bridge" */
     bool internal;
     bool ipv6;
+    bool icc_off; /* com.docker.network.bridge.enable_icc=false: Docker itself blocks between its containers */
     bool managed;
     char *unmanaged_reason; /* when not managed: why, for people */
     bool elsewhere; /* containers are on it, and no interface of this network namespace is its bridge */

@@ -6,6 +6,7 @@
 #include "answer.h"
 
 #define BRIDGE_NAME "com.docker.network.bridge.name"
+#define BRIDGE_ICC "com.docker.network.bridge.enable_icc"
 #define SHORT_ID 12
 
 void network_list_clear(struct network_list *list)
@@ -80,6 +81,14 @@ static void decode_subnets(const json_t *json, struct network *network, struct d
     }
 }
 
+/* All options are texts. */
+static bool decode_icc_off(const json_t *json)
+{
+    const char *icc = answer_text(answer_object(json, "Options"), BRIDGE_ICC);
+
+    return icc && (strcmp(icc, "false") == 0 || strcmp(icc, "0") == 0);
+}
+
 static struct network *decode_one(const json_t *json, struct diags *diags)
 {
     const char *id = answer_id(json, "Id"), *name = answer_text(json, "Name");
@@ -96,6 +105,7 @@ static struct network *decode_one(const json_t *json, struct diags *diags)
     network->scope = answer_text_copy(json, "Scope");
     network->internal = answer_bool(json, "Internal");
     network->ipv6 = answer_bool(json, "EnableIPv6");
+    network->icc_off = decode_icc_off(json);
     network->bridge = decode_bridge(json, network, diags);
     decode_subnets(json, network, diags);
     return network;

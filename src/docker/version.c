@@ -130,6 +130,7 @@ int docker_decode_info(const char *bytes, size_t len, struct docker_info *ret, s
     *ret = (struct docker_info){
         .name = answer_text_copy(json, "Name"),
         .rootless = has_security_option(json, "name=rootless"),
+        .userns = has_security_option(json, "name=userns"),
         .live_restore = answer_bool(json, "LiveRestoreEnabled"),
         .swarm = swarm && swarm[0] && strcmp(swarm, "inactive") != 0,
         .firewall_backend = answer_text_copy(answer_object(json, "FirewallBackend"), "Driver"),
