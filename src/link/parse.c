@@ -95,6 +95,16 @@ static int parse_link_info(const struct nlattr *info, struct link *link)
     return link->is_bridge && data ? parse_bridge(data, link) : 0;
 }
 
+static int parse_xdp(const struct nlattr *xdp, struct link *link)
+{
+    const struct nlattr *attr;
+
+    mnl_attr_for_each_nested (attr, xdp)
+        if (mnl_attr_get_type(attr) == IFLA_XDP_ATTACHED)
+            return get_flag(attr, &link->has_xdp);
+    return 0;
+}
+
 static int parse_attribute(const struct nlattr *attr, struct link *link)
 {
     uint32_t value = 0;
@@ -113,6 +123,8 @@ static int parse_attribute(const struct nlattr *attr, struct link *link)
         return r;
     case IFLA_LINKINFO:
         return parse_link_info(attr, link);
+    case IFLA_XDP:
+        return parse_xdp(attr, link);
     default: /* the kernel's, and there are many */
         return 0;
     }
