@@ -18,6 +18,7 @@ int cli_apply(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_verify(int argc, char **argv);
+int cli_doctor(int argc, char **argv);
 int cli_teardown(int argc, char **argv);
 int cli_help(int argc, char **argv);
 
@@ -28,11 +29,12 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_STATE = 1 << 1,
        TAKES_POLICIES = 1 << 2,
        TAKES_YES = 1 << 3,
+       TAKES_ALL = 1 << 4,
 };
 
 struct cli_options {
     const char *config, *control, *state, *policies; /* NULL where not given; never empty */
-    bool json, yes;
+    bool json, yes, all;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };
@@ -119,9 +121,12 @@ int cli_print_answer(json_t *answer, bool json, cli_printer print);
 typedef bool (*cli_filler)(const struct cli_options *options, json_t *request);
 int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill, cli_printer print);
 
-/* ---- texts (pure; src/cli/status_text.c, verify.c) ---------------------------------------------------- */
+/* ---- texts (pure; src/cli/status_text.c, verify.c, doctor.c) -------------------------------------------------- */
 
 /* exit_status is the daemon's: not everything that matters for it has a key of its own in the document. */
 void status_print(const json_t *result, int exit_status, FILE *out, bool colour);
 /* exit_status is that of the command: "all is well" is said only where it is 0. */
 void verify_print(const json_t *result, int exit_status, FILE *out, bool colour);
+/* all: what is well is told too, else counted. */
+struct findings;
+void doctor_print(const struct findings *findings, bool all, FILE *out, bool colour);

@@ -24,6 +24,20 @@
 #define TABLE_NAME "cofferdam"
 #define STANDBY_NAME TABLE_NAME "-standby" /* of either family: see delta_replace() */
 
+/* The priorities of our base chains at their hooks. */
+
+/* Before Docker's, ufw's and libvirt's filter chains (0), after destination NAT and connection tracking. */
+#define PRIORITY_INET (-10)
+/* Before anything of the bridge looks at a frame (NF_BR_PRI_NAT_DST_BRIDGED). */
+#define PRIORITY_BRIDGE_IN (-300)
+/*
+ * Before br_netfilter (0), which runs only those of the forward hook's later chains whose priority is above its own: one
+ * of the same priority is skipped where the rules stood before the first bridge was made, as they do after a boot.
+ */
+#define PRIORITY_BRIDGE_OUT (-10)
+/* Behind br_netfilter and the inet forward hook, which it calls. */
+#define PRIORITY_BRIDGE_SEEN 50
+
 enum table_id { TABLE_INET, TABLE_BRIDGE, TABLES }; /* "inet cofferdam", "bridge cofferdam" */
 
 /* What a rule can look at. Each implies what nft adds by itself (`tcp dport` implies `meta l4proto tcp`). */

@@ -8,7 +8,7 @@
 #include "cli/cli.h"
 #include "files/files.h"
 
-enum { OPT_CONFIG = 256, OPT_CONTROL, OPT_STATE, OPT_POLICIES, OPT_JSON, OPT_YES, OPT_HELP, OPT_VERSION };
+enum { OPT_CONFIG = 256, OPT_CONTROL, OPT_STATE, OPT_POLICIES, OPT_JSON, OPT_YES, OPT_ALL, OPT_HELP, OPT_VERSION };
 
 /*
  * The only list of options: those before the command and those after it are parsed by it, and --help prints it.
@@ -27,6 +27,7 @@ static const struct {
      "the daemon's socket, instead of that of the settings"},
     {"state", "DIRECTORY", OPT_STATE, 0, TAKES_STATE, "the daemon's state, instead of that of the settings"},
     {"yes", NULL, OPT_YES, 'y', TAKES_YES, "do not ask; needed where there is no terminal"},
+    {"all", NULL, OPT_ALL, 0, TAKES_ALL, "what is well, too"},
     {"config", "FILE", OPT_CONFIG, 0, 0, "the host's settings (default " SETTINGS_FILE ")"},
     {"json", NULL, OPT_JSON, 0, 0, "print JSON instead of text"},
     {"help", NULL, OPT_HELP, 'h', 0, "print the help of the command"},
@@ -72,6 +73,9 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_YES:
         options->yes = true;
+        break;
+    case OPT_ALL:
+        options->all = true;
         break;
     }
 }

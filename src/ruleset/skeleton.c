@@ -11,18 +11,6 @@
 #include "discovery.h"
 #include "util/mem.h"
 
-/* Before Docker's, ufw's and libvirt's filter chains (0), after destination NAT and connection tracking. */
-#define PRIORITY_INET (-10)
-/* Before anything of the bridge looks at a frame (NF_BR_PRI_NAT_DST_BRIDGED). */
-#define PRIORITY_BRIDGE_IN (-300)
-/*
- * Before br_netfilter (0), which runs only those of the forward hook's later chains whose priority is above its own: one
- * of the same priority is skipped where the rules stood before the first bridge was made, as they do after a boot.
- */
-#define PRIORITY_BRIDGE_OUT (-10)
-/* Behind br_netfilter and the inet forward hook, which it calls. */
-#define PRIORITY_BRIDGE_SEEN 50
-
 #define ETHER_IP 0x0800u
 #define ETHER_ARP 0x0806u
 #define ETHER_IP6 0x86ddu
