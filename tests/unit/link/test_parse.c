@@ -50,6 +50,25 @@ static void put_kind(struct nlmsghdr *message, const char *kind, int iptables, i
     mnl_attr_nest_end(message, info);
 }
 
+static void xdp_is_read(void **state)
+{
+    (void)state;
+    for (uint8_t attached = 0; attached < 3; attached++) {
+        struct buffer buffer;
+        struct nlmsghdr *message = start(&buffer, RTM_NEWLINK, AF_UNSPEC, 4);
+        struct nlattr *xdp;
+        struct link link;
+        bool gone;
+
+        mnl_attr_put_strz(message, IFLA_IFNAME, "eth0");
+        xdp = mnl_attr_nest_start(message, IFLA_XDP);
+        mnl_attr_put_u8(message, IFLA_XDP_ATTACHED, attached);
+        mnl_attr_nest_end(message, xdp);
+        assert_int_equal(link_parse(message, &link, &gone), 0);
+        assert_int_equal(link.has_xdp, attached != 0);
+    }
+}
+
 static void bridge_is_read(void **state)
 {
     struct buffer buffer;
@@ -320,6 +339,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(bridge_is_read),
         cmocka_unit_test(options_of_a_bridge_are_read),
+        cmocka_unit_test(xdp_is_read),
         cmocka_unit_test(port_of_a_bridge_is_read),
         cmocka_unit_test(peer_in_an_unnumbered_namespace_is_unknown),
         cmocka_unit_test(other_kinds_have_no_peer),
