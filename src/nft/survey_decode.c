@@ -299,11 +299,16 @@ static int read_meta(const struct nlattr *data, struct rule_state *rule)
 
 /* ---- the extensions of iptables ----------------------------------------------------------------------- */
 
-/*
- * Which bits of the mark a target changes: struct xt_mark_tginfo2 {mark, mask}, and struct xt_connmark_tginfo1 {ctmark,
- * ctmask, nfmask, mode}, whose mode 2 restores the mark.
- */
-static uint32_t target_mark_bits(const char *name, const uint8_t *info, size_t len)
+/* The mode "restore" of CONNMARK, behind ctmark, ctmask and nfmask: struct xt_connmark_tginfo1, or tginfo2. */
+static bool restores_mark(const uint8_t *info, size_t len, uint32_t revision)
+{
+    size_t place = 3 * sizeof(uint32_t) + (revision >= 2 ? 2 : 0);
+
+    return len > place && info[place] == 2;
+}
+
+/* Which bits of the mark a target changes. MARK: struct xt_mark_tginfo2 {mark, mask}. */
+static uint32_t target_mark_bits(const char *name, uint32_t revision, const uint8_t *info, size_t len)
 {
     uint32_t words[3];
 
@@ -311,7 +316,7 @@ static uint32_t target_mark_bits(const char *name, const uint8_t *info, size_t l
         memcpy(words, info, 2 * sizeof(*words));
         return words[0] | words[1];
     }
-    if (strcmp(name, "CONNMARK") == 0 && len > sizeof(words) && info[sizeof(words)] == 2) {
+    if (strcmp(name, "CONNMARK") == 0 && restores_mark(info, len, revision)) {
         memcpy(words, info, sizeof(words));
         return words[2];
     }
@@ -341,15 +346,17 @@ static int read_target(const struct nlattr *data, struct rule_state *rule)
 {
     struct attrs attrs = ATTRS(NFTA_TARGET_MAX);
     const struct nlattr *info;
+    uint32_t revision = 0;
     const char *name;
     int r = attrs_read_nest(data, &attrs);
 
     info = attrs.v[NFTA_TARGET_INFO];
     if (r < 0 || !info || !attr_text(attrs.v[NFTA_TARGET_NAME], NFT_NAME_MAXLEN, &name))
         return r;
+    attr_be32(attrs.v[NFTA_TARGET_REV], &revision);
     rule->chain->does |= target_does(name, mnl_attr_get_payload(info), mnl_attr_get_payload_len(info));
     rule->chain->mark_bits |=
-        target_mark_bits(name, mnl_attr_get_payload(info), mnl_attr_get_payload_len(info));
+        target_mark_bits(name, revision, mnl_attr_get_payload(info), mnl_attr_get_payload_len(info));
     return 0;
 }
 
