@@ -59,6 +59,7 @@ struct nft_survey {
     size_t n_tables;
     struct survey_chain *chains;
     size_t n_chains;
+    size_t last_chain; /* whose rule came last */
     struct survey_flowtable *flowtables;
     size_t n_flowtables;
 };
@@ -72,7 +73,7 @@ const char *nft_family_name(unsigned family);
 /* Adds a message of a dump; chains must come before their rules. 0, -EBADMSG, or -E2BIG. */
 int nft_survey_decode(struct nft_survey *survey, const struct nlmsghdr *message);
 
-/* What the base chain's rules do, and those of all chains that it can lead to. */
+/* What the rules of a base chain of the survey do, and those of all chains that it can lead to. */
 unsigned nft_survey_does(const struct nft_survey *survey, const struct survey_chain *base,
                          uint32_t *ret_mark_bits);
 

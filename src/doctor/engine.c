@@ -364,7 +364,7 @@ void judge_userland_proxy(const struct host_facts *facts, struct finding *findin
         finding_say(finding, FINDING_NOTE, "userland-proxy is off");
     else
         finding_say(finding, FINDING_OK,
-                    "userland-proxy is on: what comes by one of its %zu process%s counts as the host",
+                    "userland-proxy is on, with %zu process%s; what comes by them counts as the host",
                     engine->n_proxies, engine->n_proxies == 1 ? "" : "es");
     finding_advise(
         finding,

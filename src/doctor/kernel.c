@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* The kernel: what its nf_tables can do, how bridges are set, and sysctls by which packets go other ways. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "checks.h"
@@ -322,27 +323,40 @@ static bool forward_policy_drops(const struct host_facts *facts)
     return false;
 }
 
+/* Where Docker did not turn it on, it leaves the policy of its chain at accept; since 28 it drops by itself. */
+static bool is_open_to_neighbours(const struct host_facts *facts)
+{
+    const struct fact_engine *engine = &facts->engine;
+
+    return !tables_stand(facts) && !facts->firewall.error && !engine->error &&
+           strtoul(engine->version, NULL, 10) < 28 && !forward_policy_drops(facts);
+}
+
 void judge_ip_forward(const struct host_facts *facts, struct finding *finding)
 {
     const struct fact_number *forward = &facts->kernel.sysctl[HOST_IP_FORWARD];
     const char *file = facts->kernel.forward_file;
 
-    if (forward->error)
-        finding_unchecked(finding, "net.ipv4.ip_forward", forward->error);
-    else if (!forward->value)
-        finding_say(finding, FINDING_WARN, "net.ipv4.ip_forward is 0");
-    else
-        finding_say(finding, FINDING_OK,
-                    "net.ipv4.ip_forward is 1%s%s; the policy of Docker's FORWARD chain %s",
-                    file ? ", by " : ", and by no file: Docker turns it on when it starts", file ? file : "",
-                    forward_policy_drops(facts) ? "is drop"
-                                                : "is not drop, so Docker itself may let neighbours reach "
-                                                  "ports that are not published");
     finding_advise(
         finding,
         "No packet passes from one interface to another: containers reach neither other networks nor the "
         "outside, and published ports only by docker-proxy.",
         "sysctl net.ipv4.ip_forward=1; where Docker is not to turn it on, put it into sysctl.d.");
+    if (forward->error)
+        finding_unchecked(finding, "net.ipv4.ip_forward", forward->error);
+    else if (!forward->value)
+        finding_say(finding, FINDING_WARN, "net.ipv4.ip_forward is 0");
+    else
+        finding_say(finding, FINDING_OK, "net.ipv4.ip_forward is 1, by %s",
+                    file ? file : "no file: Docker does it when it starts");
+    if (forward->error || !forward->value || !is_open_to_neighbours(facts))
+        return;
+    finding_say(finding, FINDING_NOTE, "the policy of Docker's chain FORWARD is not drop");
+    finding_advise(
+        finding,
+        "Without Cofferdam's rules, a neighbour that sends packets for a container to this host reaches "
+        "every port of it, published or not.",
+        "Start Cofferdam; or iptables -P FORWARD DROP.");
 }
 
 /* ---- connection tracking ------------------------------------------------------------------------------ */

@@ -10,6 +10,8 @@
 #include <linux/netfilter/nf_tables_compat.h>
 #include <linux/netfilter/nfnetlink.h>
 
+#include <uthash.h>
+
 #include "attrs.h"
 #include "expr_read.h"
 #include "util/mem.h"
@@ -186,14 +188,22 @@ static int decode_chain(struct nft_survey *survey, const struct nlmsghdr *messag
     return 0;
 }
 
-static struct survey_chain *find_chain(const struct nft_survey *survey, unsigned family, const char *table,
+static bool is_chain(const struct survey_chain *chain, unsigned family, const char *table, const char *name)
+{
+    return chain->family == family && strcmp(chain->name, name) == 0 && strcmp(chain->table, table) == 0;
+}
+
+/* The kernel tells rules in the order of their chains: the search goes on where the last one ended. */
+static struct survey_chain *find_chain(struct nft_survey *survey, unsigned family, const char *table,
                                        const char *name)
 {
     for (size_t i = 0; i < survey->n_chains; i++) {
-        struct survey_chain *chain = &survey->chains[i];
+        size_t place = (survey->last_chain + i) % survey->n_chains;
 
-        if (chain->family == family && strcmp(chain->name, name) == 0 && strcmp(chain->table, table) == 0)
-            return chain;
+        if (is_chain(&survey->chains[place], family, table, name)) {
+            survey->last_chain = place;
+            return &survey->chains[place];
+        }
     }
     return NULL;
 }
@@ -438,65 +448,92 @@ int nft_survey_decode(struct nft_survey *survey, const struct nlmsghdr *message)
 
 /* ---- what a base chain leads to ----------------------------------------------------------------------- */
 
+/* A chain by its name, among those of one table. */
+struct named {
+    const char *name; /* borrowed */
+    size_t place;
+    UT_hash_handle hh;
+};
+
 struct walk {
     const struct nft_survey *survey;
-    bool *seen; /* by the chain's place */
+    struct named *names;
+    bool *seen;    /* by the chain's place */
+    size_t *queue; /* places of chains that were seen; those before `done` were looked into */
+    size_t n, done;
+    bool maps;
     unsigned does;
     uint32_t mark_bits;
 };
 
-static void visit_table(struct walk *walk, const struct survey_chain *chain)
+static void walk_add(struct walk *walk, size_t place)
 {
-    for (size_t i = 0; i < walk->survey->n_chains; i++) {
-        const struct survey_chain *other = &walk->survey->chains[i];
-
-        if (!other->base && other->family == chain->family && strcmp(other->table, chain->table) == 0)
-            walk->seen[i] = true;
-    }
+    if (walk->seen[place])
+        return;
+    walk->seen[place] = true;
+    walk->queue[walk->n++] = place;
 }
 
-/* Marks what the chain leads to directly; true when any of it is new. */
-static bool visit(struct walk *walk, const struct survey_chain *chain)
+static void walk_start(struct walk *walk, const struct survey_chain *base)
 {
-    bool any = false;
+    const struct nft_survey *survey = walk->survey;
 
-    for (size_t i = 0; i < chain->n_jumps; i++) {
-        const struct survey_chain *target =
-            find_chain(walk->survey, chain->family, chain->table, chain->jumps[i]);
+    walk->seen = xcalloc(survey->n_chains, sizeof(*walk->seen));
+    walk->queue = xcalloc(survey->n_chains, sizeof(*walk->queue));
+    for (size_t i = 0; i < survey->n_chains; i++) {
+        const struct survey_chain *chain = &survey->chains[i];
+        struct named *named;
 
-        if (target && !walk->seen[target - walk->survey->chains]) {
-            walk->seen[target - walk->survey->chains] = true;
-            any = true;
-        }
+        if (chain->family != base->family || strcmp(chain->table, base->table) != 0)
+            continue;
+        named = xnew(struct named);
+        named->name = chain->name;
+        named->place = i;
+        HASH_ADD_KEYPTR(hh, walk->names, named->name, strlen(named->name), named);
     }
-    return any;
+    walk_add(walk, (size_t)(base - survey->chains));
+}
+
+static void walk_into(struct walk *walk, const struct survey_chain *chain)
+{
+    walk->does |= chain->does;
+    walk->mark_bits |= chain->mark_bits;
+    for (size_t i = 0; i < chain->n_jumps; i++) {
+        struct named *named;
+
+        HASH_FIND_STR(walk->names, chain->jumps[i], named);
+        if (named)
+            walk_add(walk, named->place);
+    }
+    if (!(chain->does & DOES_MAP) || walk->maps)
+        return;
+    walk->maps = true;
+    for (const struct named *named = walk->names; named; named = named->hh.next)
+        if (!walk->survey->chains[named->place].base)
+            walk_add(walk, named->place);
+}
+
+static void walk_end(struct walk *walk)
+{
+    struct named *named, *next;
+
+    HASH_ITER (hh, walk->names, named, next) {
+        HASH_DEL(walk->names, named);
+        free(named);
+    }
+    free(walk->seen);
+    free(walk->queue);
 }
 
 unsigned nft_survey_does(const struct nft_survey *survey, const struct survey_chain *base,
                          uint32_t *ret_mark_bits)
 {
-    struct walk walk = {.survey = survey, .seen = xcalloc(survey->n_chains + 1, sizeof(bool))};
-    bool more = true;
+    struct walk walk = {.survey = survey};
 
-    walk.seen[base - survey->chains] = true;
-    while (more) {
-        more = false;
-        for (size_t i = 0; i < survey->n_chains; i++)
-            if (walk.seen[i])
-                more = visit(&walk, &survey->chains[i]) || more;
-    }
-    for (size_t i = 0; i < survey->n_chains; i++)
-        if (walk.seen[i] && survey->chains[i].does & DOES_MAP) {
-            visit_table(&walk, base);
-            break;
-        }
-    for (size_t i = 0; i < survey->n_chains; i++) {
-        if (!walk.seen[i])
-            continue;
-        walk.does |= survey->chains[i].does;
-        walk.mark_bits |= survey->chains[i].mark_bits;
-    }
-    free(walk.seen);
+    walk_start(&walk, base);
+    while (walk.done < walk.n)
+        walk_into(&walk, &survey->chains[walk.queue[walk.done++]]);
+    walk_end(&walk);
     *ret_mark_bits = walk.mark_bits;
     return walk.does;
 }

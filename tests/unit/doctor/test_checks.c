@@ -609,6 +609,19 @@ static void forwarding_by_file(struct host_facts *f)
     f->kernel.forward_file = xstrdup("/etc/sysctl.d/60-router.conf");
 }
 
+static void open_forward(struct host_facts *f)
+{
+    free(f->engine.version);
+    f->engine.version = xstrdup("20.10.24");
+    f->firewall.survey.chains[1].policy_drop = false;
+}
+
+static void open_forward_alone(struct host_facts *f)
+{
+    open_forward(f);
+    nothing_there(f);
+}
+
 static void liberal(struct host_facts *f)
 {
     f->kernel.sysctl[HOST_CT_TCP_LIBERAL].value = 1;
@@ -847,6 +860,8 @@ static const struct {
     {no_engine, "rp-filter", FINDING_UNCHECKED, NULL},
     {not_forwarding, "ip-forward", FINDING_WARN, NULL},
     {forwarding_by_file, "ip-forward", FINDING_OK, "by /etc/sysctl.d/60-router.conf"},
+    {open_forward, "ip-forward", FINDING_OK, "no file"},
+    {open_forward_alone, "ip-forward", FINDING_NOTE, "FORWARD is not drop"},
     {liberal, "tcp-loose", FINDING_NOTE, "be_liberal"},
     {table_full, "conntrack-room", FINDING_WARN, "262144 of 262144"},
     {table_filling, "conntrack-room", FINDING_NOTE, NULL},
