@@ -432,6 +432,8 @@ int nft_survey_decode(struct nft_survey *survey, const struct nlmsghdr *message)
 {
     if (NFNL_SUBSYS_ID(message->nlmsg_type) != NFNL_SUBSYS_NFTABLES)
         return 0;
+    if (mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg))
+        return -EBADMSG;
     switch (NFNL_MSG_TYPE(message->nlmsg_type)) {
     case NFT_MSG_NEWTABLE:
         return decode_table(survey, message);

@@ -85,11 +85,11 @@ class Usage(unittest.TestCase):
         self.assertEqual(run("help", "frob")[0], 64)
 
     def test_each_command_takes_the_options_that_its_help_names(self):
-        for verb in ("check", "apply", "status", "explain", "verify", "teardown"):
+        for verb in ("check", "apply", "status", "explain", "verify", "doctor", "teardown"):
             section = run(verb, "--help")[1].split("Options:\n")[1].split("\n\n")[0]
             named = {word for word in section.replace(",", " ").split() if word.startswith("--")}
             self.assertLessEqual({"--config", "--json", "--help", "--version"}, named)
-            for option in ("--control", "--state", "--policies", "--yes", "--docker"):
+            for option in ("--control", "--state", "--policies", "--yes", "--all", "--docker"):
                 complaint = f"unknown option '{option}'"
                 # the empty word makes every command line wrong, so that nothing is done
                 _, _, err = run(verb, option, "", "", "", "", "")
@@ -275,6 +275,41 @@ class WithDaemon(unittest.TestCase):
         self.answers({"ok": False, "exit": 0, "error": "no"})
         for verb in ("apply", "status", "verify"):
             self.assertEqual(run(verb, "--config", self.config)[0], 1)
+
+    def doctor(self, *args):
+        """{id: check}; the exit status is 0 or 3, as the document says."""
+        code, out, err = run("doctor", "--json", "--config", self.config, *args)
+        document = json.loads(out)
+        self.assertEqual((code, err), (0 if document["well"] else 3, ""))
+        return {check["id"]: check for check in document["checks"]}
+
+    def test_doctor_reads_the_status(self):
+        self.ok({"daemon": {"version": "9.8.7"}, "engine": {"connected": True}, "problems": ["nothing works", 5],
+                 "tables": {"protected": True, "kept": False},
+                 "containers": [{"name": "a", "running": True, "enforced": False, "reason": "host network"},
+                                {"name": "b", "running": False, "enforced": False, "reason": "host network"},
+                                {"name": "c", "running": True, "enforced": True}, 7]}, 3)
+        checks = self.doctor()
+        self.assertEqual(checks["daemon"]["level"], "ok")
+        self.assertIn("9.8.7", checks["daemon"]["found"])
+        self.assertEqual((checks["unenforced"]["level"], checks["unenforced"]["found"]), ("warn", "container a: host network"))
+        self.assertEqual(checks["problems"]["found"], "nothing works")
+
+    def test_doctor_takes_any_answer(self):
+        self.answers(b"")
+        for answer in ({"ok": True, "exit": 0, "result": None}, {"ok": True, "result": {"containers": 5, "problems": {}}},
+                       {"ok": False, "error": "not now"}, b"garbage\n", b"[]\n", b""):
+            self.daemon.answer = answer
+            self.assertNotEqual(self.doctor()["unenforced"]["level"], "ok", answer)
+
+    def test_doctor_without_daemon_or_settings(self):
+        nowhere = os.path.join(self.folder.name, "none.sock")
+        self.assertIn(nowhere, self.doctor("--control", nowhere)["daemon"]["found"])
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write("controll: /x\n")
+        check = self.doctor()["settings"]
+        self.assertEqual(check["level"], "warn")
+        self.assertIn(self.config + ":1: ", check["found"])
 
     def test_garbage(self):
         for garbage in (b"", b"hello\n", b"[]\n", b'{"exit":0}\n', b'{"ok":true,"exit":0'):
