@@ -73,6 +73,7 @@ struct fact_firewall {
     int error;
     struct nft_survey survey;
     /* Cofferdam's rules for a host without containers, tried in a transaction that is never committed. */
+    int trial_error;                  /* why it could not be tried; says nothing of the kernel */
     char *trial_refused, *trial_help; /* what the kernel says against them; NULL: nothing */
     bool can_protect;                 /* tables with an owner that outlive it; tried in the same way */
 };
@@ -127,6 +128,7 @@ struct fact_unenforced {
 
 struct fact_self {
     struct settings *settings; /* never NULL: the defaults where the file cannot be used */
+    int access_error;          /* the settings or some of the policies may not be read by this user */
     char *settings_error;      /* one line */
     char *policies_error;      /* the first mistake, one line */
     size_t n_policy_errors, n_policies;

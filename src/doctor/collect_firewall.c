@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* All tables of nf_tables, and what the kernel says of ours. */
+#include <errno.h>
+#include <string.h>
+
 #include "doctor/collect.h"
 #include "ruleset/compile.h"
 #include "util/diag.h"
@@ -14,14 +17,18 @@ static void try_rules(struct nft_socket *socket, struct fact_firewall *firewall)
     _cleanup_(compiler_freep) struct compiler *compiler = compiler_new(policies, &options);
     _cleanup_delta_ struct delta delta = {0}, trial = {0};
     _cleanup_diags_ struct diags diags = {0};
+    int r;
 
     delta_replace(compiler_ruleset(compiler), &delta);
     trial.phases[PHASE_PREPARE] = delta.phases[PHASE_PREPARE];
     delta.phases[PHASE_PREPARE] = (struct op_list){0};
-    if (nft_validate(socket, &trial, &diags) == 0 || diags.n == 0)
-        return;
-    firewall->trial_refused = xstrdup(diags.v[0].message);
-    firewall->trial_help = xstrdup_null(diags.v[0].help);
+    r = nft_validate(socket, &trial, &diags);
+    if (r == -EPERM || r == -ENOMEM || r == -ENOBUFS || r == -EMSGSIZE) {
+        firewall->trial_error = r; /* whoever asks, or the moment, is to blame */
+    } else if (r < 0) {
+        firewall->trial_refused = xstrdup(diags.n ? diags.v[0].message : strerror(-r));
+        firewall->trial_help = xstrdup_null(diags.n ? diags.v[0].help : NULL);
+    }
 }
 
 void collect_firewall(struct fact_firewall *ret)

@@ -25,20 +25,23 @@
 #define CONFIG_MAX (1024 * 1024)
 #define NET_TCP_MAX (16 * 1024 * 1024)
 #define ARGS_MAX 1024
+#define COMM_MAX 64 /* of a process' name in /proc: 16 are the kernel's limit */
 
 static char *proc_path(pid_t pid, const char *name)
 {
     return xasprintf("/proc/%ld/%s", (long)pid, name);
 }
 
-static bool is_named(pid_t pid, const char *name)
+/* False when it has gone meanwhile. */
+static bool read_name(pid_t pid, char name[static COMM_MAX])
 {
     _cleanup_free_ char *path = proc_path(pid, "comm"), *text = NULL;
 
-    if (files_read(path, 64, &text, NULL) < 0)
+    if (files_read(path, COMM_MAX - 1, &text, NULL) < 0)
         return false;
     text[strcspn(text, "\n")] = '\0';
-    return strcmp(text, name) == 0;
+    memcpy(name, text, strlen(text) + 1);
+    return true;
 }
 
 /* Root's, and in our network namespace? Where that may not be asked, yes. */
@@ -182,10 +185,13 @@ static int read_listeners(struct fact_dockerd *dockerd)
 static void look_at(pid_t pid, struct fact_engine *engine)
 {
     struct fact_dockerd *dockerd;
+    char name[COMM_MAX];
 
-    if (is_named(pid, "docker-proxy") && is_here(pid))
-        engine->n_proxies++;
-    if (engine->n_dockerds >= DOCKERDS_MAX || !is_named(pid, "dockerd"))
+    if (!read_name(pid, name))
+        return;
+    if (strcmp(name, "docker-proxy") == 0)
+        engine->n_proxies += is_here(pid);
+    if (strcmp(name, "dockerd") != 0 || engine->n_dockerds >= DOCKERDS_MAX)
         return;
     dockerd = ARRAY_ADD(engine->dockerds, engine->n_dockerds);
     dockerd->pid = pid;

@@ -18,6 +18,12 @@
 
 /* ---- files -------------------------------------------------------------------------------------------- */
 
+static void note_access(struct fact_self *self, const char *path)
+{
+    if (access(path, R_OK) < 0 && errno == EACCES)
+        self->access_error = -EACCES;
+}
+
 static void add_file(struct fact_self *self, const char *path)
 {
     struct fact_file *file = ARRAY_ADD(self->files, self->n_files);
@@ -51,9 +57,11 @@ static void add_policies(struct fact_self *self, const char *folder)
     for (size_t i = 0; dir && i < POLICY_FILES_MAX && (entry = readdir(dir)); i++) {
         _cleanup_free_ char *path = xasprintf("%s/%s", folder, entry->d_name);
 
-        if (entry->d_name[0] != '.' &&
-            (fnmatch("*.yaml", entry->d_name, 0) == 0 || fnmatch("*.yml", entry->d_name, 0) == 0))
-            add_file(self, path);
+        if (entry->d_name[0] == '.' ||
+            (fnmatch("*.yaml", entry->d_name, 0) != 0 && fnmatch("*.yml", entry->d_name, 0) != 0))
+            continue;
+        add_file(self, path);
+        note_access(self, path);
     }
     if (dir)
         closedir(dir);
@@ -201,6 +209,8 @@ void collect_self(const char *settings_path, struct fact_self *self)
     add_folder_of(self, settings_path);
     add_file(self, settings_path);
     add_file(self, self->settings->policies);
+    note_access(self, settings_path);
+    note_access(self, self->settings->policies);
     add_policies(self, self->settings->policies);
     add_file(self, self->settings->state);
     load_policies(self);

@@ -288,7 +288,8 @@ void judge_engines(const struct host_facts *facts, struct finding *finding)
     if (n_here > 1)
         finding_say(finding, FINDING_WARN, "%zu processes dockerd run in this network namespace", n_here);
     if (engine->n_dockerds > n_here)
-        finding_say(finding, FINDING_NOTE, "%zu more process%s dockerd in other network namespaces",
+        finding_say(finding, FINDING_NOTE,
+                    "%zu more process%s dockerd, in other network namespaces or of other users",
                     engine->n_dockerds - n_here, engine->n_dockerds - n_here == 1 ? "" : "es");
     if (!*finding->found)
         finding_say(finding, FINDING_OK, "no other Engine is seen");

@@ -14,6 +14,8 @@ void judge_kernel_rules(const struct host_facts *facts, struct finding *finding)
 
     if (firewall->error)
         finding_unchecked(finding, "nf_tables", firewall->error);
+    else if (firewall->trial_error)
+        finding_unchecked(finding, "Cofferdam's rules could not be tried", firewall->trial_error);
     else if (firewall->trial_refused)
         finding_say(finding, FINDING_BAD, "the kernel refuses Cofferdam's rules: %s%s%s",
                     firewall->trial_refused, firewall->trial_help ? "; " : "",
@@ -332,6 +334,17 @@ static bool is_open_to_neighbours(const struct host_facts *facts)
            strtoul(engine->version, NULL, 10) < 28 && !forward_policy_drops(facts);
 }
 
+static void say_unforwarded_ipv6(const struct host_facts *facts, struct finding *finding)
+{
+    const struct fact_number *forwarding = &facts->kernel.all[DEV_FORWARDING6];
+    const struct network_list *networks = &facts->engine.networks;
+
+    for (size_t i = 0; !forwarding->error && !forwarding->value && i < networks->n; i++)
+        if (networks->v[i]->managed && networks->v[i]->ipv6)
+            finding_say(finding, FINDING_WARN, "net.ipv6.conf.all.forwarding is 0, and network %s has IPv6",
+                        networks->v[i]->name);
+}
+
 void judge_ip_forward(const struct host_facts *facts, struct finding *finding)
 {
     const struct fact_number *forward = &facts->kernel.sysctl[HOST_IP_FORWARD];
@@ -341,7 +354,9 @@ void judge_ip_forward(const struct host_facts *facts, struct finding *finding)
         finding,
         "No packet passes from one interface to another: containers reach neither other networks nor the "
         "outside, and published ports only by docker-proxy.",
-        "sysctl net.ipv4.ip_forward=1; where Docker is not to turn it on, put it into sysctl.d.");
+        "sysctl net.ipv4.ip_forward=1, or net.ipv6.conf.all.forwarding=1; where Docker is not to turn it on, put "
+        "it into sysctl.d.");
+    say_unforwarded_ipv6(facts, finding);
     if (forward->error)
         finding_unchecked(finding, "net.ipv4.ip_forward", forward->error);
     else if (!forward->value)

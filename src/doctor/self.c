@@ -131,7 +131,9 @@ void judge_settings(const struct host_facts *facts, struct finding *finding)
 {
     const struct fact_self *self = &facts->self;
 
-    if (self->settings_error)
+    if (self->settings_error && self->access_error)
+        finding_unchecked(finding, "the settings", self->access_error);
+    else if (self->settings_error)
         finding_say(finding, FINDING_WARN, "%s", self->settings_error);
     else
         finding_say(finding, FINDING_OK, "the settings have no mistakes");
@@ -146,7 +148,9 @@ void judge_policies(const struct host_facts *facts, struct finding *finding)
 {
     const struct fact_self *self = &facts->self;
 
-    if (self->n_policy_errors)
+    if (self->access_error)
+        finding_unchecked(finding, self->settings->policies, self->access_error);
+    else if (self->n_policy_errors)
         finding_say(finding, FINDING_WARN, "%zu mistake%s in %s: %s", self->n_policy_errors,
                     plural(self->n_policy_errors), self->settings->policies,
                     self->policies_error ? self->policies_error : "");

@@ -263,6 +263,13 @@ static void bad_policies(struct host_facts *f)
     f->self.policies_error = xstrdup("shop.yaml:3: unknown key");
 }
 
+static void nothing_readable(struct host_facts *f)
+{
+    bad_settings(f);
+    bad_policies(f);
+    f->self.access_error = -EACCES;
+}
+
 static void no_policies(struct host_facts *f)
 {
     f->self.n_policies = 0;
@@ -491,6 +498,11 @@ static void rules_refused(struct host_facts *f)
     f->firewall.trial_refused = xstrdup("no such expression");
 }
 
+static void rules_untried(struct host_facts *f)
+{
+    f->firewall.trial_error = -ENOMEM;
+}
+
 static void old_kernel(struct host_facts *f)
 {
     f->firewall.can_protect = false;
@@ -602,6 +614,12 @@ static void proxy_arp(struct host_facts *f)
 static void not_forwarding(struct host_facts *f)
 {
     f->kernel.sysctl[HOST_IP_FORWARD].value = 0;
+}
+
+static void not_forwarding_ipv6(struct host_facts *f)
+{
+    f->kernel.all[DEV_FORWARDING6].value = 0;
+    f->engine.networks.v[0]->ipv6 = true;
 }
 
 static void forwarding_by_file(struct host_facts *f)
@@ -790,6 +808,8 @@ static const struct {
     {bad_settings, "settings", FINDING_WARN, "cofferdam.yaml:3"},
     {bad_policies, "policies", FINDING_WARN,
      "2 mistakes in /etc/cofferdam/policies: shop.yaml:3: unknown key"},
+    {nothing_readable, "settings", FINDING_UNCHECKED, "needs root"},
+    {nothing_readable, "policies", FINDING_UNCHECKED, "needs root"},
     {no_policies, "policies", FINDING_NOTE, "no policies"},
     {world_writable, "file-permissions", FINDING_BAD, "shop.yaml may be written by everybody (mode 0666)"},
     {sticky_folder, "file-permissions", FINDING_OK, NULL},
@@ -835,6 +855,7 @@ static const struct {
     {engine_dns, "docker-dns", FINDING_WARN, "9.9.9.9"},
     {no_engine, "userns", FINDING_UNCHECKED, NULL},
     {rules_refused, "kernel-rules", FINDING_BAD, "no such expression"},
+    {rules_untried, "kernel-rules", FINDING_UNCHECKED, "memory"},
     {not_root, "kernel-rules", FINDING_UNCHECKED, "needs root"},
     {old_kernel, "table-owner", FINDING_NOTE, "6.9"},
     {protect_off, "table-owner", FINDING_NOTE, "protect_table"},
@@ -859,6 +880,7 @@ static const struct {
     {proxy_arp, "proxy-arp", FINDING_NOTE, "br-shop"},
     {no_engine, "rp-filter", FINDING_UNCHECKED, NULL},
     {not_forwarding, "ip-forward", FINDING_WARN, NULL},
+    {not_forwarding_ipv6, "ip-forward", FINDING_WARN, "network shop has IPv6"},
     {forwarding_by_file, "ip-forward", FINDING_OK, "by /etc/sysctl.d/60-router.conf"},
     {open_forward, "ip-forward", FINDING_OK, "no file"},
     {open_forward_alone, "ip-forward", FINDING_NOTE, "FORWARD is not drop"},
