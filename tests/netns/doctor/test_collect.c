@@ -200,6 +200,7 @@ static void changes_of_our_mark_bit_are_found(void **state)
     change_mark("meta mark set 7", true); /* clears it */
     change_mark("meta mark set meta mark or 0x2000", true);
     change_mark("meta mark set meta mark and 0xffffdfff", true);
+    change_mark("meta mark set meta mark xor 0x2000", true);
     change_mark("meta mark set meta mark or 0x1000", false);
     change_mark("meta mark set meta mark and 0xffff2fff", false);
     change_mark("meta mark set ct mark", true);
@@ -267,6 +268,15 @@ static void interfaces_are_read(void **state)
 
 /* ---- processes ---------------------------------------------------------------------------------------- */
 
+static int listen_on(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    return fd >= 0 && bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && listen(fd, 1) == 0 ? fd
+                                                                                                        : -1;
+}
+
 /* A process that calls itself dockerd and listens, until its pipe is closed. */
 static pid_t fake_dockerd(int *ret_pipe)
 {
@@ -278,11 +288,8 @@ static pid_t fake_dockerd(int *ret_pipe)
     assert_int_equal(pipe(ready), 0);
     pid = fork();
     if (pid == 0) {
-        struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(2375)};
-        int fd = socket(AF_INET, SOCK_STREAM, 0);
-
         close(alive[1]);
-        if (bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(fd, 1) < 0)
+        if (listen_on(2375) < 0)
             _exit(1);
         FILE *comm = fopen("/proc/self/comm", "w");
         if (!comm || fputs("dockerd", comm) < 0 || fclose(comm) != 0)
@@ -304,6 +311,7 @@ static void an_open_engine_is_found(void **state)
     struct look seen;
     int alive;
     pid_t pid = fake_dockerd(&alive);
+    int another = listen_on(2376); /* of a process that is no dockerd */
     const struct fact_engine *engine = &seen.facts.engine;
     size_t n = 0;
 
@@ -313,10 +321,14 @@ static void an_open_engine_is_found(void **state)
     for (size_t i = 0; i < engine->n_dockerds; i++)
         n += engine->dockerds[i].here;
     assert_int_equal(n, 1);
+    assert_true(another >= 0);
     findings_clear(&seen.findings);
     doctor_examine(&seen.facts, &seen.findings);
     assert_found(&seen, "engine-tcp", FINDING_BAD, "dockerd listens on 0.0.0.0 port 2375 and asks nobody");
+    for (size_t i = 0; i < seen.findings.n; i++)
+        assert_null(strstr(seen.findings.v[i].found, "port 2376"));
     look_away(&seen);
+    close(another);
     close(alive);
     waitpid(pid, NULL, 0);
 }
