@@ -18,6 +18,10 @@ LEVELS = {"ok", "note", "unchecked", "warn", "bad"}
 class Doctor(Playground):
     """Mixed into a TestCase."""
 
+    def setUp(self):
+        super().setUp()
+        self.cofferdam.settle(20)  # the test before may have restarted the Engine
+
     def look(self, status=None):
         """{id: check}, after the outer form has been checked."""
         result = self.cofferdam("doctor", "--json")
