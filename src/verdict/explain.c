@@ -6,17 +6,11 @@
 #include "verdict/explain.h"
 
 #include <errno.h>
-#include <netinet/in.h>
 #include <string.h>
 
 #include "inventory/match.h"
 #include "policy/parse.h"
-
-#define SHARED_NETWORK_HOPS                                                                                  \
-    8 /* container:x whose x is container:y; a longer chain is a mistake or a loop                           \
-       */
-#define DNS_PORT 53
-#define OTHER_PROTOCOL 253 /* for experiments (RFC 3692): stands for every protocol that has no name here */
+#include "ways.h"
 
 /* ---- who is meant ------------------------------------------------------------------------------------- */
 
@@ -40,19 +34,15 @@ static bool is_host_address(const struct inventory *inventory, struct ip ip)
     return is_loopback(ip);
 }
 
-/* The container in whose network this one is; NULL (and a note) when that is nobody's. */
+/* The container in whose network this one is, NULL when that is nobody's; with a note when it is not its own. */
 static const struct container *network_owner(const struct inventory *inventory,
                                              const struct container *container, struct explain_party *who)
 {
-    const struct container *owner = container;
+    const struct container *owner = container_network_owner(inventory, container);
 
-    for (int hops = 0; owner->mode == NETMODE_CONTAINER; hops++)
-        if (hops == SHARED_NETWORK_HOPS || !owner->mode_target ||
-            inventory_find(inventory, owner->mode_target, &owner) < 0) {
-            who->note = xasprintf("%s shares the network of a container that is not there", container->name);
-            return NULL;
-        }
-    if (owner != container)
+    if (!owner)
+        who->note = xasprintf("%s shares the network of a container that is not there", container->name);
+    else if (owner != container)
         who->note = xasprintf("%s has no network of its own: it shares that of %s, whose policies count",
                               container->name, owner->name);
     return owner;
@@ -140,58 +130,6 @@ static int resolve(const struct inventory *inventory, const char *word, struct e
 
 /* ---- the ways ----------------------------------------------------------------------------------------- */
 
-/* One end of a way. */
-struct end {
-    struct party party;
-    enum ip_family family;
-    const struct network *network; /* NULL for host and outside */
-};
-
-struct ends {
-    struct end *v;
-    size_t n;
-};
-
-static void ends_clear(struct ends *ends)
-{
-    free(ends->v);
-}
-
-/* By ID; a container that never ran may name its networks without one. */
-static const struct network *network_of(const struct inventory *inventory, const struct endpoint *endpoint)
-{
-    const struct network *network, *next;
-
-    if (endpoint->network_id && *endpoint->network_id)
-        return inventory_network(inventory, endpoint->network_id);
-    HASH_ITER (hh, inventory->networks, network, next) {
-        if (network->name && endpoint->network_name && strcmp(network->name, endpoint->network_name) == 0)
-            return network;
-    }
-    return NULL;
-}
-
-/* A network that Cofferdam does not manage is like the rest of the world: its addresses are outside. */
-static void add_endpoint(const struct inventory *inventory, const struct container *container,
-                         const struct endpoint *endpoint, enum ip_family family, struct ends *ends)
-{
-    const struct network *network = network_of(inventory, endpoint);
-    bool expected = !endpoint->id && (family == IP4 || (network && network->ipv6));
-    struct end end = {.family = family, .network = network};
-
-    if (!endpoint->has_ip[family] && !expected)
-        return;
-    if (network && network->managed)
-        end.party = (struct party){.kind = PARTY_ENDPOINT, .container = container, .endpoint = endpoint};
-    else if (endpoint->has_ip[family])
-        end.party = (struct party){.kind = PARTY_OUTSIDE};
-    else
-        return;
-    end.party.ip = endpoint->ip[family];
-    end.party.has_ip = endpoint->has_ip[family];
-    *ARRAY_ADD(ends->v, ends->n) = end;
-}
-
 static void target_ends(const struct inventory *inventory, const struct target *target, struct ends *ret)
 {
     const struct container *container = target->container;
@@ -208,17 +146,8 @@ static void target_ends(const struct inventory *inventory, const struct target *
             continue;
         for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
             if (!target->endpoint || target->party.ip.family == family)
-                add_endpoint(inventory, container, endpoint, family, ret);
+                ends_add_endpoint(inventory, container, endpoint, family, ret);
     }
-}
-
-/* Docker's own rules: no traffic between its networks, none between an internal network and the outside. */
-static bool docker_blocks(const struct explain_way *way)
-{
-    if (way->network_from && way->network_to)
-        return !way->shared;
-    return (way->from.kind == PARTY_OUTSIDE && way->network_to && way->network_to->internal) ||
-           (way->to.kind == PARTY_OUTSIDE && way->network_from && way->network_from->internal);
 }
 
 static void drop_unshared(struct explanation *x)
@@ -230,19 +159,6 @@ static void drop_unshared(struct explanation *x)
             x->ways[kept++] = x->ways[i];
     if (kept)
         x->n_ways = kept;
-}
-
-static void add_way(struct explanation *x, const struct end *source, const struct end *destination)
-{
-    struct explain_way way = {.from = source->party, .to = destination->party, .family = source->family};
-
-    if (way.from.kind == PARTY_ENDPOINT)
-        way.network_from = source->network;
-    if (way.to.kind == PARTY_ENDPOINT)
-        way.network_to = destination->network;
-    way.shared = way.network_from && way.network_from == way.network_to;
-    way.docker_blocks = docker_blocks(&way);
-    *ARRAY_ADD(x->ways, x->n_ways) = way;
 }
 
 static void find_ways(struct explanation *x, const struct target *from, const struct target *to)
@@ -260,7 +176,7 @@ static void find_ways(struct explanation *x, const struct target *from, const st
             if (!ours && source->network && source->network == destination->network)
                 x->unenforced_network = source->network->name;
             if (ours && source->family == destination->family)
-                add_way(x, source, destination);
+                *ARRAY_ADD(x->ways, x->n_ways) = way_between(source, destination);
         }
     drop_unshared(x);
     if (x->n_ways == 0)
@@ -271,47 +187,6 @@ static void find_ways(struct explanation *x, const struct target *from, const st
 
 /* ---- one port ----------------------------------------------------------------------------------------- */
 
-/* What is tried on every way: one protocol and port, or ICMP type, which has a number in each family. */
-struct probe {
-    uint8_t proto[IP_FAMILIES];
-    int port[IP_FAMILIES]; /* -1: nothing to try in this family */
-};
-
-static uint8_t port_proto(enum port_kind kind, enum ip_family family)
-{
-    switch (kind) {
-    case PORT_TCP:
-        return IPPROTO_TCP;
-    case PORT_UDP:
-        return IPPROTO_UDP;
-    case PORT_SCTP:
-        return IPPROTO_SCTP;
-    case PORT_ICMP:
-        return family == IP4 ? IPPROTO_ICMP : IPPROTO_ICMPV6;
-    }
-    return OTHER_PROTOCOL;
-}
-
-static struct probe probe_port(enum port_kind kind, int port4, int port6)
-{
-    return (struct probe){.proto = {port_proto(kind, IP4), port_proto(kind, IP6)}, .port = {port4, port6}};
-}
-
-static struct connection_verdict probe_way(const struct explanation *x, const struct explain_way *way,
-                                           const struct probe *probe)
-{
-    struct traffic traffic = {.family = way->family,
-                              .proto = probe->proto[way->family],
-                              .port = (uint16_t)probe->port[way->family]};
-
-    return evaluate(&x->with, &way->from, &way->to, &traffic);
-}
-
-static bool probe_applies(const struct explain_way *way, const struct probe *probe)
-{
-    return probe->port[way->family] >= 0;
-}
-
 /* Does any way let it pass? *ret_sides: the most sides (0 to 2) of one way that allow it. */
 static bool probe_all(const struct explanation *x, const struct probe *probe, int *ret_sides)
 {
@@ -319,7 +194,7 @@ static bool probe_all(const struct explanation *x, const struct probe *probe, in
     for (size_t i = 0; i < x->n_ways; i++) {
         if (!probe_applies(&x->ways[i], probe))
             continue;
-        struct connection_verdict decision = probe_way(x, &x->ways[i], probe);
+        struct connection_verdict decision = probe_way(&x->with, &x->ways[i], probe);
         int sides = (decision.egress.verdict == VERDICT_ALLOW) + (decision.ingress.verdict == VERDICT_ALLOW);
         if (decision.verdict == VERDICT_ALLOW)
             sides = 2;
@@ -339,7 +214,7 @@ static void decide(struct explanation *x, const struct probe *probe)
         struct explain_way way = x->ways[i];
         if (!probe_applies(&way, probe))
             continue;
-        way.decision = probe_way(x, &way, probe);
+        way.decision = probe_way(&x->with, &way, probe);
         if (way.decision.verdict == VERDICT_ALLOW) {
             x->verdict = VERDICT_ALLOW;
             x->docker_blocks = x->docker_blocks && way.docker_blocks;
@@ -353,61 +228,15 @@ static void decide(struct explanation *x, const struct probe *probe)
 
 /* ---- any port ----------------------------------------------------------------------------------------- */
 
-/*
- * Which ports are allowed? Only the ports that some rule names can differ from their neighbours, so each
- * protocol is cut at these and one port of each piece is tried.
- */
+/* Which ports are allowed? Found by trying one of each piece that the rules may decide otherwise. */
 struct survey {
     struct explanation *x;
     struct probe best;
     char *best_name;
     int best_sides;
+    struct port open; /* the allowed range that has not ended yet */
+    bool is_open;
 };
-
-struct cuts {
-    unsigned *v;
-    size_t n;
-};
-
-static void cuts_clear(struct cuts *cuts)
-{
-    free(cuts->v);
-}
-
-static int compare_unsigned(const void *a, const void *b)
-{
-    unsigned x = *(const unsigned *)a, y = *(const unsigned *)b;
-    return (x > y) - (x < y);
-}
-
-typedef void (*port_visitor)(const struct port *port, void *userdata);
-
-static void visit_ports(const struct policy_set *set, port_visitor visit, void *userdata)
-{
-    for (size_t p = 0; p < set->n_policies; p++)
-        for (enum direction d = 0; d < DIRECTIONS; d++)
-            for (size_t r = 0; r < set->policies[p].n_rules[d]; r++)
-                for (size_t i = 0; i < set->policies[p].rules[d][r].n_ports; i++)
-                    visit(&set->policies[p].rules[d][r].ports[i], userdata);
-}
-
-struct cut_search {
-    struct cuts *cuts;
-    const struct port *within;
-};
-
-static void add_cuts(const struct port *port, void *userdata)
-{
-    struct cut_search *search = userdata;
-    const struct port *within = search->within;
-
-    if (port->kind != within->kind)
-        return;
-    if (port->first > within->first && port->first <= within->last)
-        *ARRAY_ADD(search->cuts->v, search->cuts->n) = port->first;
-    if (port->last >= within->first && port->last < within->last)
-        *ARRAY_ADD(search->cuts->v, search->cuts->n) = port->last + 1u;
-}
 
 /* Takes note of a probe that comes nearer to passing than those before; takes over name. */
 static bool survey_try(struct survey *survey, struct probe probe, char *name)
@@ -432,125 +261,60 @@ static void add_allowed(struct survey *survey, char *text)
     *ARRAY_ADD(ports->v, ports->n) = text;
 }
 
-static void add_allowed_range(struct survey *survey, enum port_kind kind, unsigned first, unsigned last)
+static void end_range(struct survey *survey)
 {
+    struct port port = survey->open;
+
+    if (!survey->is_open)
+        return;
+    survey->is_open = false;
     /* Port 0 is none that a policy could write. */
-    struct port port = {.kind = kind, .first = (uint16_t)first, .last = (uint16_t)last};
-    if (first == 0 && last < 65535)
+    if (port.first == 0 && port.last < 65535)
         port.first = 1;
-    if (last > 0)
+    if (port.last > 0)
         add_allowed(survey, port_text(&port));
 }
 
-/* Where one port may be decided otherwise than the one before it; sorted. */
-static void find_cuts(const struct policy_set *policies, const struct port *within, struct cuts *ret)
+static void survey_range(struct survey *survey, const struct piece *piece)
 {
-    struct cut_search search = {ret, within};
-    const struct port lookups = {
-        .kind = within->kind, .first = DNS_PORT, .last = DNS_PORT}; /* of the peer `dns` */
+    struct port one = piece->port;
+    one.last = one.first;
 
-    *ARRAY_ADD(ret->v, ret->n) = within->first;
-    add_cuts(&lookups, &search);
-    visit_ports(policies, add_cuts, &search);
-    qsort(ret->v, ret->n, sizeof(*ret->v), compare_unsigned);
-}
-
-static void survey_range(struct survey *survey, const struct port *within)
-{
-    _cleanup_(cuts_clear) struct cuts cuts = {};
-    bool open = false;
-    unsigned since = 0;
-
-    find_cuts(survey->x->with.policies, within, &cuts);
-    for (size_t i = 0; i < cuts.n; i++) {
-        if (i > 0 && cuts.v[i] == cuts.v[i - 1])
-            continue;
-        struct port one = {.kind = within->kind, .first = (uint16_t)cuts.v[i], .last = (uint16_t)cuts.v[i]};
-        bool allowed = survey_try(survey, probe_port(within->kind, (int)cuts.v[i], (int)cuts.v[i]),
-                                  cuts.v[i] ? port_text(&one) : NULL);
-        if (allowed && !open)
-            since = cuts.v[i];
-        if (!allowed && open)
-            add_allowed_range(survey, within->kind, since, cuts.v[i] - 1);
-        open = allowed;
+    if (survey->is_open && (survey->open.kind != one.kind || survey->open.last + 1 != one.first))
+        end_range(survey);
+    if (!survey_try(survey, piece->probe, one.first ? port_text(&one) : NULL)) {
+        end_range(survey);
+        return;
     }
-    if (open)
-        add_allowed_range(survey, within->kind, since, within->last);
-}
-
-/* ICMP types by the names that rules use, and all others as one. */
-struct icmp_search {
-    struct survey *survey;
-    bool others; /* a type that no rule names is allowed */
-    bool used[IP_FAMILIES][256];
-};
-
-static void mark_icmp(const struct port *port, void *userdata)
-{
-    struct icmp_search *search = userdata;
-    if (port->kind != PORT_ICMP || !port->icmp_name)
-        return;
-    if (port->icmp4_type >= 0)
-        search->used[IP4][port->icmp4_type & 0xff] = true;
-    if (port->icmp6_type >= 0)
-        search->used[IP6][port->icmp6_type & 0xff] = true;
-}
-
-static void try_icmp(const struct port *port, void *userdata)
-{
-    struct icmp_search *search = userdata;
-    if (port->kind != PORT_ICMP || !port->icmp_name)
-        return;
-
-    _cleanup_free_ char *name = port_text(port);
-    struct explain_ports *ports = &search->survey->x->allowed_ports;
-    for (size_t i = 0; i < ports->n; i++)
-        if (strcmp(ports->v[i], name) == 0)
-            return;
-    if (survey_try(search->survey, probe_port(PORT_ICMP, port->icmp4_type, port->icmp6_type),
-                   xstrdup(name)) &&
-        !search->others)
-        add_allowed(search->survey, STEAL(name));
-}
-
-static int unused_type(const bool used[static 256])
-{
-    for (int type = 255; type >= 0; type--)
-        if (!used[type])
-            return type;
-    return -1;
-}
-
-static void survey_icmp(struct survey *survey)
-{
-    struct icmp_search search = {.survey = survey};
-
-    visit_ports(survey->x->with.policies, mark_icmp, &search);
-    struct probe probe = probe_port(PORT_ICMP, unused_type(search.used[IP4]), unused_type(search.used[IP6]));
-    search.others = survey_try(survey, probe, xstrdup("icmp"));
-    if (search.others)
-        add_allowed(survey, xstrdup("icmp"));
-    visit_ports(survey->x->with.policies, try_icmp, &search);
+    if (!survey->is_open)
+        survey->open = piece->port;
+    survey->open.last = piece->port.last;
+    survey->is_open = true;
 }
 
 /* asked: the range or protocol asked about, or NULL for everything. */
 static void survey_ports(struct explanation *x, const struct port *asked)
 {
-    static const enum port_kind kinds[] = {PORT_TCP, PORT_UDP, PORT_SCTP};
+    _cleanup_(pieces_clear) struct pieces pieces = {};
     struct survey survey = {.x = x, .best_sides = -1};
+    bool other_icmp = false; /* a type that no rule names is allowed */
 
-    if (asked && asked->kind != PORT_ICMP) {
-        survey_range(&survey, asked);
-    } else if (asked) {
-        survey_icmp(&survey);
-    } else {
-        for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-            survey_range(&survey, &(struct port){.kind = kinds[i], .first = 0, .last = 65535});
-        survey_icmp(&survey);
-        struct probe other = {.proto = {OTHER_PROTOCOL, OTHER_PROTOCOL}};
-        if (survey_try(&survey, other, NULL))
-            add_allowed(&survey, xstrdup("other protocols"));
+    pieces_find(x->with.policies, asked, &pieces);
+    for (size_t i = 0; i < pieces.n; i++) {
+        const struct piece *piece = &pieces.v[i];
+
+        if (!piece->other && piece->port.kind != PORT_ICMP) {
+            survey_range(&survey, piece);
+            continue;
+        }
+        end_range(&survey);
+        if (!survey_try(&survey, piece->probe, piece->other ? NULL : port_text(&piece->port)))
+            continue;
+        if (piece->other || !other_icmp)
+            add_allowed(&survey, piece->other ? xstrdup("other protocols") : port_text(&piece->port));
+        other_icmp = other_icmp || (!piece->other && !piece->port.icmp_name);
     }
+    end_range(&survey);
     x->any_port = true;
     x->probe = survey.best_name;
     decide(x, &survey.best);
@@ -592,9 +356,7 @@ static void answer(struct explanation *x, const struct target *from, const struc
         x->verdict =
             x->state == EXPLAIN_ITSELF || x->state == EXPLAIN_UNENFORCED ? VERDICT_ALLOW : VERDICT_DENY;
     } else if (port && is_single(port)) {
-        struct probe probe = port->kind == PORT_ICMP
-                                 ? probe_port(PORT_ICMP, port->icmp4_type, port->icmp6_type)
-                                 : probe_port(port->kind, port->first, port->first);
+        struct probe probe = probe_of_port(port);
         decide(x, &probe);
     } else {
         survey_ports(x, port);
