@@ -16,3 +16,5 @@ bool glob_match(const char *pattern, const char *text);
  */
 bool selector_matches(const struct selector *selector, const struct container *container,
                       const struct endpoint *endpoint);
+/* Does it mean any endpoint of the container, or the container itself where it has none? */
+bool selector_means(const struct selector *selector, const struct container *container);

@@ -8,6 +8,8 @@
 
 #include <stddef.h>
 
+#include "util/diag.h"
+
 enum policy_code {
     /* the file as bytes and as YAML */
     CODE_SYNTAX,
@@ -63,6 +65,8 @@ enum policy_code {
     CODE_READ,
     CODE_FILE_TYPE,
     CODE_TOO_MANY_FILES,
+    /* the set as a whole, tested against an inventory */
+    CODE_EXPECTATION,
     /* warnings */
     CODE_WRITABLE,
     CODE_OWNER,
@@ -73,8 +77,15 @@ enum policy_code {
     CODE_COVERED_PORT,
     CODE_ALL_BESIDE,
     CODE_EXACT_NAME,
+    CODE_SELECTS_NOTHING,
+    CODE_PEER_NOTHING,
+    CODE_IMAGE_LABEL,
+    CODE_NO_LOOKUPS,
+    CODE_NOTHING_TESTED,
     POLICY_CODES,
 };
 
+/* C101 and up are warnings. */
+enum diag_level policy_code_level(enum policy_code code);
 const char *policy_code_id(enum policy_code code);    /* "C012" */
 const char *policy_code_title(enum policy_code code); /* a few words, for the manual */

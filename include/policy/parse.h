@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "policy/codes.h"
 #include "policy/model.h"
 
 #define POLICY_FILE_MAX (256 * 1024) /* bytes */
@@ -22,6 +23,14 @@ int policy_parse(struct policy_set *set, const char *file, const char *bytes, si
  * file, also after errors. Returns 0 or -EBADMSG.
  */
 int policy_set_finish(struct policy_set *set, struct diags *diags);
+
+/*
+ * Adds a diagnostic about a place in one of the set's files, with its source line, and returns it as diag_add() does.
+ * pos is one that the set's model holds. What the whole set, or an inventory, shows is reported with this.
+ */
+struct diag *policy_report(const struct policy_set *set, struct diags *diags, enum policy_code code,
+                           const struct source_pos *pos, const char *format, ...)
+    __attribute__((format(printf, 5, 6)));
 
 /* Parses "5432/tcp", "icmp/echo-request" and so on as in `ports:`. 0, or -EINVAL with *ret_why (static) set.
  */

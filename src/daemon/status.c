@@ -170,12 +170,7 @@ static json_t *networks_status(const struct brain *brain)
 
 static bool policy_selects(const struct policy *policy, const struct container *container)
 {
-    if (container->n_endpoints == 0)
-        return selector_matches(&policy->select, container, NULL);
-    for (size_t i = 0; i < container->n_endpoints; i++)
-        if (selector_matches(&policy->select, container, &container->endpoints[i]))
-            return true;
-    return false;
+    return selector_means(&policy->select, container);
 }
 
 static const char *mode_name(enum policy_mode mode)

@@ -74,3 +74,13 @@ bool selector_matches(const struct selector *selector, const struct container *c
             return false;
     return true;
 }
+
+bool selector_means(const struct selector *selector, const struct container *container)
+{
+    if (container->n_endpoints == 0)
+        return selector_matches(selector, container, NULL);
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        if (selector_matches(selector, container, &container->endpoints[i]))
+            return true;
+    return false;
+}

@@ -60,6 +60,8 @@ static const struct {
     [CODE_FILE_TYPE] = {"C061", "not a regular file"},
     [CODE_TOO_MANY_FILES] = {"C062", "too many files"},
 
+    [CODE_EXPECTATION] = {"C070", "expectation that fails"},
+
     [CODE_WRITABLE] = {"C101", "writable by everybody"},
     [CODE_OWNER] = {"C102", "owned by somebody else"},
     [CODE_NO_FILES] = {"C103", "no policy files"},
@@ -69,6 +71,11 @@ static const struct {
     [CODE_COVERED_PORT] = {"C107", "port covered by another"},
     [CODE_ALL_BESIDE] = {"C108", "'all' beside other keys"},
     [CODE_EXACT_NAME] = {"C109", "glob where the name is exact"},
+    [CODE_SELECTS_NOTHING] = {"C110", "policy that selects nothing"},
+    [CODE_PEER_NOTHING] = {"C111", "peer that matches nothing"},
+    [CODE_IMAGE_LABEL] = {"C112", "label that only the image sets"},
+    [CODE_NO_LOOKUPS] = {"C113", "internet without lookups"},
+    [CODE_NOTHING_TESTED] = {"C114", "expectation that tests nothing"},
 };
 
 const char *policy_code_id(enum policy_code code)
@@ -79,4 +86,9 @@ const char *policy_code_id(enum policy_code code)
 const char *policy_code_title(enum policy_code code)
 {
     return codes[code].title;
+}
+
+enum diag_level policy_code_level(enum policy_code code)
+{
+    return code < CODE_WRITABLE ? DIAG_ERROR : DIAG_WARNING;
 }

@@ -235,6 +235,31 @@ struct diag *report_warning(struct source *source, enum policy_code code, const 
     return diag;
 }
 
+struct diag *policy_report(const struct policy_set *set, struct diags *diags, enum policy_code code,
+                           const struct source_pos *pos, const char *format, ...)
+{
+    _cleanup_free_ char *message = NULL;
+    struct diag *diag;
+    va_list args;
+
+    va_start(args, format);
+    message = xvasprintf(format, args);
+    va_end(args);
+    diag = diag_add(diags, policy_code_level(code), policy_code_id(code), pos, "%s", message);
+    for (size_t i = 0; i < set->n_files; i++) {
+        const struct policy_file *file = &set->files[i];
+        struct source source;
+
+        if (file->path != pos->file)
+            continue;
+        source_init(&source, file->path, file->text, file->len, &(struct diags){0});
+        find_lines(&source);
+        show_line(&source, diag);
+        source_clear(&source);
+    }
+    return diag;
+}
+
 static bool comes_before(const struct diag *a, const struct diag *b)
 {
     return a->line != b->line ? a->line < b->line : a->column < b->column;

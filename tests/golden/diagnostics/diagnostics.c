@@ -5,6 +5,7 @@
  *   NAME.yaml           a policy file
  *   NAME.settings.yaml  a settings file
  *   NAME.dir/           several policy files that are read together
+ *   NAME.inventory.json beside it: what the set is tested against; without one, it is not
  *   NAME.expected       the exact text of what is said about it, and a line with the outcome
  *
  * Cases about files that cannot be kept in a repository (sockets, permissions, sizes) are made by functions
@@ -24,6 +25,9 @@
 #include <cmocka.h>
 
 #include "files/files.h"
+#include "inventory/json.h"
+#include "verdict/expect.h"
+#include "verdict/lint.h"
 
 #define FILE_MAX (512 * 1024)
 
@@ -122,6 +126,31 @@ static int parse_directory(struct policy_set *set, const char *dir, struct diags
     return result;
 }
 
+/* Tests the set against NAME.inventory.json, where there is one. */
+static int test_with_inventory(const char *name, const struct policy_set *set, struct diags *diags)
+{
+    _cleanup_free_ char *path = xasprintf(CASES_DIR "/%s.inventory.json", name), *bytes = NULL;
+    _cleanup_(settings_freep) struct settings *settings = settings_new();
+    _cleanup_(inventory_freep) struct inventory *inventory = NULL;
+    struct expect_result result;
+    json_t *json;
+    size_t len;
+    int r;
+
+    bytes = read_file(path, &len);
+    if (!bytes)
+        return 0;
+    json = json_loads(bytes, JSON_REJECT_DUPLICATES, NULL);
+    assert_int_equal(inventory_from_json(json, &inventory, diags), 0);
+    json_decref(json);
+    const struct evaluation with = {set, inventory, settings};
+    inventory_lint(&with, diags);
+    expect_test(&with, &result);
+    r = expect_report(&with, &result, diags);
+    expect_result_clear(&result);
+    return r;
+}
+
 static void test_case(void **state)
 {
     const char *file = *state;
@@ -142,7 +171,8 @@ static void test_case(void **state)
     r = ends_with(file, ".dir") ? parse_directory(set, path, &diags)
                                 : parse_one(set, CASES_DIR, file, &diags);
     finished = policy_set_finish(set, &diags);
-    finish(name, &diags, r < 0 ? r : finished, set);
+    r = r < 0 ? r : finished;
+    finish(name, &diags, r < 0 ? r : test_with_inventory(name, set, &diags), set);
 }
 
 /* ---- cases that are made ------------------------------------------------------------------------------ */
