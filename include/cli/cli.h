@@ -10,6 +10,7 @@
 #include <stdio.h>
 
 #include "control/protocol.h"
+#include "inventory/inventory.h"
 #include "policy/settings.h"
 
 /* argv[0] is the verb's own name. They return an enum exit_status. */
@@ -30,10 +31,11 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_POLICIES = 1 << 2,
        TAKES_YES = 1 << 3,
        TAKES_ALL = 1 << 4,
+       TAKES_INVENTORY = 1 << 5,
 };
 
 struct cli_options {
-    const char *config, *control, *state, *policies; /* NULL where not given; never empty */
+    const char *config, *control, *state, *policies, *inventory; /* NULL where not given; never empty */
     bool json, yes, all;
     int n_args; /* what is left: the verb's arguments */
     char **args;
@@ -71,6 +73,13 @@ bool cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struc
  * are printed to stderr. Returns 0 or a negative errno.
  */
 int cli_settings(const struct cli_options *options, struct settings **ret);
+
+/*
+ * The inventory in a file (- is the standard input): what `cofferdam status --json` prints, or the part of it under
+ * "inventory". Returns 0, or -EBADMSG with the reason in diags. One without any container is refused: nothing that is
+ * said of it would mean anything.
+ */
+int cli_load_inventory(const char *path, struct inventory **ret, struct diags *diags);
 
 /* ---- output ------------------------------------------------------------------------------------------- */
 

@@ -13,6 +13,8 @@
  * 0; -EFBIG when it has more than max bytes; another negative errno.
  */
 int files_read(const char *path, size_t max, char **ret, size_t *ret_len);
+/* The same for what can be read from a descriptor, which stays the caller's. */
+int files_read_fd(int fd, size_t max, char **ret, size_t *ret_len);
 
 /*
  * The same for a file of our own, which is believed: -EPERM when it is none but a regular file that only root, or the

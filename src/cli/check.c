@@ -1,14 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* `cofferdam check`: parses and lints policies. It needs no root, no Docker and no daemon. */
+/*
+ * `cofferdam check`: parses and lints policies, and with an inventory tests their expectations. It needs no root, no
+ * Docker and no daemon.
+ */
 #include <limits.h>
 
 #include "cli/cli.h"
 #include "files/files.h"
+#include "verdict/expect.h"
+#include "verdict/lint.h"
 
 static const struct cli_verb verb = {
     .name = "check",
     .arguments = "[PATH...]",
-    .takes = TAKES_POLICIES,
+    .takes = TAKES_POLICIES | TAKES_INVENTORY,
     .max_args = INT_MAX,
     .about =
         "Checks policies: each PATH is a file, or a directory whose *.yaml and *.yml files are read. All of\n"
@@ -16,13 +21,20 @@ static const struct cli_verb verb = {
         "name. Nothing is changed, and neither root nor Docker nor the daemon is needed.\n"
         "\n"
         "Every mistake is shown with its place and what would be right; cofferdam-policy(5) explains the codes.\n"
-        "With --config, that settings file is checked as well.\n",
-    .examples = "Examples:\n"
-                "  cofferdam check                       the policies of this host\n"
-                "  cofferdam check policies/ extra.yaml  a directory and a file, as one set\n"
-                "  cofferdam check --json policies/      for scripts and editors\n"
-                "\n"
-                "Exit status: 0 no errors (there may be warnings), 1 errors, 64 wrong usage.\n",
+        "With --config, that settings file is checked as well.\n"
+        "\n"
+        "With --inventory, the policies are tested with the containers of a host, as `cofferdam status --json` on it\n"
+        "prints them: whether what `expect` documents state holds, and what selects or matches nothing.\n",
+    .examples =
+        "Examples:\n"
+        "  cofferdam check                       the policies of this host\n"
+        "  cofferdam check policies/ extra.yaml  a directory and a file, as one set\n"
+        "  cofferdam check --json policies/      for scripts and editors\n"
+        "  cofferdam status --json | cofferdam check --inventory -\n"
+        "                                        with the containers of this host\n"
+        "\n"
+        "Exit status: 0 no errors (there may be warnings), 1 errors, a failed expectation among them,\n"
+        "64 wrong usage.\n",
 };
 
 static int wrong_usage(const char *why)
@@ -50,13 +62,42 @@ static void load_policies(const struct cli_options *options, const struct settin
     policy_set_finish(set, diags);
 }
 
+/* What testing with an inventory came to. */
+struct tested {
+    size_t n_containers;
+    size_t n_lines, n_failed; /* of `expect` documents */
+    bool done;
+};
+
+/* Policies with mistakes are not tested: what they come to would be said of another set than the one meant. */
+static void test_with_inventory(const struct cli_options *options, const struct settings *settings,
+                                const struct policy_set *set, struct diags *diags, struct tested *ret)
+{
+    _cleanup_(inventory_freep) struct inventory *inventory = NULL;
+    bool good = diags->n_errors == 0;
+    struct expect_result result;
+
+    if (!options->inventory || cli_load_inventory(options->inventory, &inventory, diags) < 0 || !good)
+        return;
+    const struct evaluation with = {set, inventory, settings};
+    inventory_lint(&with, diags);
+    expect_test(&with, &result);
+    expect_report(&with, &result, diags);
+    *ret = (struct tested){.n_containers = HASH_COUNT(inventory->containers),
+                           .n_lines = result.n_tested,
+                           .n_failed = result.n_failures,
+                           .done = true};
+    expect_result_clear(&result);
+}
+
 static const char *plural(size_t n)
 {
     return n == 1 ? "" : "s";
 }
 
 /* "3 files, 7 policies: no problems" */
-static void print_summary(const struct policy_set *set, const struct diags *diags)
+static void print_summary(const struct policy_set *set, const struct tested *tested,
+                          const struct diags *diags)
 {
     size_t n_other = diags->n - diags->n_errors;
 
@@ -64,6 +105,8 @@ static void print_summary(const struct policy_set *set, const struct diags *diag
            set->n_policies == 1 ? "y" : "ies");
     if (set->n_expects)
         printf(", %zu expectation document%s", set->n_expects, plural(set->n_expects));
+    if (tested->done)
+        printf(", tested with %zu container%s", tested->n_containers, plural(tested->n_containers));
     if (!diags->n)
         fputs(": no problems", stdout);
     if (diags->n_errors)
@@ -73,12 +116,17 @@ static void print_summary(const struct policy_set *set, const struct diags *diag
     putchar('\n');
 }
 
-static void print_json(const struct policy_set *set, const struct diags *diags)
+static void print_json(const struct policy_set *set, const struct tested *tested, const struct diags *diags)
 {
     json_t *json =
         json_pack("{s:b, s:I, s:I, s:o}", "ok", diags->n_errors == 0, "files", (json_int_t)set->n_files,
                   "policies", (json_int_t)set->n_policies, "diagnostics", diags_to_json(diags));
 
+    if (tested->done)
+        json_object_set_new(json, "tested",
+                            json_pack("{s:I, s:I, s:I}", "containers", (json_int_t)tested->n_containers,
+                                      "expectations", (json_int_t)tested->n_lines, "failures",
+                                      (json_int_t)tested->n_failed));
     cli_print_json(json);
     json_decref(json);
 }
@@ -88,6 +136,7 @@ int cli_check(int argc, char **argv)
     _cleanup_(policy_set_freep) struct policy_set *set = policy_set_new();
     _cleanup_(settings_freep) struct settings *settings = settings_new();
     _cleanup_diags_ struct diags diags = {0};
+    struct tested tested = {};
     struct cli_options options;
     int status;
 
@@ -101,11 +150,12 @@ int cli_check(int argc, char **argv)
     /* With settings that cannot be read, which policies are meant is not known. */
     if (load_settings(&options, settings, &diags) == 0 || options.n_args || options.policies)
         load_policies(&options, settings, set, &diags);
+    test_with_inventory(&options, settings, set, &diags, &tested);
     if (options.json) {
-        print_json(set, &diags);
+        print_json(set, &tested, &diags);
     } else {
         diags_print(&diags, stderr, cli_colour(stderr));
-        print_summary(set, &diags);
+        print_summary(set, &tested, &diags);
     }
     return diags.n_errors ? STATUS_ERROR : STATUS_OK;
 }

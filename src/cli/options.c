@@ -8,7 +8,18 @@
 #include "cli/cli.h"
 #include "files/files.h"
 
-enum { OPT_CONFIG = 256, OPT_CONTROL, OPT_STATE, OPT_POLICIES, OPT_JSON, OPT_YES, OPT_ALL, OPT_HELP, OPT_VERSION };
+enum {
+    OPT_CONFIG = 256,
+    OPT_CONTROL,
+    OPT_STATE,
+    OPT_POLICIES,
+    OPT_INVENTORY,
+    OPT_JSON,
+    OPT_YES,
+    OPT_ALL,
+    OPT_HELP,
+    OPT_VERSION
+};
 
 /*
  * The only list of options: those before the command and those after it are parsed by it, and --help prints it.
@@ -23,6 +34,8 @@ static const struct {
 } known[] = {
     {"policies", "DIRECTORY", OPT_POLICIES, 0, TAKES_POLICIES,
      "the policies, instead of those of the settings"},
+    {"inventory", "FILE", OPT_INVENTORY, 0, TAKES_INVENTORY,
+     "containers to test the policies with; - is the standard input"},
     {"control", "SOCKET", OPT_CONTROL, 0, TAKES_CONTROL,
      "the daemon's socket, instead of that of the settings"},
     {"state", "DIRECTORY", OPT_STATE, 0, TAKES_STATE, "the daemon's state, instead of that of the settings"},
@@ -67,6 +80,9 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_POLICIES:
         options->policies = optarg;
+        break;
+    case OPT_INVENTORY:
+        options->inventory = optarg;
         break;
     case OPT_JSON:
         options->json = true;

@@ -80,9 +80,15 @@ static int read_all(int fd, size_t max, char **ret, size_t *ret_len)
 int files_read(const char *path, size_t max, char **ret, size_t *ret_len)
 {
     _cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? -errno : files_read_fd(fd, max, ret, ret_len);
+}
+
+int files_read_fd(int fd, size_t max, char **ret, size_t *ret_len)
+{
     _cleanup_free_ char *bytes = NULL;
     size_t len = 0;
-    int r = fd < 0 ? -errno : read_all(fd, max + 1, &bytes, &len);
+    int r = read_all(fd, max + 1, &bytes, &len);
 
     if (r < 0)
         return r;

@@ -203,6 +203,102 @@ static void test_policies(void **state)
     result_clear(&result);
 }
 
+static const char inventory[] =
+    "{\"format_version\": \"1.0\","
+    " \"networks\": [{\"id\": \"n\", \"name\": \"front\", \"driver\": \"bridge\", \"managed\": true}],"
+    " \"containers\": ["
+    "  {\"id\": \"1\", \"name\": \"web\", \"running\": true,"
+    "   \"endpoints\": [{\"network\": \"n\", \"id\": \"e1\", \"ipv4\": \"172.18.0.2\"}]},"
+    "  {\"id\": \"2\", \"name\": \"db\", \"running\": true,"
+    "   \"endpoints\": [{\"network\": \"n\", \"id\": \"e2\", \"ipv4\": \"172.18.0.3\"}]}]}";
+
+/* The inventory itself, and a status that holds it, are read; a failed expectation is an error. */
+static void test_inventory(void **state)
+{
+    _cleanup_free_ char *status =
+        xasprintf("{\"format_version\": \"1.0\", \"containers\": [], \"inventory\": %s}", inventory);
+    struct result result;
+
+    (void)state;
+    write_file("inventory.json", inventory);
+    write_file("status.json", status);
+    result = check("--inventory", "inventory.json", "tested.yaml");
+    assert_int_equal(result.status, STATUS_ERROR);
+    assert_string_equal(result.out,
+                        "1 file, 1 policy, 1 expectation document, tested with 2 containers: 1 error\n");
+    assert_string_equal(
+        result.err,
+        "tested.yaml:6:10: error[C070]: 'x' fails: web -> db 22/tcp (IPv4) is not denied\n"
+        "    denied: [{from: {name: web}, to: {name: db}, ports: [22/tcp]}]\n"
+        "             ^\n"
+        "  tested.yaml:4:10: note: this rule allows it\n"
+        "  help: egress of web: allowed by open egress 1 (tested.yaml:4); ingress of db: allowed by "
+        "open ingress 1 (tested.yaml:3)\n");
+    result_clear(&result);
+    result = check("--inventory=status.json", "more.yaml", NULL);
+    assert_int_equal(result.status, STATUS_OK);
+    assert_string_equal(result.out, "1 file, 1 policy, tested with 2 containers: no problems\n");
+    result_clear(&result);
+    result = check("--json", "--inventory=status.json", "tested.yaml");
+    assert_int_equal(result.status, STATUS_ERROR);
+    assert_non_null(strstr(result.out, "\"tested\": {\n    \"containers\": 2,\n    \"expectations\": 1,\n"
+                                       "    \"failures\": 1\n  }"));
+    result_clear(&result);
+    /* Policies with mistakes are not tested. */
+    result = check("--inventory=inventory.json", "bad.yaml", "tested.yaml");
+    assert_int_equal(result.status, STATUS_ERROR);
+    assert_string_equal(result.out, "2 files, 1 policy, 1 expectation document: 2 errors\n");
+    result_clear(&result);
+}
+
+/* What is no inventory, or an empty one, must not look like one in which everything holds. */
+static void test_bad_inventory(void **state)
+{
+    static const char *const bad[][2] = {
+        {"", "i.json:1:1: error: this is not JSON"},
+        {"{\"format_version\": \"1.0\",\n \"containers\": [}", "i.json:2:17: error: this is not JSON"},
+        {"[]", "i.json: error: this is no inventory"},
+        {"{\"format_version\": \"1.0\", \"ok\": false}", "i.json: error: this is no inventory"},
+        {"{\"format_version\": \"1.0\", \"containers\": []}",
+         "i.json: error: the inventory has no containers"},
+        {"{\"format_version\": \"2.0\", \"containers\": []}", "i.json: error: inventory: format_version 2.0"},
+        {"{\"format_version\": \"1.0\", \"containers\": [{}]}", "i.json: error: inventory: container 1: id"},
+    };
+    struct result result;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+        write_file("i.json", bad[i][0]);
+        result = check("--inventory=i.json", "more.yaml", NULL);
+        assert_int_equal(result.status, STATUS_ERROR);
+        assert_string_equal(result.out, "1 file, 1 policy: 1 error\n");
+        if (!strstr(result.err, bad[i][1]))
+            fail_msg("%s", result.err);
+        result_clear(&result);
+    }
+    result = check("--inventory=missing.json", "more.yaml", NULL);
+    assert_int_equal(result.status, STATUS_ERROR);
+    assert_non_null(strstr(result.err, "missing.json: error: the inventory cannot be read: No such file"));
+    result_clear(&result);
+}
+
+/* What no enforcing policy selects is judged by the settings' default_mode. */
+static void test_inventory_with_settings(void **state)
+{
+    struct result result;
+
+    (void)state;
+    write_file("inventory.json", inventory);
+    result = check("--inventory=inventory.json", "default.yaml", NULL);
+    assert_int_equal(result.status, STATUS_OK);
+    result_clear(&result);
+    write_file("settings.yaml", "default_mode: audit\n");
+    result = check("--inventory=inventory.json", "--config=settings.yaml", "default.yaml");
+    assert_int_equal(result.status, STATUS_ERROR);
+    assert_non_null(strstr(result.err, "no policy selects it, and default_mode is audit"));
+    result_clear(&result);
+}
+
 static void test_usage(void **state)
 {
     struct result result;
@@ -237,6 +333,9 @@ static int set_up(void **state)
                "policy: c\nselect: {all: true}\n---\nexpect: x\nallowed: [{from: host, to: any}]\n");
     write_file("more.yaml", "policy: d\nselect: {all: true}\n");
     write_file("bad.yaml", "policy: e\nslect: {all: true}\nmode: x\n");
+    write_file("tested.yaml", "policy: open\nselect: {all: true}\ningress: [{}]\negress: [{}]\n---\n"
+                              "denied: [{from: {name: web}, to: {name: db}, ports: [22/tcp]}]\nexpect: x\n");
+    write_file("default.yaml", "expect: x\ndenied: [{from: {name: web}, to: {name: db}}]\n");
     write_file("warn.yaml", "policy: f\nselect: {all: true}\ningress: [{from: [host]}, {from: [host]}]\n");
     write_file("garbage.yaml", "\xff\xfe\x80garbage\x01\x1b\n\xe2\x80\xae\n");
     return 0;
@@ -260,6 +359,9 @@ int main(void)
         cmocka_unit_test(test_json_of_garbage),
         cmocka_unit_test(test_settings),
         cmocka_unit_test(test_policies),
+        cmocka_unit_test(test_inventory),
+        cmocka_unit_test(test_bad_inventory),
+        cmocka_unit_test(test_inventory_with_settings),
         cmocka_unit_test(test_usage),
     };
 

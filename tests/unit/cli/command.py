@@ -89,7 +89,7 @@ class Usage(unittest.TestCase):
             section = run(verb, "--help")[1].split("Options:\n")[1].split("\n\n")[0]
             named = {word for word in section.replace(",", " ").split() if word.startswith("--")}
             self.assertLessEqual({"--config", "--json", "--help", "--version"}, named)
-            for option in ("--control", "--state", "--policies", "--yes", "--all", "--docker"):
+            for option in ("--control", "--state", "--policies", "--yes", "--all", "--inventory", "--docker"):
                 complaint = f"unknown option '{option}'"
                 # the empty word makes every command line wrong, so that nothing is done
                 _, _, err = run(verb, option, "", "", "", "", "")
@@ -176,6 +176,30 @@ class Usage(unittest.TestCase):
         self.assertEqual(code, 1)
         self.assertIn(f"{file.name}:1:1: error", err)
         self.assertIn("control", err)
+
+
+class Inventory(unittest.TestCase):
+    """check --inventory -, in a pipe as people write it."""
+
+    def test_from_the_standard_input(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = os.path.join(folder, "a.yaml")
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("policy: a\nselect: {all: true}\n---\nexpect: x\n"
+                           "denied: [{from: {name: web}, to: internet}]\n")
+            inventory = {"format_version": "1.0",
+                         "networks": [{"id": "n", "name": "front", "driver": "bridge", "managed": True}],
+                         "containers": [{"id": "1", "name": "web", "running": True,
+                                         "endpoints": [{"network": "n", "id": "e", "ipv4": "172.18.0.2"}]}]}
+            with tempfile.TemporaryFile() as file:
+                file.write(json.dumps({"format_version": "1.0", "inventory": inventory}).encode())
+                file.seek(0)
+                self.assertEqual(run("check", "--inventory", "-", path, stdin=file),
+                                 (0, "1 file, 1 policy, 1 expectation document, tested with 1 container: no problems\n",
+                                  ""))
+            code, _, err = run("check", "--inventory", "-", path)
+            self.assertEqual(code, 1)
+            self.assertIn("(standard input):1:1: error: this is not JSON", err)
 
 
 class WithDaemon(unittest.TestCase):

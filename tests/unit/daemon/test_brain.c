@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "brain_private.h"
+#include "inventory/json.h"
 #include "kernel_tables.h"
 #include "world.h"
 
@@ -2319,12 +2320,44 @@ static void status_tells_of_another_engine(void **state)
     world_free(world);
 }
 
+/* What `status --json` prints can be read back: `check --inventory` lives by it. */
+static void the_inventory_of_the_status_reads_back(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int labelled = world_add_container(world, "labelled", network);
+    _cleanup_(inventory_freep) struct inventory *inventory = NULL;
+    _cleanup_diags_ struct diags diags = {};
+    bool enforced;
+
+    (void)state;
+    world_start(world, world_add_container(world, "web", network), network, "172.18.0.3");
+    world->containers[labelled].label_key = "role";
+    world->containers[labelled].label_value = "db";
+    world_start(world, labelled, network, "172.18.0.4");
+    world->containers[world_add_container(world, "agent", network)].host_mode = true;
+    world_pump(world);
+    json_t *document = status(world, &enforced);
+    char *printed = json_dumps(document, JSON_INDENT(2));
+    json_t *read = json_loads(printed, JSON_REJECT_DUPLICATES, NULL);
+    assert_int_equal(inventory_from_json(json_object_get(read, "inventory"), &inventory, &diags), 0);
+    assert_int_equal(HASH_COUNT(inventory->containers), HASH_COUNT(world->brain->inventory->containers));
+    json_t *again = inventory_to_json(inventory);
+    assert_true(json_equal(again, json_object_get(document, "inventory")));
+    json_decref(again);
+    json_decref(read);
+    json_decref(document);
+    free(printed);
+    world_free(world);
+}
+
 #define TEST(function) cmocka_unit_test(function)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(start_loads_everything_at_once),
+        TEST(the_inventory_of_the_status_reads_back),
         TEST(what_looks_like_the_engines_bridge_is_closed_until_the_networks_are_listed),
         TEST(a_restart_writes_nothing),
         TEST(an_address_changes_hands_without_its_connections),
