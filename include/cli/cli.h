@@ -32,11 +32,12 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_YES = 1 << 3,
        TAKES_ALL = 1 << 4,
        TAKES_INVENTORY = 1 << 5,
+       TAKES_SCHEMA = 1 << 6,
 };
 
 struct cli_options {
     const char *config, *control, *state, *policies, *inventory; /* NULL where not given; never empty */
-    bool json, yes, all;
+    bool json, yes, all, schema;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };

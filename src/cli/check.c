@@ -7,13 +7,14 @@
 
 #include "cli/cli.h"
 #include "files/files.h"
+#include "policy/json_schema.h"
 #include "verdict/expect.h"
 #include "verdict/lint.h"
 
 static const struct cli_verb verb = {
     .name = "check",
     .arguments = "[PATH...]",
-    .takes = TAKES_POLICIES | TAKES_INVENTORY,
+    .takes = TAKES_POLICIES | TAKES_INVENTORY | TAKES_SCHEMA,
     .max_args = INT_MAX,
     .about =
         "Checks policies: each PATH is a file, or a directory whose *.yaml and *.yml files are read. All of\n"
@@ -24,7 +25,9 @@ static const struct cli_verb verb = {
         "With --config, that settings file is checked as well.\n"
         "\n"
         "With --inventory, the policies are tested with the containers of a host, as `cofferdam status --json` on it\n"
-        "prints them: whether what `expect` documents state holds, and what selects or matches nothing.\n",
+        "prints them: whether what `expect` documents state holds, and what selects or matches nothing.\n"
+        "\n"
+        "With --schema, it checks nothing, but prints a JSON Schema of the policy language, for editors.\n",
     .examples =
         "Examples:\n"
         "  cofferdam check                       the policies of this host\n"
@@ -131,6 +134,19 @@ static void print_json(const struct policy_set *set, const struct tested *tested
     json_decref(json);
 }
 
+static int print_schema(const struct cli_options *options)
+{
+    json_t *schema;
+
+    if (options->n_args || options->policies || options->inventory || options->config)
+        return wrong_usage("with --schema nothing is checked");
+    schema = policy_json_schema();
+    json_dumpf(schema, stdout, JSON_INDENT(2));
+    putchar('\n');
+    json_decref(schema);
+    return STATUS_OK;
+}
+
 int cli_check(int argc, char **argv)
 {
     _cleanup_(policy_set_freep) struct policy_set *set = policy_set_new();
@@ -142,6 +158,8 @@ int cli_check(int argc, char **argv)
 
     if (!cli_options_parse(&verb, argc, argv, &options, &status))
         return status;
+    if (options.schema)
+        return print_schema(&options);
     for (int i = 0; i < options.n_args; i++)
         if (!*options.args[i])
             return wrong_usage("the path is empty");

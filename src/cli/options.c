@@ -14,6 +14,7 @@ enum {
     OPT_STATE,
     OPT_POLICIES,
     OPT_INVENTORY,
+    OPT_SCHEMA,
     OPT_JSON,
     OPT_YES,
     OPT_ALL,
@@ -36,6 +37,7 @@ static const struct {
      "the policies, instead of those of the settings"},
     {"inventory", "FILE", OPT_INVENTORY, 0, TAKES_INVENTORY,
      "containers to test the policies with; - is the standard input"},
+    {"schema", NULL, OPT_SCHEMA, 0, TAKES_SCHEMA, "print the JSON Schema of the policy language"},
     {"control", "SOCKET", OPT_CONTROL, 0, TAKES_CONTROL,
      "the daemon's socket, instead of that of the settings"},
     {"state", "DIRECTORY", OPT_STATE, 0, TAKES_STATE, "the daemon's state, instead of that of the settings"},
@@ -83,6 +85,9 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_INVENTORY:
         options->inventory = optarg;
+        break;
+    case OPT_SCHEMA:
+        options->schema = true;
         break;
     case OPT_JSON:
         options->json = true;

@@ -128,6 +128,7 @@ static void import_labels(struct import *import, const struct key *key, const st
 static const struct key selector_keys[] = {
     {.name = "compose",
      .type = KEY_OTHER,
+     .form = FORM_COMPOSE,
      .summary = "Compose project, or project/service",
      .import = import_compose},
     {.name = "name",
@@ -138,6 +139,7 @@ static const struct key selector_keys[] = {
      .check = check_glob},
     {.name = "labels",
      .type = KEY_OTHER,
+     .form = FORM_LABELS,
      .summary = "labels and their values (globs; null: has no such label)",
      .import = import_labels},
     {.name = "image",
@@ -152,7 +154,11 @@ static const struct key selector_keys[] = {
      .offset = offsetof(struct selector, network),
      .max = NETWORK_MAX,
      .check = check_network},
-    {.name = "all", .type = KEY_OTHER, .summary = "true: every container", .import = import_all},
+    {.name = "all",
+     .type = KEY_OTHER,
+     .form = FORM_TRUE,
+     .summary = "true: every container",
+     .import = import_all},
 };
 
 static const struct misplaced selector_misplaced[] = {
@@ -167,6 +173,7 @@ static const struct misplaced selector_misplaced[] = {
 
 const struct mapping selector_mapping = {
     .what = "a selector",
+    .id = "selector",
     .keys = selector_keys,
     .n_keys = ARRAY_SIZE(selector_keys),
     .misplaced = selector_misplaced,
@@ -225,10 +232,12 @@ static const struct key peer_keys[] = {
      .max = LABEL_KEY_MAX},
     {.name = "cidr",
      .type = KEY_OTHER,
+     .form = FORM_CIDR,
      .summary = "addresses outside the containers and the host",
      .import = keep_cidr},
     {.name = "except",
      .type = KEY_LIST,
+     .form = FORM_CIDR,
      .summary = "blocks within cidr that are not meant",
      .import = add_except},
 };
@@ -251,6 +260,7 @@ static const struct misplaced peer_misplaced[] = {
 
 const struct mapping peer_mapping = {
     .what = "a peer",
+    .id = "peer",
     .base = &selector_mapping,
     .base_offset = offsetof(struct peer_draft, peer.selector),
     .keys = peer_keys,
@@ -259,7 +269,7 @@ const struct mapping peer_mapping = {
     .n_misplaced = ARRAY_SIZE(peer_misplaced),
 };
 
-static const char *const peer_words[] = {"any", "internet", "outside", "host", "containers", "dns", NULL};
+const char *const peer_words[] = {"any", "internet", "outside", "host", "containers", "dns", NULL};
 static const enum peer_kind peer_word_kinds[] = {PEER_ANY,  PEER_INTERNET,   PEER_OUTSIDE,
                                                  PEER_HOST, PEER_CONTAINERS, PEER_DNS};
 

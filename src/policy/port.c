@@ -10,7 +10,7 @@
 
 #define PORT_LAST 65535
 
-static const char *const protocols[] = {"tcp", "udp", "sctp", NULL}; /* in the order of enum port_kind */
+const char *const protocol_words[] = {"tcp", "udp", "sctp", NULL}; /* in the order of enum port_kind */
 
 /*
  * ICMP types by the names that nft(8) has for them, where a name means the same in both families or is known
@@ -36,6 +36,11 @@ static const char *const fixed_types[] = {
     "nd-router-solicit", "nd-router-advert",     "nd-neighbor-solicit", "nd-neighbor-advert",
     "nd-redirect",       "router-advertisement", "router-solicitation", NULL,
 };
+
+const char *icmp_type_name(size_t index)
+{
+    return index < ARRAY_SIZE(icmp_types) ? icmp_types[index].name : NULL;
+}
 
 static int fail(struct port_error *error, enum policy_code code, const char *why)
 {
@@ -141,7 +146,7 @@ static int parse_numbers(const char *text, size_t len, struct port *port, struct
     if (r < 0)
         return r;
     if (port->first > port->last) {
-        meant(error, "%u-%u/%s", port->last, port->first, protocols[port->kind]);
+        meant(error, "%u-%u/%s", port->last, port->first, protocol_words[port->kind]);
         return fail(error, CODE_PORT_ORDER, "the range runs backwards");
     }
     return 0;
@@ -161,8 +166,8 @@ static int parse_alone(const char *text, struct port *ret, struct port_error *er
     static const char *const icmps[] = {"icmpv6", "icmp6", "icmpv4", "ping", NULL};
     size_t len = strlen(text);
 
-    for (unsigned i = 0; protocols[i]; i++) {
-        if (strcmp(text, protocols[i]) != 0)
+    for (unsigned i = 0; protocol_words[i]; i++) {
+        if (strcmp(text, protocol_words[i]) != 0)
             continue;
         *ret =
             (struct port){.kind = (enum port_kind)i, .last = PORT_LAST, .icmp4_type = -1, .icmp6_type = -1};
@@ -185,12 +190,13 @@ static int parse_alone(const char *text, struct port *ret, struct port_error *er
 static int refuse_protocol(const char *text, const char *slash, struct port_error *error)
 {
     size_t len = (size_t)(slash - text);
-    int swapped = find_word(protocols, text, len), known = find_word(protocols, slash + 1, strlen(slash + 1));
+    int swapped = find_word(protocol_words, text, len),
+        known = find_word(protocol_words, slash + 1, strlen(slash + 1));
 
     if (known >= 0 && len < 16)
-        meant(error, "%.*s/%s", (int)len, text, protocols[known]);
+        meant(error, "%.*s/%s", (int)len, text, protocol_words[known]);
     else if (swapped >= 0 && is_numeric(slash + 1, strlen(slash + 1)) && strlen(slash + 1) < 16)
-        meant(error, "%s/%s", slash + 1, protocols[swapped]);
+        meant(error, "%s/%s", slash + 1, protocol_words[swapped]);
     else if (strcasecmp(slash + 1, "icmp") == 0 && len < 32 && !is_numeric(text, len))
         meant(error, "icmp/%.*s", (int)len, text);
     return fail(error, CODE_PORT, "the protocol behind the slash must be tcp, udp or sctp, in small letters");
@@ -209,8 +215,8 @@ int port_parse_full(const char *text, struct port *ret, struct port_error *ret_e
         return parse_alone(text, ret, ret_error);
     if (strncmp(text, "icmp/", 5) == 0)
         return parse_icmp(slash + 1, ret, ret_error);
-    for (int i = 0; protocols[i]; i++)
-        if (strcmp(slash + 1, protocols[i]) == 0)
+    for (int i = 0; protocol_words[i]; i++)
+        if (strcmp(slash + 1, protocol_words[i]) == 0)
             kind = i;
     if (kind < 0)
         return refuse_protocol(text, slash, ret_error);

@@ -35,9 +35,26 @@ enum key_type {
     KEY_OTHER,   /* `import` is called for the value */
 };
 
+/* What more is to be said of a value, or of a list's items, than the type does: for the JSON Schema. */
+enum key_form {
+    FORM_ANY,  /* as the type, or the mapping, says */
+    FORM_NAME, /* of a policy */
+    FORM_RULE_NAME,
+    FORM_ONE, /* the number 1 */
+    FORM_TRUE,
+    FORM_COMPOSE,
+    FORM_LABELS,
+    FORM_CIDR,
+    FORM_PORT,
+    FORM_INGRESS_PEER,
+    FORM_EGRESS_PEER,
+    FORM_EXPECTED_PEERS, /* one or a list */
+};
+
 struct key {
     const char *name;
     enum key_type type;
+    enum key_form form;
     const char *summary; /* one line for people */
     bool required;
     bool may_be_empty; /* KEY_LIST: [] and no value at all are allowed */
@@ -57,6 +74,7 @@ struct misplaced {
 
 struct mapping {
     const char *what;           /* "a policy" */
+    const char *id;             /* its name in the JSON Schema; NULL: it is not in there by itself */
     const struct mapping *base; /* its keys are allowed as well, for the struct at base_offset; or NULL */
     size_t base_offset;
     const struct key *keys;
@@ -86,6 +104,11 @@ struct source_pos import_pos(const struct import *import, const struct node *nod
 /* The tables. */
 extern const struct mapping policy_mapping, rule_mapping, ingress_rule_mapping, egress_rule_mapping,
     selector_mapping, peer_mapping, expect_mapping, expectation_mapping, settings_mapping;
+
+/* The words that stand for peers, and what ports are written with; each list ends with NULL. */
+extern const char *const peer_words[], *const protocol_words[];
+/* The name of the ICMP type with this index; NULL after the last. */
+const char *icmp_type_name(size_t index);
 
 /* What the files of this folder share. */
 void import_selector(struct import *import, const struct node *node, struct selector *selector);

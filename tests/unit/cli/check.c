@@ -316,6 +316,10 @@ static void test_usage(void **state)
     assert_int_equal(result.status, STATUS_USAGE);
     assert_string_equal(result.err, "cofferdam: check: the path is empty\nsee cofferdam check --help\n");
     result_clear(&result);
+    result = check("--schema", "more.yaml", NULL);
+    assert_int_equal(result.status, STATUS_USAGE);
+    assert_string_equal(result.out, "");
+    result_clear(&result);
     result = check("missing", NULL, NULL);
     assert_int_equal(result.status, STATUS_ERROR);
     assert_string_equal(result.out, "0 files, 0 policies: 1 error\n");
