@@ -33,10 +33,12 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_ALL = 1 << 4,
        TAKES_INVENTORY = 1 << 5,
        TAKES_SCHEMA = 1 << 6,
+       TAKES_FORMAT = 1 << 7,
 };
 
+/* Texts are NULL where not given, and never empty. */
 struct cli_options {
-    const char *config, *control, *state, *policies, *inventory; /* NULL where not given; never empty */
+    const char *config, *control, *state, *policies, *inventory, *format;
     bool json, yes, all, schema;
     int n_args; /* what is left: the verb's arguments */
     char **args;
@@ -97,6 +99,13 @@ void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* A JSON object on stdout, indented, with a line end; "format_version" is put in front where it has none. */
 void cli_print_json(json_t *json);
+
+/*
+ * Diagnostics for what reviews changes: GitHub's workflow commands (a line each; columns in characters), and SARIF 2.1.0
+ * (OASIS; a new reference), in which each code of cofferdam-policy(5) is a rule.
+ */
+void cli_print_github(const struct diags *diags, FILE *out);
+json_t *cli_sarif(const struct diags *diags);
 
 /* A table whose columns are as wide as they need; the texts are escaped when added. */
 struct cli_table;

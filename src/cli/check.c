@@ -4,6 +4,7 @@
  * Docker and no daemon.
  */
 #include <limits.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "files/files.h"
@@ -14,7 +15,7 @@
 static const struct cli_verb verb = {
     .name = "check",
     .arguments = "[PATH...]",
-    .takes = TAKES_POLICIES | TAKES_INVENTORY | TAKES_SCHEMA,
+    .takes = TAKES_POLICIES | TAKES_INVENTORY | TAKES_FORMAT | TAKES_SCHEMA,
     .max_args = INT_MAX,
     .about =
         "Checks policies: each PATH is a file, or a directory whose *.yaml and *.yml files are read. All of\n"
@@ -33,6 +34,8 @@ static const struct cli_verb verb = {
         "  cofferdam check                       the policies of this host\n"
         "  cofferdam check policies/ extra.yaml  a directory and a file, as one set\n"
         "  cofferdam check --json policies/      for scripts and editors\n"
+        "  cofferdam check --format github policies/\n"
+        "                                        mistakes as annotations of a pull request\n"
         "  cofferdam status --json | cofferdam check --inventory -\n"
         "                                        with the containers of this host\n"
         "\n"
@@ -134,11 +137,59 @@ static void print_json(const struct policy_set *set, const struct tested *tested
     json_decref(json);
 }
 
+/* ---- formats ------------------------------------------------------------------------------------------ */
+
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_GITHUB, FORMAT_SARIF };
+static const char *const format_words[] = {"text", "json", "github", "sarif", NULL}; /* in that order */
+
+/* --json is short for --format json. Returns -1 when there is no such format, or both say something different. */
+static int find_format(const struct cli_options *options, enum format *ret)
+{
+    enum format format = options->json ? FORMAT_JSON : FORMAT_TEXT;
+
+    if (options->format) {
+        for (format = FORMAT_TEXT;
+             format_words[format] && strcmp(format_words[format], options->format) != 0;)
+            format++;
+        if (!format_words[format] || (options->json && format != FORMAT_JSON))
+            return -1;
+    }
+    *ret = format;
+    return 0;
+}
+
+static void print_result(enum format format, const struct policy_set *set, const struct tested *tested,
+                         const struct diags *diags)
+{
+    json_t *sarif;
+
+    switch (format) {
+    case FORMAT_TEXT:
+        diags_print(diags, stderr, cli_colour(stderr));
+        print_summary(set, tested, diags);
+        break;
+    case FORMAT_JSON:
+        print_json(set, tested, diags);
+        break;
+    case FORMAT_GITHUB:
+        cli_print_github(diags, stdout);
+        print_summary(set, tested, diags);
+        break;
+    case FORMAT_SARIF:
+        sarif = cli_sarif(diags);
+        json_dumpf(sarif, stdout, JSON_INDENT(2));
+        putchar('\n');
+        json_decref(sarif);
+        break;
+    }
+}
+
 static int print_schema(const struct cli_options *options)
 {
     json_t *schema;
 
-    if (options->n_args || options->policies || options->inventory || options->config)
+    if (options->n_args || options->policies || options->inventory || options->config || options->format ||
+        options->json)
         return wrong_usage("with --schema nothing is checked");
     schema = policy_json_schema();
     json_dumpf(schema, stdout, JSON_INDENT(2));
@@ -154,12 +205,16 @@ int cli_check(int argc, char **argv)
     _cleanup_diags_ struct diags diags = {0};
     struct tested tested = {};
     struct cli_options options;
+    enum format format;
     int status;
 
     if (!cli_options_parse(&verb, argc, argv, &options, &status))
         return status;
     if (options.schema)
         return print_schema(&options);
+    if (find_format(&options, &format) < 0)
+        return wrong_usage(options.json ? "--json is one format, --format names another"
+                                        : "the formats are text, json, github and sarif");
     for (int i = 0; i < options.n_args; i++)
         if (!*options.args[i])
             return wrong_usage("the path is empty");
@@ -169,11 +224,6 @@ int cli_check(int argc, char **argv)
     if (load_settings(&options, settings, &diags) == 0 || options.n_args || options.policies)
         load_policies(&options, settings, set, &diags);
     test_with_inventory(&options, settings, set, &diags, &tested);
-    if (options.json) {
-        print_json(set, &tested, &diags);
-    } else {
-        diags_print(&diags, stderr, cli_colour(stderr));
-        print_summary(set, &tested, &diags);
-    }
+    print_result(format, set, &tested, &diags);
     return diags.n_errors ? STATUS_ERROR : STATUS_OK;
 }

@@ -15,6 +15,7 @@ enum {
     OPT_POLICIES,
     OPT_INVENTORY,
     OPT_SCHEMA,
+    OPT_FORMAT,
     OPT_JSON,
     OPT_YES,
     OPT_ALL,
@@ -37,6 +38,7 @@ static const struct {
      "the policies, instead of those of the settings"},
     {"inventory", "FILE", OPT_INVENTORY, 0, TAKES_INVENTORY,
      "containers to test the policies with; - is the standard input"},
+    {"format", "FORMAT", OPT_FORMAT, 0, TAKES_FORMAT, "text (default), json, github or sarif"},
     {"schema", NULL, OPT_SCHEMA, 0, TAKES_SCHEMA, "print the JSON Schema of the policy language"},
     {"control", "SOCKET", OPT_CONTROL, 0, TAKES_CONTROL,
      "the daemon's socket, instead of that of the settings"},
@@ -85,6 +87,9 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_INVENTORY:
         options->inventory = optarg;
+        break;
+    case OPT_FORMAT:
+        options->format = optarg;
         break;
     case OPT_SCHEMA:
         options->schema = true;

@@ -89,7 +89,8 @@ class Usage(unittest.TestCase):
             section = run(verb, "--help")[1].split("Options:\n")[1].split("\n\n")[0]
             named = {word for word in section.replace(",", " ").split() if word.startswith("--")}
             self.assertLessEqual({"--config", "--json", "--help", "--version"}, named)
-            for option in ("--control", "--state", "--policies", "--yes", "--all", "--inventory", "--schema", "--docker"):
+            for option in ("--control", "--state", "--policies", "--yes", "--all", "--inventory", "--schema", "--format",
+                           "--docker"):
                 complaint = f"unknown option '{option}'"
                 # the empty word makes every command line wrong, so that nothing is done
                 _, _, err = run(verb, option, "", "", "", "", "")
