@@ -13,19 +13,19 @@ struct line {
     const struct peer *from, *to;
     const struct port *port;
     const struct members *sources, *destinations;
-    struct pieces pieces;
 };
 
 /* What fails between two members. */
 struct finding {
     const struct explain_way *way;
-    const struct piece *piece;
+    struct piece piece;
     struct connection_verdict decision;
 };
 
 struct way_list {
     struct explain_way *v;
     size_t n;
+    bool common;     /* both have an address of one family */
     bool unenforced; /* another way leads past the rules */
 };
 
@@ -44,6 +44,7 @@ static void find_ways(const struct member *from, const struct member *to, struct
 
             if (source->family != destination->family)
                 continue;
+            ret->common = true;
             if (source->party.kind == PARTY_ENDPOINT || destination->party.kind == PARTY_ENDPOINT)
                 *ARRAY_ADD(ret->v, ret->n) = way_between(source, destination);
             else
@@ -79,10 +80,12 @@ static bool is_tried(const struct explain_way *way, const struct piece *piece)
 
 static bool way_fails(const struct line *line, const struct explain_way *way, struct finding *ret)
 {
+    _cleanup_(pieces_clear) struct pieces pieces = {};
     bool allowed = line->expectation->allowed;
 
-    for (size_t i = 0; i < line->pieces.n; i++) {
-        const struct piece *piece = &line->pieces.v[i];
+    pieces_find(line->roll->with->policies, way, line->port, &pieces);
+    for (size_t i = 0; i < pieces.n; i++) {
+        const struct piece *piece = &pieces.v[i];
 
         if (!is_tried(way, piece))
             continue;
@@ -90,7 +93,7 @@ static bool way_fails(const struct line *line, const struct explain_way *way, st
         bool passes = decision.verdict == VERDICT_ALLOW && !(allowed && way->docker_blocks);
         if (passes == allowed)
             continue;
-        *ret = (struct finding){way, piece, decision};
+        *ret = (struct finding){way, *piece, decision};
         return true;
     }
     return false;
@@ -172,7 +175,7 @@ static void describe(const struct line *line, const struct member *from, const s
     way.decision = finding->decision;
     ret->from_name = party_name(from, &way.from);
     ret->to_name = party_name(to, &way.to);
-    ret->tried = piece_text(finding->piece);
+    ret->tried = piece_text(&finding->piece);
     ret->family = way.family;
     if (way.decision.verdict == VERDICT_ALLOW && line->expectation->allowed) {
         ret->why = docker_reason(&way);
@@ -201,13 +204,20 @@ static void describe_unenforced(const struct line *line, const struct member *fr
         ret->why = xstrdup("nothing is enforced there");
 }
 
+static void describe_no_family(const struct member *from, const struct member *to, struct expect_failure *ret)
+{
+    ret->from_name = party_name(from, &from->ends.v[0].party);
+    ret->to_name = party_name(to, &to->ends.v[0].party);
+    ret->why = xstrdup("one has only IPv4 there, the other only IPv6");
+}
+
 /* ---- one line ----------------------------------------------------------------------------------------- */
 
 static void test_pair(const struct line *line, const struct member *from, const struct member *to,
                       struct expect_failure *failure)
 {
     _cleanup_(way_list_clear) struct way_list ways = {};
-    bool allowed = line->expectation->allowed, unenforced;
+    bool allowed = line->expectation->allowed, impossible, unenforced;
     struct finding finding;
 
     if (from->container && from->container == to->container)
@@ -215,16 +225,20 @@ static void test_pair(const struct line *line, const struct member *from, const 
     find_ways(from, to, &ways);
     if (allowed)
         drop_impossible(&ways);
+    impossible = allowed && !ways.common && from->ends.n && to->ends.n;
     unenforced = !allowed && ways.unenforced;
-    if (ways.n || unenforced)
-        failure->n_pairs++;
-    if (!any_way_fails(line, &ways, &finding)) {
-        if (unenforced && failure->n_failed++ == 0)
-            describe_unenforced(line, from, to, failure);
+    if (!ways.n && !impossible && !unenforced)
         return;
-    }
-    if (failure->n_failed++ == 0)
+    failure->n_pairs++;
+    bool fails = any_way_fails(line, &ways, &finding);
+    if ((!fails && !impossible && !unenforced) || failure->n_failed++ > 0)
+        return; /* it holds, or another pair is the example */
+    if (fails)
         describe(line, from, to, &finding, failure);
+    else if (impossible)
+        describe_no_family(from, to, failure);
+    else
+        describe_unenforced(line, from, to, failure);
 }
 
 /* Returns how many pairs there were. */
@@ -253,9 +267,7 @@ static size_t test_ports(struct line *line, struct expect_result *result)
 
     for (size_t i = 0; i == 0 || i < expectation->n_ports; i++) {
         line->port = expectation->n_ports ? &expectation->ports[i] : NULL;
-        pieces_find(line->roll->with->policies, line->port, &line->pieces);
         n_pairs += test_line(line, result);
-        pieces_clear(&line->pieces);
     }
     return n_pairs;
 }
@@ -271,9 +283,8 @@ static void test_expectation(const struct roll *roll, const struct expect *expec
         members_find(roll, &expectation->from[i], &sources);
         for (size_t j = 0; j < expectation->n_to; j++) {
             struct members destinations;
-            struct line line = {
-                roll,     expect,        expectation, &expectation->from[i], &expectation->to[j], NULL,
-                &sources, &destinations, {}};
+            struct line line = {roll, expect,   expectation,  &expectation->from[i], &expectation->to[j],
+                                NULL, &sources, &destinations};
 
             members_find(roll, &expectation->to[j], &destinations);
             n_pairs += test_ports(&line, result);

@@ -299,7 +299,7 @@ static void survey_ports(struct explanation *x, const struct port *asked)
     struct survey survey = {.x = x, .best_sides = -1};
     bool other_icmp = false; /* a type that no rule names is allowed */
 
-    pieces_find(x->with.policies, asked, &pieces);
+    pieces_find(x->with.policies, NULL, asked, &pieces);
     for (size_t i = 0; i < pieces.n; i++) {
         const struct piece *piece = &pieces.v[i];
 

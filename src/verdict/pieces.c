@@ -69,13 +69,37 @@ static int compare_unsigned(const void *a, const void *b)
 
 typedef void (*port_visitor)(const struct port *port, void *userdata);
 
-static void visit_ports(const struct policy_set *set, port_visitor visit, void *userdata)
+/* Whose rules may tell ports apart: those of all policies, or those that judge one way. */
+struct judges {
+    const struct policy_set *policies;
+    const struct explain_way *way; /* NULL: all policies */
+};
+
+static void visit_rules(const struct policy *policy, enum direction direction, port_visitor visit,
+                        void *userdata)
 {
-    for (size_t p = 0; p < set->n_policies; p++)
-        for (enum direction d = 0; d < DIRECTIONS; d++)
-            for (size_t r = 0; r < set->policies[p].n_rules[d]; r++)
-                for (size_t i = 0; i < set->policies[p].rules[d][r].n_ports; i++)
-                    visit(&set->policies[p].rules[d][r].ports[i], userdata);
+    for (size_t r = 0; r < policy->n_rules[direction]; r++)
+        for (size_t i = 0; i < policy->rules[direction][r].n_ports; i++)
+            visit(&policy->rules[direction][r].ports[i], userdata);
+}
+
+static void visit_side(const struct judges *judges, enum direction direction, port_visitor visit,
+                       void *userdata)
+{
+    const struct party *party = direction == EGRESS ? &judges->way->from : &judges->way->to;
+
+    for (size_t i = 0; party->selection && i < party->selection->n; i++)
+        visit_rules(party->selection->v[i], direction, visit, userdata);
+}
+
+static void visit_ports(const struct judges *judges, port_visitor visit, void *userdata)
+{
+    for (enum direction d = 0; d < DIRECTIONS; d++) {
+        if (judges->way)
+            visit_side(judges, d, visit, userdata);
+        for (size_t p = 0; !judges->way && p < judges->policies->n_policies; p++)
+            visit_rules(&judges->policies->policies[p], d, visit, userdata);
+    }
 }
 
 struct cut_search {
@@ -97,7 +121,7 @@ static void add_cuts(const struct port *port, void *userdata)
 }
 
 /* Where one port may be decided otherwise than the one before it; sorted. */
-static void find_cuts(const struct policy_set *policies, const struct port *within, struct cuts *ret)
+static void find_cuts(const struct judges *judges, const struct port *within, struct cuts *ret)
 {
     struct cut_search search = {ret, within};
     const struct port lookups = {
@@ -105,7 +129,7 @@ static void find_cuts(const struct policy_set *policies, const struct port *with
 
     *ARRAY_ADD(ret->v, ret->n) = within->first;
     add_cuts(&lookups, &search);
-    visit_ports(policies, add_cuts, &search);
+    visit_ports(judges, add_cuts, &search);
     qsort(ret->v, ret->n, sizeof(*ret->v), compare_unsigned);
 }
 
@@ -114,11 +138,11 @@ static void add_piece(struct pieces *pieces, struct port port)
     *ARRAY_ADD(pieces->v, pieces->n) = (struct piece){.port = port, .probe = probe_of_port(&port)};
 }
 
-static void cut_range(const struct policy_set *policies, const struct port *within, struct pieces *pieces)
+static void cut_range(const struct judges *judges, const struct port *within, struct pieces *pieces)
 {
     _cleanup_(cuts_clear) struct cuts cuts = {};
 
-    find_cuts(policies, within, &cuts);
+    find_cuts(judges, within, &cuts);
     for (size_t i = 0; i < cuts.n; i++) {
         struct port port = *within;
 
@@ -174,15 +198,15 @@ static int unused_type(const bool used[static 256])
     return -1;
 }
 
-static void cut_icmp(const struct policy_set *policies, struct pieces *pieces)
+static void cut_icmp(const struct judges *judges, struct pieces *pieces)
 {
     struct icmp_search search = {.pieces = pieces};
 
-    visit_ports(policies, mark_icmp, &search);
+    visit_ports(judges, mark_icmp, &search);
     *ARRAY_ADD(pieces->v, pieces->n) = (struct piece){
         .port = {.kind = PORT_ICMP, .icmp4_type = -1, .icmp6_type = -1},
         .probe = probe_number(PORT_ICMP, unused_type(search.used[IP4]), unused_type(search.used[IP6]))};
-    visit_ports(policies, add_icmp, &search);
+    visit_ports(judges, add_icmp, &search);
 }
 
 /* ---- all together ------------------------------------------------------------------------------------- */
@@ -193,21 +217,23 @@ void pieces_clear(struct pieces *pieces)
     *pieces = (struct pieces){};
 }
 
-void pieces_find(const struct policy_set *policies, const struct port *asked, struct pieces *ret)
+void pieces_find(const struct policy_set *policies, const struct explain_way *way, const struct port *asked,
+                 struct pieces *ret)
 {
     static const enum port_kind kinds[] = {PORT_TCP, PORT_UDP, PORT_SCTP};
+    const struct judges judges = {policies, way};
 
     *ret = (struct pieces){};
     if (asked && asked->kind == PORT_ICMP && asked->icmp_name) {
         add_piece(ret, *asked);
     } else if (asked && asked->kind == PORT_ICMP) {
-        cut_icmp(policies, ret);
+        cut_icmp(&judges, ret);
     } else if (asked) {
-        cut_range(policies, asked, ret);
+        cut_range(&judges, asked, ret);
     } else {
         for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-            cut_range(policies, &(struct port){.kind = kinds[i], .last = 65535}, ret);
-        cut_icmp(policies, ret);
+            cut_range(&judges, &(struct port){.kind = kinds[i], .last = 65535}, ret);
+        cut_icmp(&judges, ret);
         *ARRAY_ADD(ret->v, ret->n) =
             (struct piece){.other = true, .probe = {.proto = {OTHER_PROTOCOL, OTHER_PROTOCOL}}};
     }

@@ -64,5 +64,9 @@ struct pieces {
 };
 
 void pieces_clear(struct pieces *pieces);
-/* asked: a port, a range or a protocol; NULL: everything. */
-void pieces_find(const struct policy_set *policies, const struct port *asked, struct pieces *ret);
+/*
+ * asked: a port, a range or a protocol; NULL: everything. way: only what can be told apart on this one, whose parties
+ * know the policies that select them; NULL: on any.
+ */
+void pieces_find(const struct policy_set *policies, const struct explain_way *way, const struct port *asked,
+                 struct pieces *ret);

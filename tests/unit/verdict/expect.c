@@ -62,6 +62,8 @@ static const char inventory_json[] =
     "     {'network': 'n2', 'network_name': 'back', 'id': 'e7', 'ipv4': '172.19.0.6'}]},"
     "  {'id': 'a6', 'name': 'open-apart', 'running': true, 'endpoints': ["
     "     {'network': 'n4', 'network_name': 'apart', 'id': 'e8', 'ipv4': '172.20.0.6'}]},"
+    "  {'id': 'a8', 'name': 'open-six', 'running': true, 'endpoints': ["
+    "     {'network': 'n1', 'network_name': 'front', 'id': 'ec', 'ipv6': 'fd00::8'}]},"
     "  {'id': 'a7', 'name': 'old', 'running': false, 'endpoints': ["
     "     {'network': 'n1', 'network_name': 'front'}]},"
     "  {'id': 'b1', 'name': 'exporter', 'running': true, 'network_mode': 'host'},"
@@ -241,6 +243,9 @@ static void test_outside(void **state)
     fails("denied: [{from: {name: web1}, to: {cidr: '2000::/3'}, ports: [tcp]}]",
           "'x' fails: web1 -> 2000::1 443/tcp (IPv6) is not denied",
           "egress of web1: allowed by web egress 2 (p.yaml:6)");
+    fails("denied: [{from: {name: open-six}, to: outside, ports: [icmp]}]",
+          "'x' fails: open-six -> ::2 icmp (IPv6) is not denied",
+          "egress of open-six: allowed by open egress 1 (p.yaml:24)");
     /* What is a container's or the host's is not outside. */
     nothing_tested("denied: [{from: {name: web1}, to: {cidr: 172.18.0.0/24}}]");
     nothing_tested("denied: [{from: {name: web1}, to: {cidr: 192.0.2.1/32}}]");
@@ -317,6 +322,17 @@ static void test_others(void **state)
           "egress of old: denied: no policy selects it; ingress of db: allowed by db ingress 1 (p.yaml:11)");
 }
 
+static void test_families(void **state)
+{
+    (void)state;
+    holds("allowed: [{from: {name: open-six}, to: [{cidr: '2606::/16'}, outside], ports: [80/tcp]}]");
+    nothing_tested("denied: [{from: {name: open}, to: {name: open-six}}]");
+    fails("allowed: [{from: {name: open}, to: {name: open-six}, ports: [80/tcp]}]",
+          "'x' fails: open -> open-six is not allowed", "one has only IPv4 there, the other only IPv6");
+    fails("allowed: [{from: {name: open}, to: {cidr: '2606::/16'}, ports: [80/tcp]}]",
+          "'x' fails: open -> 2606::1 is not allowed", "one has only IPv4 there, the other only IPv6");
+}
+
 static void test_nothing(void **state)
 {
     (void)state;
@@ -358,15 +374,185 @@ static void test_deciding_rule(void **state)
     assert_string_equal(allowed.diags.v[0].other_message, "this rule allows it");
 }
 
+/* ---- against all ports and addresses, one by one ---------------------------------------------------------- */
+
+static unsigned seed = 7;
+
+static unsigned pick(unsigned n)
+{
+    seed = seed * 1103515245 + 12345;
+    return seed / 65536 % n;
+}
+
+static const char *const names[] = {"web1", "web2", "db", "two", "open", "open-apart", "open-six"};
+
+/* Of ports 1 to 12 and the addresses of 198.18.0.0/28 alone, so that all of them can be tried. */
+static void put_rule(FILE *out, const char *side)
+{
+    fprintf(out, "  - {deny: %s, %s: [", pick(4) ? "false" : "true", side);
+    switch (pick(4)) {
+    case 0:
+        fprintf(out, "{cidr: 198.18.0.%u/30}", pick(4) * 4);
+        break;
+    case 1:
+        fprintf(out, "{cidr: 198.18.0.0/28, except: [198.18.0.%u/32]}", pick(16));
+        break;
+    case 2:
+        fputs("any", out);
+        break;
+    default:
+        fprintf(out, "{name: %s}", names[pick(ARRAY_SIZE(names))]);
+    }
+    fputc(']', out);
+    if (pick(3)) {
+        unsigned first = 1 + pick(10);
+        fprintf(out, ", ports: [%u-%u/%s]", first, first + pick(3), pick(2) ? "tcp" : "udp");
+    } else if (pick(3) == 0) {
+        fputs(pick(2) ? ", ports: [icmp]" : ", ports: [icmp/echo-request, tcp]", out);
+    }
+    fputs("}\n", out);
+}
+
+static char *random_policies(void)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    for (unsigned i = 0; i < 8; i++) {
+        fprintf(out, "---\npolicy: p%u\nselect: {name: %s%s}\n", i, names[pick(ARRAY_SIZE(names))],
+                pick(5) ? "" : ", network: front");
+        for (unsigned d = 0; d < 2; d++) {
+            fprintf(out, "%s:\n", d ? "egress" : "ingress");
+            for (unsigned n = pick(4); n > 0; n--)
+                put_rule(out, d ? "to" : "from");
+        }
+    }
+    fclose(out);
+    return text;
+}
+
+/* Counts, of everything that can be tried on a way, what passes and what does not. */
+static void try_all(const struct evaluation *evaluation, const struct party *from, const struct party *to,
+                    enum ip_family family, unsigned *n_allowed, unsigned *n_denied)
+{
+    static const uint8_t protocols[] = {6, 17, 132, 1, 253};
+
+    for (size_t i = 0; i < ARRAY_SIZE(protocols); i++)
+        for (uint16_t port = 1; port <= 54; port++) {
+            uint8_t proto = protocols[i] == 1 && family == IP6 ? 58 : protocols[i];
+            struct traffic traffic = {family, proto, proto == 58 ? (uint16_t)(port + 100) : port};
+
+            if (evaluate(evaluation, from, to, &traffic).verdict == VERDICT_ALLOW)
+                ++*n_allowed;
+            else
+                ++*n_denied;
+        }
+}
+
+/* to: NULL is 198.18.0.0/28. Across networks Docker lets nothing pass; open-apart is alone on its own. */
+static void try_pair(const struct evaluation *evaluation, const struct container *from,
+                     const struct container *to, bool *ret_allowed, bool *ret_denied)
+{
+    unsigned all_allowed = 0, all_denied = 0, real_allowed = 0, real_denied = 0;
+
+    for (size_t i = 0; i < from->n_endpoints; i++)
+        for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
+            for (size_t j = 0; j < (to ? to->n_endpoints : 16); j++) {
+                struct party a = {.kind = PARTY_ENDPOINT, .container = from, .endpoint = &from->endpoints[i]};
+                struct party b = {.kind = PARTY_OUTSIDE, .ip = {0xc6120000 + j, IP4}, .has_ip = true};
+                unsigned *allowed = &real_allowed, *denied = &real_denied;
+
+                if (to)
+                    b = (struct party){
+                        .kind = PARTY_ENDPOINT, .container = to, .endpoint = &to->endpoints[j]};
+                if (!a.endpoint->has_ip[family] || (to ? !b.endpoint->has_ip[family] : family == IP6))
+                    continue;
+                if (to ? strcmp(a.endpoint->network_id, b.endpoint->network_id) != 0
+                       : strcmp(a.endpoint->network_id, "n2") == 0)
+                    allowed = &all_allowed, denied = &all_denied;
+                try_all(evaluation, &a, &b, family, allowed, denied);
+            }
+    *ret_allowed = real_allowed > 0 && real_denied == 0;
+    *ret_denied = real_allowed + all_allowed == 0;
+}
+
+static void check_pair(struct world *world, const char *policies_text, const char *from, const char *to,
+                       unsigned *n_allowed, unsigned *n_denied)
+{
+    struct evaluation evaluation = with(world);
+    const struct container *source, *destination = NULL;
+    bool allowed, denied;
+
+    assert_int_equal(inventory_find(world->inventory, from, &source), 0);
+    if (to)
+        assert_int_equal(inventory_find(world->inventory, to, &destination), 0);
+    try_pair(&evaluation, source, destination, &allowed, &denied);
+    *n_allowed += allowed;
+    *n_denied += denied;
+    for (int i = 0; i < 2; i++) {
+        struct peer peers[] = {
+            {.kind = PEER_SELECTOR, .selector = {.name = (char *)from}},
+            {.kind = PEER_SELECTOR, .selector = {.name = (char *)to}},
+        };
+        struct expectation expectation = {
+            .allowed = i == 0, .from = peers, .to = peers + 1, .n_from = 1, .n_to = 1};
+        struct expect expect = {.name = (char *)"x", .v = &expectation, .n = 1};
+        struct expect_result result;
+
+        if (!to)
+            peers[1] = (struct peer){.kind = PEER_CIDR, .cidr = {{0xc6120000, IP4}, 28}};
+        world->policies->expects = &expect;
+        world->policies->n_expects = 1;
+        expect_test(&evaluation, &result);
+        if ((result.n_failures == 0) != (i == 0 ? allowed : denied))
+            fail_msg("%s -> %s is %sexpected to be %s with:\n%s", from, to ?: "198.18.0.0/28",
+                     result.n_failures ? "not " : "", i == 0 ? "allowed" : "denied", policies_text);
+        expect_result_clear(&result);
+        world->policies->expects = NULL;
+        world->policies->n_expects = 0;
+    }
+}
+
+static void test_against_all_ports(void **state)
+{
+    unsigned n_allowed = 0, n_denied = 0;
+
+    (void)state;
+    for (int round = 0; round < 300; round++) {
+        _cleanup_free_ char *text = random_policies();
+        _cleanup_world_ struct world world = {
+            .policies = policy_set_new(), .inventory = read_inventory(), .settings = settings_new()};
+
+        assert_int_equal(policy_parse(world.policies, "p.yaml", text, strlen(text), &world.diags), 0);
+        assert_int_equal(policy_set_finish(world.policies, &world.diags), 0);
+        for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+            check_pair(&world, text, names[i], NULL, &n_allowed, &n_denied);
+            for (size_t j = 0; j < ARRAY_SIZE(names); j++)
+                if (i != j)
+                    check_pair(&world, text, names[i], names[j], &n_allowed, &n_denied);
+        }
+    }
+    /* both are common enough to be tested */
+    assert_true(n_allowed > 50 && n_denied > 500);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs),         cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_every_port),    cmocka_unit_test(test_outside),
-        cmocka_unit_test(test_networks),      cmocka_unit_test(test_docker),
-        cmocka_unit_test(test_unenforced),    cmocka_unit_test(test_others),
-        cmocka_unit_test(test_nothing),       cmocka_unit_test(test_default_mode),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_every_port),
+        cmocka_unit_test(test_outside),
+        cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_docker),
+        cmocka_unit_test(test_unenforced),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_families),
+        cmocka_unit_test(test_default_mode),
         cmocka_unit_test(test_deciding_rule),
+        cmocka_unit_test(test_against_all_ports),
     };
 
     return cmocka_run_group_tests_name("expectations", tests, NULL, NULL);
