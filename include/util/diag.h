@@ -53,6 +53,8 @@ void diag_source_line(struct diag *diag, const char *line, size_t len);
 
 /* Moves everything from one list to the end of another; from is left empty. */
 void diags_move(struct diags *to, struct diags *from);
+/* By file, line and column; those of one place stay as they came. */
+void diags_sort(struct diags *diags);
 /* Frees what the list holds, not the list itself; it can be used again. */
 void diags_clear(struct diags *diags);
 

@@ -8,5 +8,5 @@
 #include "policy/parse.h"
 #include "verdict/verdict.h"
 
-/* Adds them to diags, in the order of the policies' names. */
+/* Adds them to diags, in the order of their places. */
 void inventory_lint(const struct evaluation *with, struct diags *diags);

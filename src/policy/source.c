@@ -260,30 +260,12 @@ struct diag *policy_report(const struct policy_set *set, struct diags *diags, en
     return diag;
 }
 
-static bool comes_before(const struct diag *a, const struct diag *b)
-{
-    return a->line != b->line ? a->line < b->line : a->column < b->column;
-}
-
-/* By insertion: at most a few hundred, mostly in order already, and those of one place stay as they came. */
-static void sort_by_place(struct diags *diags)
-{
-    for (size_t i = 1; i < diags->n; i++) {
-        struct diag moved = diags->v[i];
-        size_t at = i;
-
-        for (; at > 0 && comes_before(&moved, &diags->v[at - 1]); at--)
-            diags->v[at] = diags->v[at - 1];
-        diags->v[at] = moved;
-    }
-}
-
 int source_finish(struct source *source, struct diags *diags)
 {
     bool said = diags->n_errors > ERRORS_MAX;
     bool bad = source->found.n_errors || source->too_many;
 
-    sort_by_place(&source->found);
+    diags_sort(&source->found);
     diags_move(diags, &source->found);
     if (source->too_many && !said)
         diag_add(diags, DIAG_ERROR, policy_code_id(CODE_TOO_MANY), NULL,

@@ -99,6 +99,28 @@ void diags_move(struct diags *to, struct diags *from)
     *from = (struct diags){0};
 }
 
+static bool comes_before(const struct diag *a, const struct diag *b)
+{
+    int files = strcmp(a->file ? a->file : "", b->file ? b->file : "");
+
+    if (files)
+        return files < 0;
+    return a->line != b->line ? a->line < b->line : a->column < b->column;
+}
+
+/* By insertion: they are few, and mostly in order already. */
+void diags_sort(struct diags *diags)
+{
+    for (size_t i = 1; i < diags->n; i++) {
+        struct diag moved = diags->v[i];
+        size_t at = i;
+
+        for (; at > 0 && comes_before(&moved, &diags->v[at - 1]); at--)
+            diags->v[at] = diags->v[at - 1];
+        diags->v[at] = moved;
+    }
+}
+
 /* Texts may quote what a stranger wrote (a container's name, a line of a file): nothing of it may steer a
  * terminal. */
 static void print_escaped(const char *text, FILE *out)

@@ -278,17 +278,20 @@ static void lint_policy(const struct roll *roll, const struct policy *policy, st
 void inventory_lint(const struct evaluation *with, struct diags *diags)
 {
     const struct policy_set *set = with->policies;
+    struct diags found = {};
     struct roll roll;
 
     roll_init(&roll, with);
     for (size_t i = 0; i < set->n_policies; i++)
-        lint_policy(&roll, &set->policies[i], diags);
+        lint_policy(&roll, &set->policies[i], &found);
     for (size_t i = 0; i < set->n_expects; i++)
         for (size_t j = 0; j < set->expects[i].n; j++) {
             const struct expectation *expectation = &set->expects[i].v[j];
 
-            lint_peers(&roll, NULL, expectation->from, expectation->n_from, diags);
-            lint_peers(&roll, NULL, expectation->to, expectation->n_to, diags);
+            lint_peers(&roll, NULL, expectation->from, expectation->n_from, &found);
+            lint_peers(&roll, NULL, expectation->to, expectation->n_to, &found);
         }
     roll_clear(&roll);
+    diags_sort(&found);
+    diags_move(diags, &found);
 }
