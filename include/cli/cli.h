@@ -89,11 +89,6 @@ int cli_load_inventory(const char *path, struct inventory **ret, struct diags *d
 /* Colour only on a terminal, and not with NO_COLOR set to anything, nor on TERM=dumb. */
 bool cli_colour(FILE *stream);
 
-/* The text with control characters, invalid UTF-8 and characters that change the direction of writing as
- * \xNN, so that a name cannot play tricks with the terminal. keep_newlines leaves line ends alone. The caller
- * frees it. */
-char *cli_escape(const char *text, bool keep_newlines);
-
 /* "cofferdam: ..." on stderr, escaped. */
 void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

@@ -8,6 +8,7 @@
 
 #include "cli/cli.h"
 #include "control/client.h"
+#include "util/text.h"
 
 /* connect(2) refuses in the same way where nobody listens any more, and on files that are no sockets. */
 static bool is_other_file(const char *path)
@@ -83,7 +84,7 @@ static int print_failure(json_t *answer, bool json)
 static void print_text(const json_t *result)
 {
     const char *text = json_string_value(json_object_get(result, "text"));
-    _cleanup_free_ char *safe = cli_escape(text ?: "done", true);
+    _cleanup_free_ char *safe = text_escape(text ?: "done", true);
 
     puts(safe);
 }

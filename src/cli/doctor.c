@@ -6,6 +6,7 @@
 #include "doctor/collect.h"
 #include "doctor/doctor.h"
 #include "files/files.h"
+#include "util/text.h"
 
 #define TEXT_WIDTH 110 /* columns, with the head of each line */
 
@@ -58,7 +59,7 @@ static size_t line_length(const char *text, size_t width)
 /* "      means  ..." with what follows below each other. */
 static void print_part(FILE *out, bool colour, const char *head, const char *text)
 {
-    _cleanup_free_ char *escaped = cli_escape(text, true);
+    _cleanup_free_ char *escaped = text_escape(text, true);
     const char *rest = escaped;
 
     for (bool first = true; *rest; first = false) {
@@ -140,7 +141,7 @@ void doctor_print(const struct findings *findings, bool all, FILE *out, bool col
 /* What is no UTF-8 is escaped; NULL becomes null. New reference. */
 static json_t *text_json(const char *text)
 {
-    _cleanup_free_ char *escaped = text ? cli_escape(text, true) : NULL;
+    _cleanup_free_ char *escaped = text ? text_escape(text, true) : NULL;
 
     return escaped ? json_string(escaped) : json_null();
 }

@@ -5,6 +5,7 @@
 #include "cli/cli.h"
 #include "inventory/json.h"
 #include "policy/codes.h"
+#include "util/text.h"
 
 /* What is said of it, several lines: the message, the second place, the help. The caller frees it. */
 static char *whole_text(const struct diag *diag)
@@ -27,7 +28,7 @@ static char *whole_text(const struct diag *diag)
  */
 static void put_escaped(const char *text, bool property, FILE *out)
 {
-    _cleanup_free_ char *safe = cli_escape(text, true);
+    _cleanup_free_ char *safe = text_escape(text, true);
 
     for (const char *c = safe; *c; c++) {
         if (*c == '%' || *c == '\r' || *c == '\n' || (property && (*c == ':' || *c == ',')))

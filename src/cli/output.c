@@ -8,64 +8,13 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "util/text.h"
 
 bool cli_colour(FILE *stream)
 {
     const char *no_colour = getenv("NO_COLOR"), *term = getenv("TERM");
 
     return (!no_colour || !*no_colour) && (!term || strcmp(term, "dumb") != 0) && isatty(fileno(stream));
-}
-
-/* ---- escaping ----------------------------------------------------------------------------------------- */
-
-/* Bytes of the UTF-8 character at text, with its code point; 0 when it is none. */
-static size_t utf8_next(const char *text, uint32_t *ret)
-{
-    const unsigned char *b = (const unsigned char *)text;
-    size_t len = b[0] < 0x80 ? 1 : b[0] >= 0xf0 ? 4 : b[0] >= 0xe0 ? 3 : 2;
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    uint32_t code = len == 1 ? b[0] : b[0] & (0x7f >> len);
-
-    if ((b[0] >= 0x80 && b[0] < 0xc2) || b[0] > 0xf4)
-        return 0;
-    for (size_t i = 1; i < len; i++) {
-        if ((b[i] & 0xc0) != 0x80)
-            return 0;
-        code = code << 6 | (b[i] & 0x3f);
-    }
-    if (code < least[len] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-        return 0;
-    *ret = code;
-    return len;
-}
-
-/* C0 and C1 controls, marks of writing direction, line and paragraph separators, invisible joiners. */
-static bool is_trick(uint32_t code)
-{
-    return code < 0x20 || (code >= 0x7f && code < 0xa0) || code == 0x61c ||
-           (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-           (code >= 0x2060 && code <= 0x206f) || code == 0xfeff;
-}
-
-char *cli_escape(const char *text, bool keep_newlines)
-{
-    char *escaped = xcalloc(strlen(text) + 1, 4), *out = escaped;
-
-    while (*text) {
-        uint32_t code;
-        size_t len = utf8_next(text, &code);
-        if (len > 0 && (!is_trick(code) || (code == '\n' && keep_newlines))) {
-            memcpy(out, text, len);
-            out += len;
-        } else {
-            len = len ?: 1;
-            for (size_t i = 0; i < len; i++)
-                out += sprintf(out, "\\x%02x", (unsigned char)text[i]);
-        }
-        text += len;
-    }
-    *out = '\0';
-    return escaped;
 }
 
 /* Columns on the terminal, near enough: one per character. */
@@ -85,7 +34,7 @@ void cli_error(const char *format, ...)
     va_start(args, format);
     _cleanup_free_ char *message = xvasprintf(format, args);
     va_end(args);
-    _cleanup_free_ char *escaped = cli_escape(message, true);
+    _cleanup_free_ char *escaped = text_escape(message, true);
     fprintf(stderr, "cofferdam: %s\n", escaped);
 }
 
@@ -129,7 +78,7 @@ static void put_styled(FILE *out, bool colour, enum cli_style style, const char 
 
 void cli_print_styled(FILE *out, bool colour, enum cli_style style, const char *text)
 {
-    _cleanup_free_ char *escaped = cli_escape(text, true);
+    _cleanup_free_ char *escaped = text_escape(text, true);
     put_styled(out, colour, style, escaped);
 }
 
@@ -164,7 +113,7 @@ struct cli_table *cli_table_free(struct cli_table *table)
 
 void cli_table_add(struct cli_table *table, enum cli_style style, const char *text)
 {
-    *ARRAY_ADD(table->cells, table->n_cells) = (struct cell){cli_escape(text ?: "", false), style};
+    *ARRAY_ADD(table->cells, table->n_cells) = (struct cell){text_escape(text ?: "", false), style};
 }
 
 static size_t column_width(const struct cli_table *table, size_t column)

@@ -10,6 +10,7 @@
 #include <systemd/sd-journal.h>
 
 #include "daemon.h"
+#include "util/text.h"
 
 static bool to_journal;
 
@@ -32,22 +33,15 @@ static const char *priority_name(int priority)
     return priority >= 0 && (size_t)priority < ARRAY_SIZE(names) ? names[priority] : "info";
 }
 
-/* Names and error texts come from others: nobody shall write a line of their own into the log. */
-static void mask_controls(char *text)
-{
-    for (char *c = text; *c; c++)
-        if ((unsigned char)*c < 0x20 || *c == 0x7f)
-            *c = '?';
-}
-
 void log_text(int priority, const char *format, ...)
 {
     va_list args;
 
     va_start(args, format);
-    _cleanup_free_ char *text = xvasprintf(format, args);
+    _cleanup_free_ char *raw = xvasprintf(format, args);
     va_end(args);
-    mask_controls(text);
+    /* Names and error texts come from others: nobody shall write a line of their own into the log. */
+    _cleanup_free_ char *text = text_escape(raw, false);
     if (to_journal)
         sd_journal_send("MESSAGE=%s", text, "PRIORITY=%i", priority, NULL);
     else

@@ -34,38 +34,6 @@ void source_clear(struct source *source)
 
 /* ---- characters --------------------------------------------------------------------------------------- */
 
-static size_t utf8_length(unsigned char first)
-{
-    if (first < 0x80)
-        return 1;
-    if (first >= 0xc2 && first < 0xe0)
-        return 2;
-    if (first >= 0xe0 && first < 0xf0)
-        return 3;
-    return first >= 0xf0 && first < 0xf5 ? 4 : 0;
-}
-
-size_t utf8_decode(const char *bytes, size_t len, uint32_t *ret)
-{
-    static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
-    static const unsigned char mask[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
-    size_t n = len ? utf8_length((unsigned char)bytes[0]) : 0;
-    uint32_t character;
-
-    if (!n || n > len)
-        return 0;
-    character = (unsigned char)bytes[0] & mask[n];
-    for (size_t i = 1; i < n; i++) {
-        if (((unsigned char)bytes[i] & 0xc0) != 0x80)
-            return 0;
-        character = character << 6 | ((unsigned char)bytes[i] & 0x3f);
-    }
-    if (character < smallest[n] || character > 0x10ffff || (character >= 0xd800 && character <= 0xdfff))
-        return 0;
-    *ret = character;
-    return n;
-}
-
 static bool between(uint32_t character, uint32_t first, uint32_t last)
 {
     return character >= first && character <= last;

@@ -13,6 +13,7 @@
 
 #include "policy/codes.h"
 #include "util/diag.h"
+#include "util/text.h"
 
 #define ERRORS_MAX 100   /* in one run */
 #define WARNINGS_MAX 100 /* of one file */
@@ -62,5 +63,3 @@ enum char_class {
 };
 
 enum char_class char_classify(uint32_t character);
-/* The length of the character at the start of bytes, and the character; 0 when this is not UTF-8. */
-size_t utf8_decode(const char *bytes, size_t len, uint32_t *ret);

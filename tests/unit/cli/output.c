@@ -10,41 +10,6 @@
 
 #include "cli/cli.h"
 
-static void assert_escaped(const char *text, bool keep_newlines, const char *expected)
-{
-    _cleanup_free_ char *escaped = cli_escape(text, keep_newlines);
-    assert_string_equal(escaped, expected);
-}
-
-static void test_escape(void **state)
-{
-    (void)state;
-    assert_escaped("web-1", false, "web-1");
-    assert_escaped("", false, "");
-    assert_escaped("größe 容器 🙂", false, "größe 容器 🙂");
-    assert_escaped("a\033[2Jb", false, "a\\x1b[2Jb");
-    assert_escaped("a\nb\r\tc", false, "a\\x0ab\\x0d\\x09c");
-    assert_escaped("a\nb\r", true, "a\nb\\x0d");
-    assert_escaped("\x7f", false, "\\x7f");
-    assert_escaped("\xc2\x9b", false, "\\xc2\\x9b"); /* CSI as a C1 control */
-    assert_escaped("\xe2\x80\xae"
-                   "x",
-                   false, "\\xe2\\x80\\xaex"); /* right-to-left override */
-    assert_escaped("\xe2\x81\xa6"
-                   "x",
-                   false, "\\xe2\\x81\\xa6x"); /* left-to-right isolate */
-    assert_escaped("\xef\xbb\xbf"
-                   "x",
-                   false, "\\xef\\xbb\\xbfx"); /* byte order mark */
-    assert_escaped("\xff"
-                   "a\x80",
-                   false, "\\xffa\\x80");                              /* no UTF-8 */
-    assert_escaped("\xc0\xaf", false, "\\xc0\\xaf");                   /* overlong */
-    assert_escaped("\xed\xa0\x80", false, "\\xed\\xa0\\x80");          /* surrogate */
-    assert_escaped("\xf4\x90\x80\x80", false, "\\xf4\\x90\\x80\\x80"); /* over U+10FFFF */
-    assert_escaped("\xe5\xae", false, "\\xe5\\xae");                   /* cut off */
-}
-
 static char *table_text(bool colour, size_t columns, size_t n, const char *const *cells, enum cli_style style)
 {
     _cleanup_(cli_table_freep) struct cli_table *table = cli_table_new(columns);
@@ -371,12 +336,12 @@ static void test_verify_tricks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_escape),          cmocka_unit_test(test_table),
-        cmocka_unit_test(test_status),          cmocka_unit_test(test_status_troubles),
-        cmocka_unit_test(test_status_empty),    cmocka_unit_test(test_status_tables),
-        cmocka_unit_test(test_status_unknown),  cmocka_unit_test(test_status_kept),
-        cmocka_unit_test(test_verify_same),     cmocka_unit_test(test_verify_drift),
-        cmocka_unit_test(test_verify_doubtful), cmocka_unit_test(test_verify_tricks),
+        cmocka_unit_test(test_table),           cmocka_unit_test(test_status),
+        cmocka_unit_test(test_status_troubles), cmocka_unit_test(test_status_empty),
+        cmocka_unit_test(test_status_tables),   cmocka_unit_test(test_status_unknown),
+        cmocka_unit_test(test_status_kept),     cmocka_unit_test(test_verify_same),
+        cmocka_unit_test(test_verify_drift),    cmocka_unit_test(test_verify_doubtful),
+        cmocka_unit_test(test_verify_tricks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

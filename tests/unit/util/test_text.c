@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "util/fd.h"
+#include "util/mem.h"
 #include "util/text.h"
 
 static void test_distance(void **state)
@@ -67,13 +68,47 @@ static void test_close(void **state)
     close_fdp(&none);
 }
 
+static void assert_escaped(const char *text, bool keep_newlines, const char *expected)
+{
+    _cleanup_free_ char *escaped = text_escape(text, keep_newlines);
+    assert_string_equal(escaped, expected);
+}
+
+static void test_escape(void **state)
+{
+    (void)state;
+    assert_escaped("web-1", false, "web-1");
+    assert_escaped("", false, "");
+    assert_escaped("größe 容器 🙂", false, "größe 容器 🙂");
+    assert_escaped("a\033[2Jb", false, "a\\x1b[2Jb");
+    assert_escaped("a\nb\r\tc", false, "a\\x0ab\\x0d\\x09c");
+    assert_escaped("a\nb\r", true, "a\nb\\x0d");
+    assert_escaped("\x7f", false, "\\x7f");
+    assert_escaped("\xc2\x9b", false, "\\xc2\\x9b"); /* CSI as a C1 control */
+    assert_escaped("\xe2\x80\xae"
+                   "x",
+                   false, "\\xe2\\x80\\xaex"); /* right-to-left override */
+    assert_escaped("\xe2\x81\xa6"
+                   "x",
+                   false, "\\xe2\\x81\\xa6x"); /* left-to-right isolate */
+    assert_escaped("\xef\xbb\xbf"
+                   "x",
+                   false, "\\xef\\xbb\\xbfx"); /* byte order mark */
+    assert_escaped("\xff"
+                   "a\x80",
+                   false, "\\xffa\\x80");                              /* no UTF-8 */
+    assert_escaped("\xc0\xaf", false, "\\xc0\\xaf");                   /* overlong */
+    assert_escaped("\xed\xa0\x80", false, "\\xed\\xa0\\x80");          /* surrogate */
+    assert_escaped("\xf4\x90\x80\x80", false, "\\xf4\\x90\\x80\\x80"); /* over U+10FFFF */
+    assert_escaped("\xe5\xae", false, "\\xe5\\xae");                   /* cut off */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_distance),
-        cmocka_unit_test(test_distance_limit),
-        cmocka_unit_test(test_nearest),
-        cmocka_unit_test(test_close),
+        cmocka_unit_test(test_distance), cmocka_unit_test(test_distance_limit),
+        cmocka_unit_test(test_nearest),  cmocka_unit_test(test_close),
+        cmocka_unit_test(test_escape),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
