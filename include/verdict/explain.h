@@ -12,7 +12,7 @@
 
 #include "verdict/verdict.h"
 
-#define EXPLAIN_WORD_MAX 256 /* bytes of FROM and TO; longer ones are not looked up */
+#define EXPLAIN_WORD_MAX 256 /* bytes of FROM and TO that a message shows */
 
 /* FROM or TO, after its word was looked up. */
 struct explain_party {

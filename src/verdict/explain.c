@@ -99,7 +99,7 @@ static int resolve(const struct inventory *inventory, const char *word, struct e
 {
     const struct container *container;
     struct ip ip;
-    int r = strlen(word) > EXPLAIN_WORD_MAX ? -ENOENT : -EAGAIN;
+    int r = -ENOENT;
 
     if (strcmp(word, "host") == 0) {
         who->kind = PARTY_HOST;
@@ -107,14 +107,15 @@ static int resolve(const struct inventory *inventory, const char *word, struct e
         ret->party = (struct party){.kind = PARTY_HOST};
         return 0;
     }
-    if (r == -EAGAIN && *word)
+    /* Docker takes names that look like an address: whoever gives one to a container answers for no other. */
+    if (ip_parse(word, &ip) == 0) {
+        target_address(inventory, word, ip, who, ret);
+        return 0;
+    }
+    if (*word)
         r = inventory_find(inventory, word, &container);
     if (r == 0) {
         target_container(inventory, container, who, ret);
-        return 0;
-    }
-    if (ip_parse(word, &ip) == 0) {
-        target_address(inventory, word, ip, who, ret);
         return 0;
     }
     if (r == -ENOTUNIQ) {

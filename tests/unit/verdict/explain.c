@@ -77,6 +77,8 @@ static const char inventory_json[] =
     "  {'id': 'cc77', 'name': 'sidecar', 'running': true, 'network_mode': 'container', 'network_target': "
     "'aa11'},"
     "  {'id': 'cc88', 'name': 'alone', 'running': true, 'network_mode': 'none'},"
+    "  {'id': 'ee11', 'name': '192.0.2.77', 'running': true, 'network_mode': 'none'},"
+    "  {'id': 'ee22', 'name': 'host', 'running': true, 'network_mode': 'none'},"
     "  {'id': 'cc99', 'name': 'old', 'running': false, 'network_mode': 'bridge',"
     "   'endpoints': [{'network': 'n1', 'network_name': 'front'}]},"
     "  {'id': 'dd11', 'name': 'lan1', 'running': true, 'network_mode': 'bridge',"
@@ -445,6 +447,23 @@ static void test_words(void **state)
     _cleanup_(explanation_freep) struct explanation *y = ask(state, "172.18.0.2", "127.0.0.1", "80/tcp");
     assert_string_equal(y->from.label, "shop-web-1 (172.18.0.2)");
     assert_string_equal(y->to.label, "host (127.0.0.1)");
+    /* Containers of these names are there too. */
+    _cleanup_(explanation_freep) struct explanation *z = ask(state, "192.0.2.77", "host", "80/tcp");
+    assert_int_equal(z->from.kind, PARTY_OUTSIDE);
+    assert_int_equal(z->to.kind, PARTY_HOST);
+    _cleanup_(explanation_freep) struct explanation *named = ask(state, "ee11", "ee22", "80/tcp");
+    assert_int_equal(named->from.kind, PARTY_ENDPOINT);
+    assert_int_equal(named->to.kind, PARTY_ENDPOINT);
+    _cleanup_free_ char *long_name = xcalloc(5000, 1);
+    memset(long_name, 'n', 4096);
+    struct container *container = container_new();
+    container->id = xstrdup("ff11");
+    container->name = xstrdup(long_name);
+    container->running = true;
+    inventory_put_container(((struct world *)*state)->inventory, container);
+    _cleanup_(explanation_freep) struct explanation *longest = ask(state, long_name, "host", "80/tcp");
+    assert_string_equal(longest->from.label, long_name);
+    inventory_drop_container(((struct world *)*state)->inventory, "ff11");
 
     assert_refused(state, "nobody", "host", NULL, -ENOENT, "no such container: nobody");
     assert_refused(state, "", "host", NULL, -ENOENT, "no such container: ");
