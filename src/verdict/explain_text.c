@@ -480,8 +480,10 @@ static void write_notes(const struct explanation *x, FILE *out)
     if (x->to.note)
         fprintf(out, "note: %s\n", x->to.note);
     if (x->unenforced_network)
-        fprintf(out, "note: both are on %s, which Cofferdam does not manage: nothing is enforced there\n",
-                x->unenforced_network);
+        fprintf(
+            out,
+            "note: both are on %s, which Cofferdam does not or cannot manage: nothing is enforced there\n",
+            x->unenforced_network);
     write_docker(x, out);
 }
 

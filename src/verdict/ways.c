@@ -37,6 +37,14 @@ static const struct network *network_of(const struct inventory *inventory, const
     return NULL;
 }
 
+/* Networks that are managed as far as the settings go, and are not where the rules are, are none either. */
+static bool is_enforced(const struct inventory *inventory, const struct network *network)
+{
+    _cleanup_free_ char *reason = network ? network_unenforced_reason(inventory, network) : NULL;
+
+    return network && !reason;
+}
+
 void ends_add_endpoint(const struct inventory *inventory, const struct container *container,
                        const struct endpoint *endpoint, enum ip_family family, struct ends *ends)
 {
@@ -46,7 +54,7 @@ void ends_add_endpoint(const struct inventory *inventory, const struct container
 
     if (!endpoint->has_ip[family] && !expected)
         return;
-    if (network && network->managed)
+    if (is_enforced(inventory, network))
         end.party = (struct party){.kind = PARTY_ENDPOINT, .container = container, .endpoint = endpoint};
     else if (endpoint->has_ip[family])
         end.party = (struct party){.kind = PARTY_OUTSIDE};

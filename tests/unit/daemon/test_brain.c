@@ -2241,6 +2241,40 @@ static void status_tells_who_is_not_enforced(void **state)
     world_free(world);
 }
 
+static bool names_reason(const struct world *world, const char *text)
+{
+    bool enforced, found = false;
+    json_t *document = status(world, &enforced), *container;
+    size_t i;
+
+    json_array_foreach (json_object_get(document, "containers"), i, container) {
+        const char *reason = json_string_value(json_object_get(container, "reason"));
+        found = found || (reason && strstr(reason, text));
+    }
+    json_decref(document);
+    return found;
+}
+
+/* An inspection is asked for once; what it told stays. */
+static void status_tells_of_privileges(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int agent = world_add_container(world, "agent", -1);
+
+    (void)state;
+    world->containers[agent].host_mode = world->containers[agent].listed_running = true;
+    world->containers[agent].net_admin = true;
+    world_container_event(world, DOCKER_CREATE, agent);
+    world_pump(world);
+    assert_true(names_reason(world, "CAP_NET_ADMIN"));
+    strcpy(world->containers[agent].name, "renamed");
+    world_container_event(world, DOCKER_RENAME, agent);
+    world_pump(world);
+    assert_true(names_reason(world, "CAP_NET_ADMIN"));
+    world_free(world);
+}
+
 static void status_tells_of_a_rootless_engine(void **state)
 {
     struct world *world = world_new(shop, NULL);
@@ -2263,7 +2297,7 @@ static void status_tells_of_a_rootless_engine(void **state)
 /* The rules depend on the rest alone. */
 static void an_engine_that_hangs_over_itself_holds_nothing_up(void **state)
 {
-    struct world *world = world_new(shop, NULL);
+    struct world *world = world_new_on(world_tables(), shop, NULL);
 
     (void)state;
     world->engine_there = world->hold[FETCH_INFO] = true;
@@ -2440,6 +2474,7 @@ int main(void)
         TEST(policies_that_the_kernel_refuses_at_start_leave_everything_denied),
         TEST(a_kernel_that_refuses_everything_is_asked_again_and_again),
         TEST(status_tells_who_is_not_enforced),
+        TEST(status_tells_of_privileges),
         TEST(status_tells_of_a_rootless_engine),
         TEST(an_engine_that_hangs_over_itself_holds_nothing_up),
         TEST(status_tells_of_a_bridge_that_is_not_here),

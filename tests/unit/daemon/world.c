@@ -128,6 +128,7 @@ static void answer_inspect(struct world *world, const char *id)
         if (world->containers[i].exists && strcmp(world->containers[i].id, id) == 0) {
             struct container *container = list_entry(world, i);
             container->dns_known = true;
+            container->net_admin = world->containers[i].net_admin;
             brain_inspected(world->brain, id, container, world->now);
             container_free(container);
             return;

@@ -18,6 +18,7 @@ struct world_container {
     const char *label_key, *label_value; /* one label, or none */
     bool listed_running;
     bool host_mode, none_mode;
+    bool net_admin;  /* which only an inspection tells */
     int networks[4]; /* of its settings; -1: none */
 };
 

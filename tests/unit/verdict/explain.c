@@ -363,10 +363,11 @@ static void test_not_enforced(void **state)
         "  network: front IPv4, IPv6\n"
         "  ingress of shop-web-1: allowed by shop-web ingress 1 (p.yaml:4)\n"
         "note: exporter uses the host's network: nothing is enforced for it, and to others it is the host\n");
-    assert_text(state, "lan1", "lan2", "80/tcp",
-                "lan1 -> lan2 80/tcp: not enforced\n"
-                "  nothing is enforced here: neither end is a container on a network that Cofferdam manages\n"
-                "note: both are on lan, which Cofferdam does not manage: nothing is enforced there\n");
+    assert_text(
+        state, "lan1", "lan2", "80/tcp",
+        "lan1 -> lan2 80/tcp: not enforced\n"
+        "  nothing is enforced here: neither end is a container on a network that Cofferdam manages\n"
+        "note: both are on lan, which Cofferdam does not or cannot manage: nothing is enforced there\n");
     /* To a managed container it is an address outside. */
     _cleanup_(explanation_freep) struct explanation *x = ask(state, "lan1", "shop-web-1", "80/tcp");
     assert_int_equal(x->verdict, VERDICT_ALLOW);
@@ -424,6 +425,26 @@ static void test_default_audit(void **state)
     assert_int_equal(x->verdict, VERDICT_ALLOW);
     assert_non_null(
         strstr(text, "ingress of lone: allowed: no policy selects it, and default_mode is audit"));
+}
+
+/* Rules that no packet meets deny none. */
+static void test_not_where_the_rules_are(void **state)
+{
+    struct inventory *inventory = ((struct world *)*state)->inventory;
+    struct network *front = inventory_network(inventory, "n1");
+
+    inventory->rootless = true;
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "lone", "shop-web-1", "80/tcp");
+    assert_int_equal(x->state, EXPLAIN_UNENFORCED);
+    assert_int_equal(x->verdict, VERDICT_ALLOW);
+    inventory->rootless = false;
+    front->elsewhere = true;
+    _cleanup_(explanation_freep) struct explanation *y = ask(state, "shop-web-1", "shop-api-1", "1/tcp");
+    assert_int_equal(y->verdict, VERDICT_ALLOW);
+    assert_string_equal(y->unenforced_network, "front");
+    front->elsewhere = false;
+    _cleanup_(explanation_freep) struct explanation *z = ask(state, "shop-web-1", "shop-api-1", "1/tcp");
+    assert_int_equal(z->verdict, VERDICT_DENY);
 }
 
 static void assert_refused(void **state, const char *from, const char *to, const char *port, int error,
@@ -518,6 +539,7 @@ int main(void)
         cmocka_unit_test(test_no_port_at_all),
         cmocka_unit_test(test_icmp),
         cmocka_unit_test(test_not_enforced),
+        cmocka_unit_test(test_not_where_the_rules_are),
         cmocka_unit_test(test_shared_and_no_network),
         cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_default_audit),
