@@ -8,7 +8,7 @@ import unittest
 from redteam import FAMILIES, POLICIES, Attack, Redteam, Wire, attack, run
 from engine import OUTSIDE
 from machine import Failure, wait_until
-from playground import Playground
+from playground import ROLES, Playground
 
 # What each may do by itself: attacker -> both -> other. Nothing of it lets the attacker's packets get to other.
 BOTH = """
@@ -257,6 +257,39 @@ egress: [{to: [outside], ports: [80/tcp]}]
         for way in ((web.name, OUTSIDE["ipv4"]["public"]), (OUTSIDE["ipv4"]["public"], web.name)):
             answer = self.cofferdam("explain", *way, "80/tcp")
             self.assertRegex(answer.stdout, "Docker.*internal|internal.*Docker", way)
+
+
+class DefaultBridge(Playground, unittest.TestCase):
+    """docker0 with an address of its own choice, which is another one after the Engine's restart."""
+
+    START = False
+    POLICIES = ROLES.replace("role: web}}\ningress", "role: web}, network: bridge}\ningress")
+
+    def test_its_address_is_changed(self):
+        self.engine.extra.append("--bip=10.99.0.1/24")
+        self.engine.restart_dockerd()
+        web, db = (self.run_container(role, role, ["bridge"]) for role in ("web", "db"))
+        self.assertEqual(web.address(), "10.99.0.2")
+        self.assert_passes(web, db, "80/tcp", families=["ipv4"])
+        self.assert_passes(db, OUTSIDE["ipv4"]["public"], "80/tcp", families=["ipv4"])
+        self.cofferdam.start()
+        self.assert_work(web, db, "10.99.0.1")
+        self.engine.extra[-1] = "--bip=10.98.7.1/28"
+        self.engine.restart_dockerd()
+        self.cofferdam.settle()
+        for container in (db, web):  # in another order, so that each has the other's place
+            container.start()
+        self.assertEqual(web.address(), "10.98.7.3")
+        self.assert_work(web, db, "10.98.7.1")
+        self.assertEqual(self.cofferdam("verify").returncode, 0)
+
+    def assert_work(self, web, db, gateway):
+        self.follow(web, db, families=["ipv4"])
+        self.assert_passes(self.engine.host, web, "80/tcp", families=["ipv4"])
+        self.assert_dropped(web, db, "80/tcp", families=["ipv4"])
+        self.assert_dropped(db, web, families=["ipv4"])
+        self.assert_dropped(db, gateway, "80/tcp", families=["ipv4"])
+        self.assert_dropped(db, OUTSIDE["ipv4"]["public"], "80/tcp", families=["ipv4"])
 
 
 if __name__ == "__main__":
