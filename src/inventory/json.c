@@ -266,6 +266,12 @@ static char *get_text_or_empty(struct reader *reader, const json_t *object, cons
     return xstrdup(text ? text : "");
 }
 
+/* What has no name is called by its ID: everything that speaks of it relies on there being one. */
+static char *get_name(struct reader *reader, const json_t *object, const char *id)
+{
+    return get_text_copy(reader, object, "name") ?: xstrdup(id);
+}
+
 static char *get_id(struct reader *reader, const json_t *object)
 {
     const char *id = get_text(reader, object, "id");
@@ -416,7 +422,7 @@ static struct container *read_container(struct reader *reader, const json_t *obj
     size_t i;
 
     container->id = get_id(reader, object);
-    container->name = get_text_copy(reader, object, "name");
+    container->name = get_name(reader, object, container->id);
     container->image = get_text_copy(reader, object, "image");
     container->image_id = get_text_copy(reader, object, "image_id");
     container->running = get_bool(reader, object, "running", false);
@@ -453,7 +459,7 @@ static struct network *read_network(struct reader *reader, const json_t *object)
     struct network *network = network_new();
 
     network->id = get_id(reader, object);
-    network->name = get_text_copy(reader, object, "name");
+    network->name = get_name(reader, object, network->id);
     network->driver = get_text_copy(reader, object, "driver");
     network->scope = get_text_copy(reader, object, "scope");
     network->bridge = get_text_copy(reader, object, "bridge");
