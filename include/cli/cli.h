@@ -96,8 +96,8 @@ void cli_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cli_print_json(json_t *json);
 
 /*
- * Diagnostics for what reviews changes: GitHub's workflow commands (a line each; columns in characters), and SARIF 2.1.0
- * (OASIS; a new reference), in which each code of cofferdam-policy(5) is a rule.
+ * Diagnostics for what reviews changes: GitHub's workflow commands (a line each; columns in characters), and SARIF
+ * 2.1.0 (OASIS; a new reference), in which each code of cofferdam-policy(5) is a rule.
  */
 void cli_print_github(const struct diags *diags, FILE *out);
 json_t *cli_sarif(const struct diags *diags);
