@@ -25,8 +25,8 @@ static void find_nowhere(struct roll *roll, enum ip_family family)
     for (size_t i = 0; i < ARRAY_SIZE(blocks); i++)
         add_block(nowhere, blocks[i], family);
     for (const struct network *network = inventory->networks; network; network = network->hh.next)
-        for (size_t i = 0; network->managed && i < network->n_subnets; i++)
-            if (network->subnets[i].net.family == family)
+        for (size_t i = 0; i < network->n_subnets; i++)
+            if (network->subnets[i].net.family == family && network_is_enforced(inventory, network))
                 ip_ranges_add(nowhere, cidr_range(&network->subnets[i]));
     for (size_t i = 0; i < inventory->n_host_addresses; i++)
         if (inventory->host_addresses[i].family == family)

@@ -37,8 +37,7 @@ static const struct network *network_of(const struct inventory *inventory, const
     return NULL;
 }
 
-/* Networks that are managed as far as the settings go, and are not where the rules are, are none either. */
-static bool is_enforced(const struct inventory *inventory, const struct network *network)
+bool network_is_enforced(const struct inventory *inventory, const struct network *network)
 {
     _cleanup_free_ char *reason = network ? network_unenforced_reason(inventory, network) : NULL;
 
@@ -54,7 +53,7 @@ void ends_add_endpoint(const struct inventory *inventory, const struct container
 
     if (!endpoint->has_ip[family] && !expected)
         return;
-    if (is_enforced(inventory, network))
+    if (network_is_enforced(inventory, network))
         end.party = (struct party){.kind = PARTY_ENDPOINT, .container = container, .endpoint = endpoint};
     else if (endpoint->has_ip[family])
         end.party = (struct party){.kind = PARTY_OUTSIDE};

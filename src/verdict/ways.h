@@ -25,6 +25,9 @@ void ends_clear(struct ends *ends);
 const struct container *container_network_owner(const struct inventory *inventory,
                                                 const struct container *container);
 
+/* Managed, and where the rules are. network may be NULL. */
+bool network_is_enforced(const struct inventory *inventory, const struct network *network);
+
 /*
  * Adds the ends of one endpoint in this family, if it has any. A network that Cofferdam does not manage is like the
  * rest of the world: its addresses are outside.

@@ -359,6 +359,24 @@ static void test_default_mode(void **state)
     assert_int_equal(world.result.n_failures, 1);
 }
 
+/* Where the bridges are out of reach, nothing is denied, and their addresses are no containers'. */
+static void test_out_of_reach(void **state)
+{
+    _cleanup_world_ struct world world = test(
+        "denied: [{from: {name: db}, to: {name: web1}}, {from: {name: lan1}, to: {cidr: 172.18.0.9/32}}]");
+    struct evaluation evaluation = with(&world);
+
+    (void)state;
+    assert_int_equal(world.result.n_failures, 0);
+    assert_int_equal(world.result.n_untested, 1);
+    expect_result_clear(&world.result);
+    world.inventory->rootless = true;
+    expect_test(&evaluation, &world.result);
+    assert_int_equal(world.result.n_failures, 2);
+    assert_int_equal(world.result.n_untested, 0);
+    assert_non_null(strstr(world.result.failures[0].why, "nothing is enforced there: db "));
+}
+
 /* The rule that decides is shown beside the expectation. */
 static void test_deciding_rule(void **state)
 {
@@ -540,19 +558,13 @@ static void test_against_all_ports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs),
-        cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_every_port),
-        cmocka_unit_test(test_outside),
-        cmocka_unit_test(test_networks),
-        cmocka_unit_test(test_docker),
-        cmocka_unit_test(test_unenforced),
-        cmocka_unit_test(test_others),
-        cmocka_unit_test(test_nothing),
-        cmocka_unit_test(test_families),
-        cmocka_unit_test(test_default_mode),
-        cmocka_unit_test(test_deciding_rule),
-        cmocka_unit_test(test_against_all_ports),
+        cmocka_unit_test(test_pairs),        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_every_port),   cmocka_unit_test(test_outside),
+        cmocka_unit_test(test_networks),     cmocka_unit_test(test_docker),
+        cmocka_unit_test(test_unenforced),   cmocka_unit_test(test_others),
+        cmocka_unit_test(test_nothing),      cmocka_unit_test(test_families),
+        cmocka_unit_test(test_default_mode), cmocka_unit_test(test_deciding_rule),
+        cmocka_unit_test(test_out_of_reach), cmocka_unit_test(test_against_all_ports),
     };
 
     return cmocka_run_group_tests_name("expectations", tests, NULL, NULL);
