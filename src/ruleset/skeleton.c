@@ -556,18 +556,22 @@ static void clear_mark(struct chain *chain, enum field port, uint32_t mark, enum
 
 /*
  * Neighbours have nothing to hear from a port that no container has: what it may say to others goes by way of the host.
- * Of its frames, the inet rules would see neither ARP nor whose neighbour discovery is.
+ * The inet rules refuse the rest of its frames, whose sources are not live; they see no ARP, and not whose neighbour
+ * discovery is.
  */
-static void refuse_strangers(struct chain *chain, const struct compile_options *options)
+static void refuse_stranger(struct chain *chain, enum field field, uint32_t value,
+                            const struct compile_options *options)
 {
     struct rule_stmt *rule = comment(chain_add_rule(chain), "from a port that is no container's");
 
+    on_value(rule, field, false, value);
     on_set(rule, FIELD_IIFNAME, true, SET_PORTS);
     on_set(rule, FIELD_OIFNAME, false, SET_PORTS);
     counted(rule, V_DROP, NULL);
     if (options->unknown_endpoints != UNKNOWN_INTERNET)
         return;
     rule = comment(chain_add_rule(chain), "from a port that is no container's");
+    on_value(rule, field, false, value);
     on_set(rule, FIELD_IIFNAME, false, SET_FREE_PORTS);
     on_set(rule, FIELD_OIFNAME, false, SET_PORTS);
     counted(rule, V_DROP, NULL);
@@ -579,7 +583,8 @@ static void build_bridge_out(struct ruleset *ruleset, const struct compile_optio
         add_base_chain(ruleset, TABLE_BRIDGE, "forward", HOOK_FORWARD, PRIORITY_BRIDGE_OUT);
     struct chain *output = add_base_chain(ruleset, TABLE_BRIDGE, "output", HOOK_OUTPUT, PRIORITY_BRIDGE_OUT);
 
-    refuse_strangers(forward, options);
+    refuse_stranger(forward, FIELD_ETHER_TYPE, ETHER_ARP, options);
+    refuse_stranger(forward, FIELD_L4PROTO, IPPROTO_ICMPV6, options);
     /* Whoever else set it: from here to chain seen, only the inet rules can. */
     clear_mark(forward, FIELD_IIFNAME, options->mark, V_NONE);
     clear_mark(forward, FIELD_OIFNAME, options->mark, V_NONE);

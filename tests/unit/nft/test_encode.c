@@ -299,6 +299,54 @@ static void set_with_concatenated_key(void **state)
     nft_batch_clear(&batch);
 }
 
+/* As nft 1.0.6 sends "typeof iifname . ether saddr . @nh,384,128" and "typeof @nh,384,128": nft --debug=mnl. */
+static void sets_of_raw_bytes(void **state)
+{
+    static const uint8_t concatenated[] = {
+        0, 4, 0, 0, 0, 0, 3, 86, 0, 4,  13, 0, 0,    0, 1, 78, 0, 14, 0,    4, 9,  0, 0, 0,
+        1, 6, 0, 4, 6, 0, 0, 0,  1, 20, 0,  4, 7,    0, 0, 0,  1, 12, 0,    4, 17, 0, 0, 0,
+        1, 4, 2, 0, 0, 0, 2, 38, 0, 4,  7,  0, 0,    0, 1, 30, 0, 4,  0,    0, 0,  0, 1, 4,
+        0, 0, 0, 0, 2, 4, 2, 0,  0, 0,  3,  4, 0x80, 1, 0, 0,  4, 4,  0x80, 0, 0,  0};
+    static const uint8_t single[] = {0, 4, 2, 0, 0,    0, 3, 38, 0, 4, 7,    0, 0, 0, 1, 30,
+                                     0, 4, 0, 0, 0,    0, 1, 4,  0, 0, 0,    0, 2, 4, 2, 0,
+                                     0, 0, 3, 4, 0x80, 1, 0, 0,  4, 4, 0x80, 0, 0, 0};
+    static const enum key_type key[] = {KEY_IFNAME, KEY_ETHER_ADDR, KEY_ND_TARGET};
+    static const enum key_type wrong[] = {KEY_IPV6_ADDR, KEY_ND_TARGET};
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
+    struct op ops[] = {{.kind = OP_ADD_SET,
+                        .table = TABLE_BRIDGE,
+                        .set = ruleset_add_set(ruleset, TABLE_BRIDGE, "t", 3, key)},
+                       {.kind = OP_ADD_SET,
+                        .table = TABLE_BRIDGE,
+                        .set = sample_set(ruleset, TABLE_BRIDGE, "u", KEY_ND_TARGET)}};
+    struct op no_words = {.kind = OP_ADD_SET,
+                          .table = TABLE_BRIDGE,
+                          .set = ruleset_add_set(ruleset, TABLE_BRIDGE, "w", 2, wrong)};
+    struct op_list list = {ops, 2}, bad = {&no_words, 1};
+    struct nft_batch batch = encode(&list, false), none = {0};
+    const void *data;
+    uint32_t len;
+    size_t n, failed;
+    const struct nlmsghdr **v = messages(&batch, &n);
+    struct nftnl_set *both[] = {parse_set(v[1]), parse_set(v[2])};
+
+    (void)state;
+    assert_int_equal(nftnl_set_get_u32(both[0], NFTNL_SET_KEY_TYPE), 0x29244);
+    assert_int_equal(nftnl_set_get_u32(both[0], NFTNL_SET_KEY_LEN), 40);
+    data = nftnl_set_get_data(both[0], NFTNL_SET_USERDATA, &len);
+    assert_int_equal(len, sizeof(concatenated));
+    assert_memory_equal(data, concatenated, sizeof(concatenated));
+    assert_int_equal(nftnl_set_get_u32(both[1], NFTNL_SET_KEY_TYPE), 4);
+    data = nftnl_set_get_data(both[1], NFTNL_SET_USERDATA, &len);
+    assert_int_equal(len, sizeof(single));
+    assert_memory_equal(data, single, sizeof(single));
+    assert_int_equal(nft_encode(&bad, 0, 0, 1, false, &none, &failed), -EINVAL);
+    nftnl_set_free(both[0]);
+    nftnl_set_free(both[1]);
+    free(v);
+    nft_batch_clear(&batch);
+}
+
 static void verdict_map_and_ifname_set(void **state)
 {
     static const uint8_t map_data[] = {0, 4, 2, 0, 0, 0, 1, 4, 0, 0, 0, 0, 6, 4, 0, 0, 0, 0};
@@ -612,6 +660,7 @@ int main(void)
         cmocka_unit_test(standby_leaves_the_mark_to_the_table),
         cmocka_unit_test(probe_has_no_end),
         cmocka_unit_test(set_with_concatenated_key),
+        cmocka_unit_test(sets_of_raw_bytes),
         cmocka_unit_test(verdict_map_and_ifname_set),
         cmocka_unit_test(intervals_as_nft_writes_them),
         cmocka_unit_test(many_elements_are_split_and_found_again),

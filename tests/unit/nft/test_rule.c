@@ -117,6 +117,53 @@ static void arp_concatenation(void **state)
                     "immediate reg 0 drop \n");
 }
 
+/* ip6 length 32 @nh,512,16 0x201 iifname . @nh,528,48 @macs iifname . ether saddr . @nh,384,128 @targets return */
+static void raw_concatenations(void **state)
+{
+    static const enum field macs[] = {FIELD_IIFNAME, FIELD_ND_OPTION_MAC};
+    static const enum field targets[] = {FIELD_IIFNAME, FIELD_ETHER_SADDR, FIELD_ND_TARGET};
+    struct bench b = bench(TABLE_BRIDGE, V_RETURN);
+
+    (void)state;
+    sample_value(b.rule, FIELD_IP6_LENGTH, 32);
+    sample_value(b.rule, FIELD_ND_OPTION, 0x201);
+    sample_lookup(b.ruleset, b.rule, "macs", 2, macs);
+    sample_lookup(b.ruleset, b.rule, "targets", 3, targets);
+    assert_rule(&b, "meta load protocol => reg 1 \n"
+                    "cmp eq reg 1 0x0000dd86 \n"
+                    "payload load 2b @ network header + 4 => reg 1 \n"
+                    "cmp eq reg 1 0x00002000 \n"
+                    "payload load 2b @ network header + 64 => reg 1 \n"
+                    "cmp eq reg 1 0x00000102 \n"
+                    "meta load iifname => reg 1 \n"
+                    "payload load 6b @ network header + 66 => reg 2 \n"
+                    "lookup reg 1 set macs \n"
+                    "meta load iifname => reg 1 \n"
+                    "payload load 6b @ link header + 6 => reg 2 \n"
+                    "payload load 16b @ network header + 48 => reg 14 \n"
+                    "lookup reg 1 set targets \n"
+                    "immediate reg 0 return \n");
+}
+
+/* ip saddr . ct reply ip saddr @same4 ct original ip daddr 127.0.0.0/8 drop */
+static void addresses_of_the_connection(void **state)
+{
+    static const enum field ends[] = {FIELD_IP_SADDR, FIELD_CT_REPLY_IP_SADDR};
+    struct bench b = bench(TABLE_INET, V_DROP);
+
+    (void)state;
+    sample_lookup(b.ruleset, b.rule, "same4", 2, ends);
+    sample_prefix(b.rule, FIELD_CT_ORIGINAL_IP_DADDR, "127.0.0.0/8");
+    assert_rule(&b, "meta load nfproto => reg 1 \n"
+                    "cmp eq reg 1 0x00000002 \n"
+                    "payload load 4b @ network header + 12 => reg 1 \n"
+                    "ct load src_ip => reg 9 , dir reply \n"
+                    "lookup reg 1 set same4 \n"
+                    "ct load dst_ip => reg 1 , dir original \n"
+                    "cmp eq reg 1 0x0000007f \n"
+                    "immediate reg 0 drop \n");
+}
+
 /* ip saddr . ip daddr @p4 drop */
 static void inet_concatenation(void **state)
 {
@@ -423,6 +470,8 @@ int main(void)
         cmocka_unit_test(concatenation_in_bridge),
         cmocka_unit_test(arp_concatenation),
         cmocka_unit_test(inet_concatenation),
+        cmocka_unit_test(raw_concatenations),
+        cmocka_unit_test(addresses_of_the_connection),
         cmocka_unit_test(dependencies_in_the_order_of_fields),
         cmocka_unit_test(dependency_once),
         cmocka_unit_test(icmpv6_by_family),
