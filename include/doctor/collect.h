@@ -11,9 +11,10 @@
 /*
  * Fills the facts. settings: the host's, taken over; settings_error: what was wrong with their file (then settings are
  * the defaults), taken over, may be NULL; settings_path: the file's. Takes at most some 30 s: 5 for each answer.
+ * Returns 0, or -ENOENT where there is no /proc to look at: then there are no facts but those handed in.
  */
-void doctor_collect(struct settings *settings, char *settings_error, const char *settings_path,
-                    struct host_facts *ret);
+int doctor_collect(struct settings *settings, char *settings_error, const char *settings_path,
+                   struct host_facts *ret);
 
 /* Its parts, for tests. */
 void collect_kernel(struct fact_kernel *ret);

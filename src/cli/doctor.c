@@ -184,9 +184,20 @@ static struct settings *load_settings(const struct cli_options *options, char **
     return settings;
 }
 
-int cli_doctor(int argc, char **argv)
+static int tell(const struct host_facts *facts, const struct cli_options *options)
 {
     _cleanup_findings_ struct findings findings = {0};
+
+    doctor_examine(facts, &findings);
+    if (options->json)
+        print_json(&findings);
+    else
+        doctor_print(&findings, options->all, stdout, cli_colour(stdout));
+    return findings_are_well(&findings) ? STATUS_OK : STATUS_ATTENTION;
+}
+
+int cli_doctor(int argc, char **argv)
+{
     struct host_facts facts;
     struct cli_options options;
     char *settings_error = NULL;
@@ -196,13 +207,12 @@ int cli_doctor(int argc, char **argv)
     if (!cli_options_parse(&verb, argc, argv, &options, &status))
         return status;
     settings = load_settings(&options, &settings_error);
-    doctor_collect(settings, settings_error, options.config ?: SETTINGS_FILE, &facts);
-    doctor_examine(&facts, &findings);
-    if (options.json)
-        print_json(&findings);
-    else
-        doctor_print(&findings, options.all, stdout, cli_colour(stdout));
-    status = findings_are_well(&findings) ? STATUS_OK : STATUS_ATTENTION;
+    if (doctor_collect(settings, settings_error, options.config ?: SETTINGS_FILE, &facts) == 0) {
+        status = tell(&facts, &options);
+    } else {
+        cli_error("nothing can be looked at: /proc is not mounted, or not all of it");
+        status = STATUS_ERROR;
+    }
     host_facts_clear(&facts);
     return status;
 }

@@ -9,6 +9,8 @@
 #define TCP_SCHEME "tcp://"
 #define PORT_PLAIN 2375 /* registered for the Engine's API, without and with TLS */
 #define PORT_TLS 2376
+#define PORT_SWARM 2377 /* and that of its gossip */
+#define PORT_GOSSIP 7946
 
 static size_t count_here(const struct fact_engine *engine)
 {
@@ -92,7 +94,12 @@ static unsigned port_of_host(const char *host, bool tls)
     return port ? port : tls ? PORT_TLS : PORT_PLAIN;
 }
 
-/* dockerd listens on other ports as well, for Swarm, for metrics, and for ports that it publishes. */
+/* Without userland-proxy, dockerd itself listens on the ports that it publishes. */
+static bool is_other_port(const struct dockerd_options *options, unsigned port)
+{
+    return port == PORT_SWARM || port == PORT_GOSSIP || options->userland_proxy == OPTION_OFF;
+}
+
 static bool is_api_port(const struct dockerd_options *options, unsigned port)
 {
     bool tls = options->tls == OPTION_ON || options->tlsverify == OPTION_ON;
@@ -110,9 +117,12 @@ static void judge_listener(const struct dockerd_options *options, const struct l
     char text[IP_TEXT_MAX];
     const char *ip = ip_format(listener->ip, text);
 
-    if (!is_api_port(options, listener->port))
+    if (!is_api_port(options, listener->port) && is_other_port(options, listener->port))
         return;
-    if (options->tlsverify == OPTION_ON)
+    if (!is_api_port(options, listener->port))
+        finding_say(finding, FINDING_NOTE, "dockerd listens on %s port %u, which its options do not name", ip,
+                    listener->port);
+    else if (options->tlsverify == OPTION_ON)
         finding_say(finding, FINDING_NOTE, "dockerd listens on %s port %u, for clients with a certificate",
                     ip, listener->port);
     else

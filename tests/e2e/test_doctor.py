@@ -58,7 +58,9 @@ class Doctor(Playground):
 
 class SoundHost(Doctor, unittest.TestCase):
     def test_nothing_is_bad(self):
-        self.run_containers(web="web", db="db")
+        self.run_container("web", "web", publish=[(8080, 80, "tcp")])
+        self.run_container("db", "db")
+        self.cofferdam.settle()
         checks = self.look()
         for check in checks.values():
             self.assertNotEqual(check["level"], "bad", check)
@@ -68,6 +70,8 @@ class SoundHost(Doctor, unittest.TestCase):
         self.assertIn("cofferdamd", checks["daemon"]["found"])
         self.assertIn(self.engine.socket, checks["engine"]["found"])
         self.assertRegex(checks["unenforced"]["found"], "2 containers")
+        self.assertEqual(checks["engine-tcp"]["level"], "ok", checks["engine-tcp"])
+        self.assertRegex(checks["userland-proxy"]["found"], "on, with [12] process")
 
     def test_looking_changes_nothing(self):
         self.run_containers(web="web", db="db")

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the collector sees of the real kernel, in a namespace of each test's own, and that its look changes nothing. */
+#include <errno.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -333,6 +335,30 @@ static void an_open_engine_is_found(void **state)
     waitpid(pid, NULL, 0);
 }
 
+/* ---- without /proc ------------------------------------------------------------------------------------ */
+
+static int look_without_proc(void)
+{
+    struct host_facts facts;
+
+    if (unshare(CLONE_NEWNS) < 0 || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
+        mount("none", "/proc", "tmpfs", 0, NULL) < 0)
+        return 1;
+    return doctor_collect(settings_new(), NULL, "/nowhere", &facts) == -ENOENT ? 0 : 2;
+}
+
+static void without_proc_nothing_is_claimed(void **state)
+{
+    pid_t pid = fork();
+    int status;
+
+    (void)state;
+    if (pid == 0)
+        _exit(look_without_proc());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 /* ---- looking changes nothing -------------------------------------------------------------------------- */
 
 #define EVERYTHING "nft list ruleset; sysctl -a 2>/dev/null | grep '^net\\.' | grep -v random; ip -d link"
@@ -380,6 +406,7 @@ int main(void)
         cmocka_unit_test_setup(the_extensions_of_iptables_are_read, own_namespace),
         cmocka_unit_test_setup(interfaces_are_read, own_namespace),
         cmocka_unit_test_setup(an_open_engine_is_found, own_namespace),
+        cmocka_unit_test(without_proc_nothing_is_claimed),
         cmocka_unit_test_setup(looking_changes_nothing, own_namespace),
     };
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 import threading
+import time
 import unittest
 
 PROGRAM = sys.argv.pop(1)
@@ -335,6 +336,18 @@ class WithDaemon(unittest.TestCase):
         check = self.doctor()["settings"]
         self.assertEqual(check["level"], "warn")
         self.assertIn(self.config + ":1: ", check["found"])
+
+    def test_doctor_does_not_wait_for_ever(self):
+        engine = os.path.join(self.folder.name, "engine.sock")
+        with open(self.config, "a", encoding="utf-8") as file:
+            file.write(f"docker: {engine}\n")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as silent:
+            silent.bind(engine)
+            silent.listen()
+            began = time.monotonic()
+            check = self.doctor()["engine"]
+            self.assertEqual(check["level"], "warn")
+            self.assertLess(time.monotonic() - began, 15)
 
     def test_garbage(self):
         for garbage in (b"", b"hello\n", b"[]\n", b'{"exit":0}\n', b'{"ok":true,"exit":0'):

@@ -380,6 +380,19 @@ static void tcp_tls_alone(struct host_facts *f)
 static void tcp_published(struct host_facts *f)
 {
     listens(f, "0.0.0.0", 8080);
+    f->engine.dockerds[0].options.userland_proxy = OPTION_OFF;
+}
+
+static void tcp_swarm(struct host_facts *f)
+{
+    listens(f, "0.0.0.0", 2377);
+    listens(f, "::", 7946);
+}
+
+static void tcp_unnamed(struct host_facts *f)
+{
+    add_host(f, "fd://");
+    listens(f, "0.0.0.0", 4243);
 }
 
 static void no_dockerd(struct host_facts *f)
@@ -828,6 +841,8 @@ static const struct {
     {tcp_tls, "engine-tcp", FINDING_NOTE, "for clients with a certificate"},
     {tcp_tls_alone, "engine-tcp", FINDING_BAD, "port 2376 and asks nobody"},
     {tcp_published, "engine-tcp", FINDING_OK, NULL},
+    {tcp_swarm, "engine-tcp", FINDING_OK, NULL},
+    {tcp_unnamed, "engine-tcp", FINDING_NOTE, "port 4243, which its options do not name"},
     {no_dockerd, "engine-tcp", FINDING_UNCHECKED, NULL},
     {not_root, "engine-tcp", FINDING_UNCHECKED, "needs root"},
     {socket_mounted, "engine-socket", FINDING_WARN, "container watchtower has /run/docker.sock"},
