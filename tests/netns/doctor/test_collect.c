@@ -14,7 +14,12 @@
 
 #include <cmocka.h>
 
+#include <libmnl/libmnl.h>
+#include <linux/bpf.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
 #include <netinet/in.h>
+#include <sys/syscall.h>
 
 #include "doctor/collect.h"
 #include "doctor/doctor.h"
@@ -239,6 +244,18 @@ static void the_extensions_of_iptables_are_read(void **state)
     iptables("-A FORWARD -p udp -j CONNMARK --save-mark", "mark-bit", FINDING_OK, NULL);
 }
 
+static void tables_of_the_old_iptables_are_found(void **state)
+{
+    struct look seen;
+
+    (void)state;
+    if (system("iptables-legacy -t mangle -S >/dev/null 2>&1") != 0)
+        skip(); /* this machine has none */
+    look(&seen);
+    assert_found(&seen, "iptables-legacy", FINDING_NOTE, "mangle");
+    look_away(&seen);
+}
+
 /* ---- interfaces --------------------------------------------------------------------------------------- */
 
 static struct fact_device *device(struct host_facts *facts, const char *name)
@@ -266,6 +283,60 @@ static void interfaces_are_read(void **state)
     assert_true(device(&seen.facts, "new")->link.switches.no_linklocal_learn);
     assert_true(device(&seen.facts, "new")->link.switches.nf_call_iptables);
     look_away(&seen);
+}
+
+/* Loads a program that passes every packet; negative where the kernel takes none. */
+static int load_xdp(void)
+{
+    static const struct bpf_insn program[] = {
+        {.code = BPF_ALU64 | BPF_MOV | BPF_K, .dst_reg = BPF_REG_0, .imm = XDP_PASS},
+        {.code = BPF_JMP | BPF_EXIT},
+    };
+    union bpf_attr attr = {.prog_type = BPF_PROG_TYPE_XDP,
+                           .insn_cnt = ARRAY_SIZE(program),
+                           .insns = (uintptr_t)program,
+                           .license = (uintptr_t) "GPL"};
+
+    return (int)syscall(SYS_bpf, BPF_PROG_LOAD, &attr, sizeof(attr));
+}
+
+static bool attach_xdp(const char *device, int program)
+{
+    char buffer[256] __attribute__((aligned(8))) = {0};
+    struct nlmsghdr *message = mnl_nlmsg_put_header(buffer);
+    struct ifinfomsg *info = mnl_nlmsg_put_extra_header(message, sizeof(*info));
+    struct mnl_socket *socket = mnl_socket_open(NETLINK_ROUTE);
+    struct nlattr *xdp;
+    ssize_t n;
+
+    message->nlmsg_type = RTM_SETLINK;
+    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    info->ifi_index = (int)if_nametoindex(device);
+    xdp = mnl_attr_nest_start(message, IFLA_XDP);
+    mnl_attr_put_u32(message, IFLA_XDP_FD, (uint32_t)program);
+    mnl_attr_put_u32(message, IFLA_XDP_FLAGS, XDP_FLAGS_SKB_MODE);
+    mnl_attr_nest_end(message, xdp);
+    assert_non_null(socket);
+    assert_true(mnl_socket_sendto(socket, message, message->nlmsg_len) > 0);
+    n = mnl_socket_recvfrom(socket, buffer, sizeof(buffer));
+    mnl_socket_close(socket);
+    return mnl_cb_run(buffer, (size_t)(n > 0 ? n : 0), 0, 0, NULL, NULL) >= 0;
+}
+
+static void xdp_programs_are_found(void **state)
+{
+    int program = load_xdp();
+    struct look seen;
+
+    (void)state;
+    shell("ip link add one type veth peer name two");
+    if (program < 0 || !attach_xdp("one", program))
+        skip(); /* this kernel has none */
+    look(&seen);
+    assert_found(&seen, "xdp", FINDING_NOTE, "an XDP program is on one");
+    assert_false(device(&seen.facts, "two")->link.has_xdp);
+    look_away(&seen);
+    close(program);
 }
 
 /* ---- processes ---------------------------------------------------------------------------------------- */
@@ -404,6 +475,8 @@ int main(void)
         cmocka_unit_test_setup(docker_alone_is_well, own_namespace),
         cmocka_unit_test_setup(changes_of_our_mark_bit_are_found, own_namespace),
         cmocka_unit_test_setup(the_extensions_of_iptables_are_read, own_namespace),
+        cmocka_unit_test_setup(tables_of_the_old_iptables_are_found, own_namespace),
+        cmocka_unit_test_setup(xdp_programs_are_found, own_namespace),
         cmocka_unit_test_setup(interfaces_are_read, own_namespace),
         cmocka_unit_test_setup(an_open_engine_is_found, own_namespace),
         cmocka_unit_test(without_proc_nothing_is_claimed),
