@@ -313,23 +313,56 @@ static bool leads_to_docker(const struct survey_chain *chain)
     return false;
 }
 
+/* What meets a chain of this hook; NULL where connections of containers are not judged there. */
+static const char *what_meets(const struct survey_chain *chain)
+{
+    if (!is_routed_family(chain->family))
+        return NULL;
+    switch (chain->hook) {
+    case NF_INET_FORWARD:
+        return "what is forwarded";
+    case NF_INET_LOCAL_IN:
+        return "what is sent to the host";
+    case NF_INET_LOCAL_OUT:
+        return "what the host sends";
+    default: /* the kernel's, and other hooks */
+        return NULL;
+    }
+}
+
 static void say_blocking(const struct host_facts *facts, const struct survey_chain *chain,
                          struct finding *finding)
 {
-    const char *tool = tool_of(chain);
-    bool drops = does(facts, chain) & DOES_DROP;
+    const char *tool = tool_of(chain), *what = what_meets(chain);
 
-    if (!chain->policy_drop && !(drops && (tool || !leads_to_docker(chain))))
+    if (!what || is_dockers(chain) || !chain->type || strcmp(chain->type, "filter") != 0)
+        return;
+    if (!chain->policy_drop && !(does(facts, chain) & DOES_DROP))
         return;
     if (leads_to_docker(chain) && !tool)
         return; /* Docker's own: its rules accept what is published before the policy drops the rest */
-    if (chain->policy_drop && chain->n_rules == 0)
+    if (is_forward(chain) && chain->policy_drop && chain->n_rules == 0)
         finding_say(finding, FINDING_WARN, "chain %s in table %s %s drops everything that is forwarded",
                     chain->name, nft_family_name(chain->family), chain->table);
     else
-        finding_say(finding, FINDING_NOTE, "%s%schain %s in table %s %s %s", tool ? tool : "",
+        finding_say(finding, FINDING_NOTE, "%s%schain %s in table %s %s drops %s %s", tool ? tool : "",
                     tool ? ": " : "", chain->name, nft_family_name(chain->family), chain->table,
-                    chain->policy_drop ? "drops what its rules do not accept" : "has rules that drop");
+                    chain->policy_drop ? "all that its rules do not accept of" : "some of", what);
+}
+
+/* DOCKER-USER is for rules of the host's own. */
+static void say_users_drops(const struct host_facts *facts, struct finding *finding)
+{
+    const struct nft_survey *survey = &facts->firewall.survey;
+
+    for (size_t i = 0; i < survey->n_chains; i++) {
+        const struct survey_chain *chain = &survey->chains[i];
+
+        if (strcmp(chain->name, "DOCKER-USER") == 0 && does(facts, chain) & DOES_DROP)
+            finding_say(finding, FINDING_NOTE,
+                        "chain DOCKER-USER in table %s %s drops some of what is forwarded",
+                        nft_family_name(chain->family), chain->table);
+    }
 }
 
 void judge_other_firewalls(const struct host_facts *facts, struct finding *finding)
@@ -340,15 +373,15 @@ void judge_other_firewalls(const struct host_facts *facts, struct finding *findi
     if (!is_known(facts, finding))
         return;
     while ((chain = next_base(facts, &place)))
-        if (is_forward(chain) && !is_dockers(chain) && chain->type && strcmp(chain->type, "filter") == 0)
-            say_blocking(facts, chain, finding);
+        say_blocking(facts, chain, finding);
+    say_users_drops(facts, finding);
     if (!*finding->found)
-        finding_say(finding, FINDING_OK, "no firewall but Docker's drops what is forwarded");
+        finding_say(finding, FINDING_OK, "no firewall but Docker's drops what containers or the host send");
     finding_advise(
         finding,
         "Cofferdam and it are both asked, and what either drops is dropped. It cannot open what a policy "
         "denies; but it may block what policies allow, and `cofferdam explain` does not know of it.",
-        "Where an allowed connection fails, let that firewall forward from and to Docker's bridges.");
+        "Where an allowed connection fails, let that firewall accept it too, from and to Docker's bridges.");
 }
 
 /* iptables' tables hold Docker's rules as well: they are somebody else's where a name says so. */

@@ -233,7 +233,8 @@ static void the_extensions_of_iptables_are_read(void **state)
     iptables("-t raw -A PREROUTING -p udp -j CT --notrack", "untracked", FINDING_NOTE,
              "chain PREROUTING in table ip raw");
     iptables("-t raw -A PREROUTING -p udp -j CT --zone 3", "untracked", FINDING_OK, NULL);
-    iptables("-A FORWARD -p udp -j REJECT", "other-firewalls", FINDING_NOTE, "has rules that drop");
+    iptables("-A FORWARD -p udp -j REJECT", "other-firewalls", FINDING_NOTE,
+             "drops some of what is forwarded");
     iptables("-A FORWARD -p udp -j ACCEPT", "other-firewalls", FINDING_OK, NULL);
     iptables("-A FORWARD -p udp -j MARK --set-mark 7", "mark-bit", FINDING_WARN, "table ip filter");
     iptables("-A FORWARD -p udp -j MARK --set-xmark 0x1000/0x1000", "mark-bit", FINDING_OK, NULL);

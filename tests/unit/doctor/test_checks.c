@@ -785,6 +785,21 @@ static void firewalld(struct host_facts *f)
         DOES_MAP | DOES_DROP;
 }
 
+static void host_firewall(struct host_facts *f)
+{
+    struct survey_chain *chain = add_base(f, NFPROTO_IPV4, "filter", "INPUT", NF_INET_LOCAL_IN, 0);
+
+    chain->policy_drop = true;
+    add_jump(chain, "ufw-before-input");
+    add_base(f, NFPROTO_IPV4, "filter", "early", NF_INET_PRE_ROUTING, 0)->does = DOES_DROP;
+}
+
+static void own_drops_in_docker_user(struct host_facts *f)
+{
+    assert_string_equal(f->firewall.survey.chains[2].name, "DOCKER-USER");
+    f->firewall.survey.chains[2].does = DOES_DROP;
+}
+
 static void closed_host(struct host_facts *f)
 {
     struct survey_chain *chain = add_base(f, NFPROTO_INET, "filter", "forward", NF_INET_FORWARD, 0);
@@ -923,6 +938,10 @@ static const struct {
     {kubernetes, "translation", FINDING_NOTE, "Kubernetes: "},
     {ufw, "other-firewalls", FINDING_NOTE, "ufw: chain FORWARD in table ip filter"},
     {firewalld, "other-firewalls", FINDING_NOTE, "firewalld: chain filter_FORWARD"},
+    {host_firewall, "other-firewalls", FINDING_NOTE,
+     "ufw: chain INPUT in table ip filter drops all that its rules do not accept of what is sent to the host"},
+    {own_drops_in_docker_user, "other-firewalls", FINDING_NOTE,
+     "chain DOCKER-USER in table ip filter drops some"},
     {closed_host, "other-firewalls", FINDING_WARN, "drops everything"},
     {legacy, "iptables-legacy", FINDING_NOTE, "nat filter"},
     {not_root, "iptables-legacy", FINDING_UNCHECKED, "needs root"},
