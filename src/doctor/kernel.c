@@ -128,7 +128,7 @@ void judge_bridge_filtering(const struct host_facts *facts, struct finding *find
     while ((bridge = next_managed_bridge(facts, &place))) {
         const char *off = !bridge->link.switches.nf_call_iptables    ? "nf_call_iptables"
                           : !bridge->link.switches.nf_call_ip6tables ? "nf_call_ip6tables"
-                                                            : NULL;
+                                                                     : NULL;
 
         if (off)
             finding_say(finding, tables_stand(facts) ? FINDING_WARN : FINDING_NOTE, "%s is off on %s", off,
@@ -161,7 +161,8 @@ void judge_linklocal(const struct host_facts *facts, struct finding *finding)
         "Such frames skip the rules of the bridge's prerouting hook. A container that sends one under its "
         "neighbour's hardware address draws the neighbour's frames to its own port, where Cofferdam's rules "
         "drop them: the neighbour loses its connections.",
-        "ip link set BRIDGE type bridge no_linklocal_learn 1");
+        "Start the daemon, which turns this off for the bridges that it manages; or ip link set BRIDGE type "
+        "bridge no_linklocal_learn 1.");
 }
 
 /* ---- sysctls of interfaces ---------------------------------------------------------------------------- */
