@@ -246,5 +246,5 @@ void judge_service(const struct host_facts *facts, struct finding *finding)
               "remove them. A restart keeps them."
             : "After the next boot nothing is enforced: Docker starts its containers without any rules.",
         self->unit_found && self->unit_enabled ? "Use systemd 254 or later; or do not stop the service."
-                                               : "systemctl enable cofferdamd");
+                                               : "systemctl enable cofferdamd, once it is installed.");
 }
