@@ -125,6 +125,7 @@ enum match_kind {
     MATCH_SET,      /* field or concatenation in (or not in) a named set */
     MATCH_CT_STATE, /* ct state, any of a mask of CT_* */
     MATCH_NOT_SYN,  /* tcp flags != syn / fin,syn,rst,ack */
+    MATCH_OPTIONS,  /* ip hdrlength != 5: the IPv4 header has options */
     MATCH_MARK,     /* meta mark has one of the bits of a mask */
 };
 

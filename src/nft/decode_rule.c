@@ -80,7 +80,9 @@ static struct match *add_match(struct guess *guess, enum match_kind kind, enum f
 
     match->kind = kind;
     match->fields[0] = field;
-    match->n_fields = kind == MATCH_CT_STATE || kind == MATCH_NOT_SYN || kind == MATCH_MARK ? 0 : 1;
+    match->n_fields =
+        kind == MATCH_CT_STATE || kind == MATCH_NOT_SYN || kind == MATCH_OPTIONS || kind == MATCH_MARK ? 0
+                                                                                                       : 1;
     return match;
 }
 
@@ -211,6 +213,11 @@ static bool guess_masked(struct guess *guess, enum field field)
     }
     if (load->kind == EXPR_PAYLOAD && load->what == NFT_PAYLOAD_TRANSPORT_HEADER && load->offset == 13) {
         add_match(guess, MATCH_NOT_SYN, 0);
+        return true;
+    }
+    if (load->kind == EXPR_PAYLOAD && load->what == NFT_PAYLOAD_NETWORK_HEADER && load->offset == 0 &&
+        load->len == 1) {
+        add_match(guess, MATCH_OPTIONS, 0);
         return true;
     }
     if (field >= FIELDS || !is_address(field))

@@ -347,6 +347,20 @@ static int encode_not_syn(struct rule_context *context)
     return 0;
 }
 
+/* ip hdrlength != 5: words, RFC 791 */
+static int encode_options(struct rule_context *context)
+{
+    static const uint8_t hdrlength = 0x0f, no_options = 5;
+    int r = require_place(context, &places[FIELD_IP_SADDR]);
+
+    if (r < 0)
+        return r;
+    expr_payload(context->rule, NFT_PAYLOAD_NETWORK_HEADER, 0, 1, NFT_REG_1);
+    expr_mask(context->rule, &hdrlength, 1, NFT_REG_1);
+    expr_cmp(context->rule, NFT_CMP_NEQ, &no_options, 1, NFT_REG_1);
+    return 0;
+}
+
 /* meta mark & MASK != 0 */
 static int encode_mark(struct rule_context *context, const struct match *match)
 {
@@ -386,6 +400,8 @@ static int encode_match(struct rule_context *context, const struct match *match)
         return encode_ct_state(context, match);
     case MATCH_NOT_SYN:
         return encode_not_syn(context);
+    case MATCH_OPTIONS:
+        return encode_options(context);
     case MATCH_MARK:
         return encode_mark(context, match);
     }

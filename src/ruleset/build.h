@@ -135,6 +135,11 @@ static inline void on_not_syn(struct rule_stmt *rule)
     rule_add_match(rule)->kind = MATCH_NOT_SYN;
 }
 
+static inline void on_options(struct rule_stmt *rule)
+{
+    rule_add_match(rule)->kind = MATCH_OPTIONS;
+}
+
 static inline void on_mark(struct rule_stmt *rule, uint32_t mark)
 {
     struct match *match = rule_add_match(rule);

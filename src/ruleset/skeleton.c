@@ -342,6 +342,35 @@ static void mark_same_bridge(struct chain *chain, uint32_t mark)
     change_mark(rule, MARK_SET, mark);
 }
 
+/*
+ * A packet that says by itself where it is to go on to is, to the rules, one for the host, which sends it to anybody where
+ * its settings let it: IPv4 options (accept_source_route) are followed before the forward hook, which sees the host's
+ * address still, and a segment routing header (seg6_enabled) behind the input hook. What is for a container is found dead
+ * or another's by its address; this is what is not.
+ */
+static void refuse_routes4(struct chain *chain)
+{
+    struct rule_stmt *rule = comment(chain_add_rule(chain), "IPv4 options, which can hold a route");
+
+    on_options(rule);
+    on_set(rule, FIELD_IIFNAME, false, SET_BRIDGES);
+    on_set(rule, FIELD_OIFNAME, true, SET_BRIDGES);
+    counted(rule, V_DROP, NULL);
+}
+
+/* In front of a routing header there may be options; fragments have been put together. */
+static void refuse_routes6(struct chain *chain)
+{
+    static const uint32_t headers[] = {IPPROTO_HOPOPTS, IPPROTO_ROUTING, IPPROTO_DSTOPTS};
+
+    for (size_t i = 0; i < ARRAY_SIZE(headers); i++) {
+        struct rule_stmt *rule = comment(chain_add_rule(chain), "extension headers, which can hold a route");
+
+        on_value(rule, FIELD_IP6_NEXTHDR, false, headers[i]);
+        counted(rule, V_DROP, NULL);
+    }
+}
+
 static void build_forward(struct ruleset *ruleset, const struct compile_options *options)
 {
     bool lenient = options->unknown_endpoints == UNKNOWN_INTERNET;
@@ -349,6 +378,7 @@ static void build_forward(struct ruleset *ruleset, const struct compile_options 
     struct rule_stmt *rule;
 
     mark_same_bridge(chain, options->mark);
+    refuse_routes4(chain);
     check_live(chain, true, lenient ? "unknown_source" : "not_live");
     check_live(chain, false, lenient ? "unknown_destination" : "not_live");
     judge_state(chain, "unusual");
@@ -386,6 +416,7 @@ static void build_input(struct ruleset *ruleset)
         on_set(rule, i == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR, true, i == IP4 ? SET_LIVE4 : SET_LIVE6);
         verdict(rule, V_GOTO, "not_live");
     }
+    refuse_routes6(chain);
     judge_state(chain, "unusual_managed");
     refuse_not_syn(chain);
     refuse_dhcp_servers(chain);

@@ -433,6 +433,7 @@ static void inet_states(struct chain *chain)
     rule = sample_rule(chain, V_DROP, NULL);
     *rule_add_match(rule) = (struct match){.kind = MATCH_NOT_SYN};
     rule->counter = true;
+    *rule_add_match(sample_rule(chain, V_DROP, NULL)) = (struct match){.kind = MATCH_OPTIONS};
     rule = sample_rule(chain, V_DROP, NULL);
     sample_value(rule, FIELD_TCP_DPORT, 443);
     *rule_add_match(rule) = (struct match){.kind = MATCH_NOT_SYN};

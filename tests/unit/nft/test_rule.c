@@ -201,6 +201,21 @@ static void dependencies_in_the_order_of_fields(void **state)
                     "immediate reg 0 accept \n");
 }
 
+/* ip hdrlength != 5 drop: in the table of both families it says that it is about IPv4 */
+static void header_length(void **state)
+{
+    struct bench b = bench(TABLE_INET, V_DROP);
+
+    (void)state;
+    rule_add_match(b.rule)->kind = MATCH_OPTIONS;
+    assert_rule(&b, "meta load nfproto => reg 1 \n"
+                    "cmp eq reg 1 0x00000002 \n"
+                    "payload load 1b @ network header + 0 => reg 1 \n"
+                    "bitwise reg 1 = ( reg 1 & 0x0000000f ) ^ 0x00000000 \n"
+                    "cmp neq reg 1 0x00000005 \n"
+                    "immediate reg 0 drop \n");
+}
+
 /* tcp dport 22 tcp flags != syn / fin,syn,rst,ack drop: one dependency for both */
 static void dependency_once(void **state)
 {
@@ -473,6 +488,8 @@ int main(void)
         cmocka_unit_test(raw_concatenations),
         cmocka_unit_test(addresses_of_the_connection),
         cmocka_unit_test(dependencies_in_the_order_of_fields),
+        cmocka_unit_test(header_length),
+        cmocka_unit_test(header_length),
         cmocka_unit_test(dependency_once),
         cmocka_unit_test(icmpv6_by_family),
         cmocka_unit_test(mask_and_range),

@@ -154,6 +154,7 @@ static bool matches(const struct ruleset *ruleset, const struct packet *packet, 
     case MATCH_CT_STATE:
         return match->ct_states & CT_NEW;
     case MATCH_NOT_SYN:
+    case MATCH_OPTIONS:
         return false;
     case MATCH_MARK:
         return (packet->mark & match->mark) != 0;
