@@ -13,6 +13,7 @@ that is there for it.
 import collections
 import ctypes
 import dataclasses
+import functools
 import itertools
 import json
 import os
@@ -25,7 +26,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.p
 
 # pylint: disable=wrong-import-position
 from cofferdam import Cofferdam
-from engine import BUILD, Engine
+from engine import BUILD, OUTSIDE, Engine
 from machine import Failure, run
 from playground import Playground
 
@@ -67,9 +68,20 @@ ingress:
 _marks = itertools.count(1)
 
 
+@functools.lru_cache(None)
+def _pid(container):
+    """Asked once: no container is restarted here."""
+    return container.pid
+
+
+def enter(space, *command):
+    """As the enter() of a container or Namespace, without asking the Engine each time."""
+    return space.enter(*command) if hasattr(space, "sysctl") else ["nsenter", f"--net=/proc/{_pid(space)}/ns/net", "--", *command]
+
+
 def in_namespace(space, action):
     """What action() returns when called inside the network namespace of a container or Namespace. A socket stays there."""
-    path = f"/run/netns/{space.name}" if hasattr(space, "sysctl") else f"/proc/{space.pid}/ns/net"
+    path = f"/run/netns/{space.name}" if hasattr(space, "sysctl") else f"/proc/{_pid(space)}/ns/net"
     libc = ctypes.CDLL(None, use_errno=True)
     with open("/proc/thread-self/ns/net", "rb") as home, open(path, "rb") as there:
         if libc.setns(there.fileno(), 0x40000000) != 0:  # CLONE_NEWNET
@@ -128,6 +140,31 @@ class Datagrams:
         receiver.bind(("", port))
         receiver.setblocking(False)
         return receiver
+
+    def count(self, mark):
+        found = 0
+        while True:
+            try:
+                found += mark in self.socket.recv(70000)
+            except BlockingIOError:
+                return found
+
+    def close(self):
+        self.socket.close()
+
+
+class Raw:
+    """What a raw socket of this protocol receives: what has passed all rules on its way to the namespace itself."""
+
+    def __init__(self, space, family, protocol=socket.IPPROTO_UDP):
+        self.socket = in_namespace(space, lambda: self._open(family, protocol))
+
+    @staticmethod
+    def _open(family, protocol):
+        raw = socket.socket(socket.AF_INET if family == "ipv4" else socket.AF_INET6, socket.SOCK_RAW, protocol)
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8 << 20)
+        raw.setblocking(False)
+        return raw
 
     def count(self, mark):
         found = 0
@@ -206,6 +243,20 @@ class Attack:
         return {name: n for name, n in self.results["drops"].items() if not self.by or re.search(self.by, name)}
 
 
+@dataclasses.dataclass
+class Path:
+    """A way from the attacker to a target, at which no policy lets it use PORT: name, the target's address, the MAC of the next
+    hop, and what sees arrivals there, by protocol."""
+    name: str
+    family: str
+    to: str
+    dmac: str
+    observe: object
+
+    def arguments(self, source):
+        return [f"from={source}", f"to={self.to}", f"dmac={self.dmac}"]
+
+
 def forget_neighbours(space):
     run(space.enter("ip", "neigh", "flush", "all"), check=False)
 
@@ -216,12 +267,13 @@ def attack(source, *arguments):
     if not hasattr(source, "sysctl"):
         kept = ",".join(["-all", *("+" + name for name in CAPABILITIES)])
         command = ["setpriv", "--bounding-set", kept, "--inh-caps=-all", "--", *command]
-    return run(source.enter(*command)).stdout
+    return run(enter(source, *command)).stdout
 
 
 class Redteam(Playground):
     """Mixed into a TestCase, which makes the attacks in attacks(); Playground's questions work as well."""
 
+    POLICIES = POLICIES
     SETTLE = 0.04  # seconds from the last packet to the count
     SETTINGS = {}  # of cofferdamd
     DOCKERD = ()   # further arguments
@@ -235,7 +287,7 @@ class Redteam(Playground):
         cls.engine.start()
         cls.prepare()
         cls.cofferdam = Cofferdam(cls.engine)
-        cls.cofferdam.write(POLICIES)
+        cls.cofferdam.write(cls.POLICIES)
         cls.attempts = cls.attacks()
         cls._try_all("without")
         cls.engine.forget_connections()
@@ -257,6 +309,21 @@ class Redteam(Playground):
         return dict({"networks": [MEMBERS[name]], "labels": {"role": name}, "command": ["probe", "serve", "80/tcp", "53/udp"]}, **more)
 
     @classmethod
+    def gateway_mac(cls, network):
+        links = cls.engine.host.run("ip", "-j", "link", "show", cls.engine.bridge(network)).stdout
+        return json.loads(links)[0]["address"]
+
+    @classmethod
+    def paths(cls, family):
+        """From the attacker on one bridge, across two, to the host, to the outside."""
+        gateway = cls.gateway_mac("front")
+        host, lan = cls.engine.host, cls.engine.lan
+        return [Path("attacker -> victim", family, cls.victim.address(family), cls.victim.mac("front"), lambda _: Wire(cls.victim)),
+                Path("attacker -> other", family, cls.other.address(family), gateway, lambda _: Wire(cls.other)),
+                Path("attacker -> host", family, GATEWAYS["front"][family], gateway, lambda protocol: Raw(host, family, protocol)),
+                Path("attacker -> outside", family, OUTSIDE[family]["public"], gateway, lambda _: Wire(lan, "neighbour"))]
+
+    @classmethod
     def attacks(cls):
         """A list of Attack."""
         raise NotImplementedError
@@ -265,8 +332,9 @@ class Redteam(Playground):
 
     @classmethod
     def _try_all(cls, phase):
+        after = None
         for attempt in cls.attempts:
-            before = cls.drops() if phase == "with" else None
+            before = after or (cls.drops() if phase == "with" else None)
             observer = attempt.observe()
             try:
                 attempt.send()
@@ -277,7 +345,8 @@ class Redteam(Playground):
                 if attempt.undo:
                     attempt.undo()
             if phase == "with":
-                attempt.results["drops"] = {name: n - before[name] for name, n in cls.drops().items() if n > before[name]}
+                after = cls.drops()
+                attempt.results["drops"] = {name: n - before[name] for name, n in after.items() if n > before[name]}
 
     @classmethod
     def drops(cls):

@@ -73,6 +73,8 @@ uint16_t transport_checksum(const struct frame *frame, const struct request *req
 uint16_t checksum(const void *data, size_t n, uint32_t sum);
 /* A whole datagram with the mark in it, of size bytes of data at least. */
 void put_udp(struct frame *frame, const struct request *request, size_t size);
+/* The same of TCP: flags as letters of FSRPAUEC, and the keys seq= and ack=. */
+void put_tcp(struct frame *frame, const struct request *request, const char *flags);
 
 /* Sends the frame as it is, by the interface, as often as the request says. */
 void send_frame(const struct request *request, const struct frame *frame);
@@ -81,3 +83,7 @@ void send_once(const struct request *request, const struct frame *frame);
 
 /* The commands: each reads its own keys, then sends. */
 void attack_udp(const struct request *request);
+void attack_tcp(const struct request *request);
+void attack_fragments(const struct request *request);
+void attack_icmp(const struct request *request);
+void attack_header(const struct request *request);

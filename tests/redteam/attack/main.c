@@ -154,7 +154,8 @@ static const struct {
     const char *name;
     void (*run)(const struct request *request);
 } commands[] = {
-    {"udp", attack_udp},
+    {"udp", attack_udp},   {"tcp", attack_tcp},       {"fragments", attack_fragments},
+    {"icmp", attack_icmp}, {"header", attack_header},
 };
 
 int main(int argc, char **argv)

@@ -6,6 +6,7 @@
  *   frame=ether | snap   Ethernet II; IEEE 802.3 with LLC and SNAP (RFC 1042)
  *   length=N             with snap: another length than the true one
  *   size=N               bytes of data, at least
+ *   sweep=1              each from the next source port, without a pause
  */
 #include "attack.h"
 
@@ -35,23 +36,45 @@ static void put_snap(struct frame *frame, uint16_t type)
     put16(frame, type);
 }
 
-void attack_udp(const struct request *request)
+static void build(struct frame *ret, const struct request *request)
 {
-    static struct frame frame;
     uint16_t type = (uint16_t)option_number("type", ether_type(request));
     bool snap = strcmp(option_text("frame", "ether"), "snap") == 0;
     size_t length_at;
 
-    put(&frame, request->dmac, MAC_LEN);
-    put(&frame, request->smac, MAC_LEN);
-    put_tags(&frame, option_text("tags", ""));
-    length_at = frame.len;
+    ret->len = 0;
+    put(ret, request->dmac, MAC_LEN);
+    put(ret, request->smac, MAC_LEN);
+    put_tags(ret, option_text("tags", ""));
+    length_at = ret->len;
     if (snap)
-        put_snap(&frame, type);
+        put_snap(ret, type);
     else
-        put16(&frame, type);
-    put_udp(&frame, request, option_number("size", 0));
+        put16(ret, type);
+    put_udp(ret, request, option_number("size", 0));
     if (snap)
-        set16(&frame, length_at, (uint16_t)option_number("length", (uint32_t)(frame.len - length_at - 2)));
-    send_frame(request, &frame);
+        set16(ret, length_at, (uint16_t)option_number("length", (uint32_t)(ret->len - length_at - 2)));
+}
+
+static void sweep(struct request request)
+{
+    static struct frame frame;
+
+    for (unsigned i = 0; i < request.count; i++) {
+        build(&frame, &request);
+        send_once(&request, &frame);
+        request.sport++;
+    }
+}
+
+void attack_udp(const struct request *request)
+{
+    static struct frame frame;
+
+    if (option_number("sweep", 0)) {
+        sweep(*request);
+    } else {
+        build(&frame, request);
+        send_frame(request, &frame);
+    }
 }
