@@ -67,9 +67,11 @@ struct network {
     char *driver;
     char *scope;
     char *bridge; /* interface name; NULL unless driver is "bridge" */
+    char *parent; /* of a macvlan or ipvlan network: the interface that it sits on; NULL where it has none */
     bool internal;
     bool ipv6;
-    bool icc_off; /* com.docker.network.bridge.enable_icc=false: Docker itself blocks between its containers */
+    bool
+        icc_off; /* com.docker.network.bridge.enable_icc=false: Docker itself blocks between its containers */
     bool managed;
     char *unmanaged_reason; /* when not managed: why, for people */
     bool elsewhere; /* containers are on it, and no interface of this network namespace is its bridge */
@@ -132,6 +134,12 @@ bool inventory_owner(const struct inventory *inventory, struct ip ip, const stru
  */
 struct settings;
 void network_decide_managed(struct network *network, const struct settings *settings);
+
+/*
+ * The network, if any, whose bridge this one sits on as a macvlan or ipvlan network (or on a VLAN of it): frames from there
+ * come to the bridge as the host's own do, and past all rules.
+ */
+const struct network *network_sits_on(const struct inventory *inventory, const struct network *network);
 
 /* The same for a network, whatever the settings say of it: "its driver is macvlan, not bridge". */
 char *network_unenforced_reason(const struct inventory *inventory, const struct network *network);

@@ -5,7 +5,7 @@
  *
  * {"format_version": "1.0",
  *  "networks": [{"id", "name", "driver", "scope", "bridge", "internal", "ipv6", "managed",
- * "unmanaged_reason", "elsewhere", "subnets": ["172.18.0.0/16"]}], "containers": [{"id", "name", "image", "image_id",
+ * "unmanaged_reason", "parent", "elsewhere", "subnets": ["172.18.0.0/16"]}], "containers": [{"id", "name", "image", "image_id",
  * "running", "labels": {"key": "value"}, "image_labels": ["key", ...],   (those that repeat the image's)
  *                  "network_mode": "bridge"|"none"|"host"|"container", "network_target": ID,
  *                  "dns": ["10.0.0.53"], "privileged", "net_admin",

@@ -502,8 +502,9 @@ static void network_changed(struct brain *brain)
 static bool same_network(const struct network *old, const struct network *new)
 {
     if (!same_text(old->name, new->name) || !same_text(old->bridge, new->bridge) ||
-        old->managed != new->managed || !same_text(old->unmanaged_reason, new->unmanaged_reason) ||
-        old->internal != new->internal || old->ipv6 != new->ipv6 || old->n_subnets != new->n_subnets)
+        !same_text(old->parent, new->parent) || old->managed != new->managed ||
+        !same_text(old->unmanaged_reason, new->unmanaged_reason) || old->internal != new->internal ||
+        old->ipv6 != new->ipv6 || old->n_subnets != new->n_subnets)
         return false;
     for (size_t i = 0; i < old->n_subnets; i++)
         if (!ip_equal(old->subnets[i].net, new->subnets[i].net) || old->subnets[i].len != new->subnets[i].len)

@@ -70,6 +70,14 @@ static bool is_another_engines(const struct brain *brain, const struct fact_brid
     return false;
 }
 
+static bool is_a_bridge_sat_on(const struct brain *brain)
+{
+    for (const struct network *network = brain->inventory->networks; network; network = network->hh.next)
+        if (network_sits_on(brain->inventory, network))
+            return true;
+    return false;
+}
+
 static bool is_another_engine_there(const struct brain *brain)
 {
     for (const struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
@@ -442,6 +450,19 @@ static void engine_problems(const struct brain *brain, json_t *problems)
                 bridge->name);
 }
 
+static void parent_problems(const struct brain *brain, json_t *problems)
+{
+    for (const struct network *network = brain->inventory->networks; network; network = network->hh.next) {
+        const struct network *under = network_sits_on(brain->inventory, network);
+        if (under)
+            add_problem(
+                problems,
+                "network %s (%s) sits on %s, the bridge of network %s: their containers reach each other past "
+                "the rules, whatever the policies say",
+                network->name, network->driver ? network->driver : "?", network->parent, under->name);
+    }
+}
+
 static bool engine_asks_itself(const struct brain *brain)
 {
     unsigned major = brain->engine_version ? (unsigned)strtoul(brain->engine_version, NULL, 10) : 0;
@@ -516,6 +537,7 @@ static json_t *all_problems(const struct brain *brain, const struct status_facts
     kernel_problems(brain, problems);
     bridge_problems(brain, problems);
     engine_problems(brain, problems);
+    parent_problems(brain, problems);
     inventory_problems(brain, problems);
     policy_problems(brain, problems);
     lookup_problems(brain, problems);
@@ -528,7 +550,8 @@ json_t *brain_status(const struct brain *brain, const struct status_facts *facts
 {
     json_t *status = json_object();
     bool enforced = not_in_force(brain) == NULL && brain->inventory_known && !some_bridge_is_closed(brain) &&
-                    !brain->inventory->rootless && !is_another_engine_there(brain);
+                    !brain->inventory->rootless && !is_another_engine_there(brain) &&
+                    !is_a_bridge_sat_on(brain);
 
     json_object_set_new(status, "format_version", json_string("1.0"));
     json_object_set_new(status, "daemon", daemon_status(brain, facts));

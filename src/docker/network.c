@@ -107,6 +107,8 @@ static struct network *decode_one(const json_t *json, struct diags *diags)
     network->ipv6 = answer_bool(json, "EnableIPv6");
     network->icc_off = decode_icc_off(json);
     network->bridge = decode_bridge(json, network, diags);
+    if (!network->bridge)
+        network->parent = answer_text_copy(answer_object(json, "Options"), "parent");
     decode_subnets(json, network, diags);
     return network;
 }

@@ -151,6 +151,19 @@ char *container_unenforced_reason(const struct inventory *inventory, const struc
     return follow_reason(inventory, container, 0);
 }
 
+const struct network *network_sits_on(const struct inventory *inventory, const struct network *network)
+{
+    for (const struct network *under = inventory->networks; network->parent && under;
+         under = under->hh.next) {
+        size_t len = under->bridge ? strlen(under->bridge) : 0;
+
+        if (under->managed && len > 0 && strncmp(network->parent, under->bridge, len) == 0 &&
+            (network->parent[len] == '\0' || network->parent[len] == '.'))
+            return under;
+    }
+    return NULL;
+}
+
 /* ---- what enforcing does not mean --------------------------------------------------------------------- */
 
 /* It holds on to the namespace that it has joined, and Docker gives the other one a new one with each start. */

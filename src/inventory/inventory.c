@@ -71,6 +71,7 @@ struct network *network_free(struct network *network)
     free(network->driver);
     free(network->scope);
     free(network->bridge);
+    free(network->parent);
     free(network->unmanaged_reason);
     free(network->subnets);
     free(network);

@@ -69,6 +69,7 @@ static json_t *network_json(const struct network *network)
     put_text(object, "driver", network->driver);
     put_text(object, "scope", network->scope);
     put_text(object, "bridge", network->bridge);
+    put_text(object, "parent", network->parent);
     json_object_set_new(object, "internal", json_boolean(network->internal));
     json_object_set_new(object, "ipv6", json_boolean(network->ipv6));
     json_object_set_new(object, "managed", json_boolean(network->managed));
@@ -463,6 +464,7 @@ static struct network *read_network(struct reader *reader, const json_t *object)
     network->driver = get_text_copy(reader, object, "driver");
     network->scope = get_text_copy(reader, object, "scope");
     network->bridge = get_text_copy(reader, object, "bridge");
+    network->parent = get_text_copy(reader, object, "parent");
     network->internal = get_bool(reader, object, "internal", false);
     network->ipv6 = get_bool(reader, object, "ipv6", false);
     network->managed = get_bool(reader, object, "managed", false);

@@ -94,6 +94,20 @@ class Unenforced(Reasons, Playground, unittest.TestCase):
         self.assert_passes(tap, LAN, "80/tcp", families=["ipv4"])
         self.assertRegex(self.cofferdam("status").stdout, r"(?m)^  lan +- +not managed: its driver is macvlan, not bridge$")
 
+    def test_macvlan_on_a_managed_bridge(self):
+        """Its frames come to the bridge as the host's do: what cannot be closed is named."""
+        web = self.run_container("web")
+        self.other_network("upon", "10.55.0.0/24", Driver="macvlan", Options={"parent": self.engine.bridge("front")})
+        follows(lambda: self.cofferdam("status").returncode == 3, "the network to be named")
+        named = f"network upon (macvlan) sits on {self.engine.bridge('front')}, the bridge of network front"
+        self.assertTrue(any(problem.startswith(named) for problem in self.cofferdam.json("status")["problems"]))
+        try:
+            tap = self.run_container("tap", networks=["upon"])
+        except Failure as error:
+            self.skipTest(f"this kernel has no macvlan: {error}")
+        run(tap.enter("ip", "address", "add", "10.91.200.7/16", "dev", "eth0"))
+        self.assert_passes(tap, web, "80/tcp", families=["ipv4"], bind="10.91.200.7")  # which is why
+
     def test_a_managed_network_beside_macvlan(self):
         self.other_network("lan", "203.0.113.0/24", Driver="macvlan", Options={"parent": "uplink"})
         front, both = self.run_container("web"), self.engine.create(

@@ -489,6 +489,23 @@ static void test_bridge_names(void **state)
     }
 }
 
+static void test_parents(void **state)
+{
+    static const char json[] =
+        "[{\"Id\":\"n1\",\"Name\":\"lan\",\"Driver\":\"macvlan\",\"Options\":{\"parent\":\"br-front.10\"}},"
+        "{\"Id\":\"n2\",\"Name\":\"odd\",\"Driver\":\"ipvlan\",\"Options\":{\"parent\":7}},"
+        "{\"Id\":\"0123456789ab\",\"Name\":\"front\",\"Driver\":\"bridge\",\"Options\":{\"parent\":\"eth0\"}}]";
+    struct network_list list;
+
+    (void)state;
+    assert_int_equal(docker_decode_networks(json, strlen(json), &list, NULL), 0);
+    assert_int_equal(list.n, 3);
+    assert_string_equal(list.v[0]->parent, "br-front.10");
+    assert_null(list.v[1]->parent);
+    assert_null(list.v[2]->parent);
+    network_list_clear(&list);
+}
+
 static void test_network_elements(void **state)
 {
     static const char json[] =
@@ -749,6 +766,7 @@ int main(void)
         cmocka_unit_test(test_deep),
         cmocka_unit_test(test_apply_image_labels),
         cmocka_unit_test(test_bridge_names),
+        cmocka_unit_test(test_parents),
         cmocka_unit_test(test_network_elements),
         cmocka_unit_test(test_network_endpoints),
         cmocka_unit_test(test_event),

@@ -331,6 +331,30 @@ static void test_reason_elsewhere(void **state)
                   "the Docker Engine is rootless, and its bridges are where these rules are not");
 }
 
+static void test_sits_on(void **state)
+{
+    _cleanup_(inventory_freep) struct inventory *inventory = inventory_new();
+    struct network *front = add_network(inventory, "n1", "front", "bridge"),
+                   *lan = add_network(inventory, "n2", "lan", "macvlan");
+    static const struct {
+        const char *parent;
+        bool sits;
+    } cases[] = {{NULL, false},      {"eth0", false},   {"br-n1", true},
+                 {"br-n1.10", true}, {"br-n11", false}, {"br-n", false}};
+
+    (void)state;
+    front->managed = true;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        lan->parent = xstrdup_null(cases[i].parent);
+        assert_ptr_equal(network_sits_on(inventory, lan), cases[i].sits ? front : NULL);
+        free(STEAL(lan->parent));
+    }
+    lan->parent = xstrdup("br-n1");
+    front->managed = false;
+    assert_null(network_sits_on(inventory, lan));
+    assert_null(network_sits_on(inventory, front));
+}
+
 static void assert_caution(const struct inventory *inventory, const struct container *container,
                            const char *begin)
 {
@@ -400,6 +424,7 @@ int main(void)
         cmocka_unit_test(test_reason_ring),
         cmocka_unit_test(test_reason_elsewhere),
         cmocka_unit_test(test_caution),
+        cmocka_unit_test(test_sits_on),
     };
 
     return cmocka_run_group_tests_name("inventory", tests, NULL, NULL);

@@ -32,7 +32,7 @@ static const char full[] =
     "true,"
     "\"name\":\"front\",\"scope\":\"local\",\"subnets\":[\"172.18.0.0/16\",\"fd12::/64\"]},"
     "{\"driver\":\"macvlan\",\"id\":\"n0\",\"internal\":true,\"ipv6\":false,\"managed\":false,\"name\":"
-    "\"lan\","
+    "\"lan\",\"parent\":\"eth0\","
     "\"scope\":\"local\",\"unmanaged_reason\":\"its driver is macvlan, not bridge\"}],\"rootless\":true}";
 
 static struct inventory *read(const char *text)
