@@ -26,6 +26,8 @@ static const uint8_t router_messages[] = {
     152,
     153 /* RFC 4286: multicast routers */
 };
+static const uint8_t membership_reports[] = {IGMP_HOST_MEMBERSHIP_REPORT, IGMPV2_HOST_MEMBERSHIP_REPORT,
+                                             IGMPV3_HOST_MEMBERSHIP_REPORT, IGMP_HOST_LEAVE_MESSAGE};
 static const uint8_t listener_reports[] = {MLD_LISTENER_REPORT, MLD_LISTENER_REDUCTION, MLD2_LISTENER_REPORT};
 
 void discovery_refuse_hidden(struct chain *chain)
@@ -167,6 +169,21 @@ static void build_hop_by_hop(struct ruleset *ruleset)
     drop_rest(chain, "hop-by-hop options, and no multicast listener's report");
 }
 
+/* A bridge takes who asks for members, or says that it is a multicast router (RFC 4286), for one that gets all groups. */
+static void build_membership(struct ruleset *ruleset)
+{
+    struct chain *chain = ruleset_add_chain(ruleset, TABLE_BRIDGE, "membership");
+
+    for (size_t i = 0; i < ARRAY_SIZE(membership_reports); i++) {
+        struct rule_stmt *rule = chain_add_rule(chain);
+
+        on_value(rule, FIELD_ETHER_TYPE, false, ETH_P_IP);
+        on_value(rule, FIELD_IGMP_TYPE, false, membership_reports[i]);
+        verdict(rule, V_RETURN, NULL);
+    }
+    drop_rest(chain, "no container is a router");
+}
+
 /* What a neighbour would make of ARP in other formats is for it to know. RFC 826 */
 static void build_arp(struct ruleset *ruleset)
 {
@@ -195,15 +212,19 @@ void discovery_build(struct ruleset *ruleset, const struct compile_options *opti
     build_advertise(ruleset);
     build_discovery(ruleset, options);
     build_hop_by_hop(ruleset);
+    build_membership(ruleset);
     build_arp(ruleset);
 }
 
 void discovery_check_ip(struct chain *chain)
 {
-    struct rule_stmt *rule = comment(chain_add_rule(chain), "no container is a router");
+    struct rule_stmt *rule = chain_add_rule(chain);
 
-    on_value(rule, FIELD_ETHER_TYPE, false, ETH_P_IP);
-    on_value(rule, FIELD_IGMP_TYPE, false, IGMP_HOST_MEMBERSHIP_QUERY);
+    on_value(rule, FIELD_L4PROTO, false, IPPROTO_IGMP);
+    on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
+    verdict(rule, V_JUMP, "membership");
+    rule = comment(chain_add_rule(chain), "no container is a router");
+    on_value(rule, FIELD_L4PROTO, false, IPPROTO_PIM);
     on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
     counted(rule, V_DROP, NULL);
     rule = chain_add_rule(chain);

@@ -95,9 +95,9 @@ struct symbol {
 static const struct symbol ether_types[] = {{0x0800, "ip"}, {0x0806, "arp"}, {0x86dd, "ip6"}};
 static const struct symbol families[] = {{2, "ipv4"}, {10, "ipv6"}};
 static const struct symbol protocols[] = {
-    {0, "ip"},     {1, "icmp"},        {6, "tcp"},       {17, "udp"},       {33, "dccp"},
-    {50, "esp"},   {43, "ipv6-route"}, {51, "ah"},       {58, "ipv6-icmp"}, {60, "ipv6-opts"},
-    {108, "comp"}, {132, "sctp"},      {136, "udplite"},
+    {0, "ip"},         {1, "icmp"},  {2, "igmp"},        {6, "tcp"},    {17, "udp"},
+    {33, "dccp"},      {50, "esp"},  {43, "ipv6-route"}, {51, "ah"},    {58, "ipv6-icmp"},
+    {60, "ipv6-opts"}, {103, "pim"}, {108, "comp"},      {132, "sctp"}, {136, "udplite"},
 };
 static const struct symbol icmp_types[] = {
     {0, "echo-reply"},           {3, "destination-unreachable"},
