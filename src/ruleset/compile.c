@@ -529,13 +529,11 @@ static void contribute_discovery(const struct compiler *compiler, const struct e
                                  struct contributions *list)
 {
     struct set *targets = fixed_set(compiler, TABLE_BRIDGE, SET_TARGETS6);
-    struct set *taken = fixed_set(compiler, TABLE_BRIDGE, SET_TAKEN6);
 
     contribute_binding(list, targets, endpoint, endpoint->ip[IP6]);
     contribute_binding(list, targets, endpoint, mac_link_local(&endpoint->mac));
     contribute_port(list, fixed_set(compiler, TABLE_BRIDGE, SET_OPTION_MACS6), endpoint);
-    if (taken)
-        contribute_address(list, TABLE_BRIDGE, taken, endpoint->ip[IP6]);
+    contribute_address(list, TABLE_BRIDGE, fixed_set(compiler, TABLE_BRIDGE, SET_TAKEN6), endpoint->ip[IP6]);
 }
 
 /* An endpoint with IPv6 also speaks from its link-local address and, before it has any, from the unspecified

@@ -39,15 +39,14 @@ void discovery_refuse_hidden(struct chain *chain)
     counted(rule, V_DROP, NULL);
 }
 
-static void build_sets(struct ruleset *ruleset, const struct compile_options *options)
+static void build_sets(struct ruleset *ruleset)
 {
     static const enum key_type targets[] = {KEY_IFNAME, KEY_ETHER_ADDR, KEY_ND_TARGET};
     static const enum key_type macs[] = {KEY_IFNAME, KEY_ND_OPTION_MAC}, taken = KEY_ND_TARGET;
 
     ruleset_add_set(ruleset, TABLE_BRIDGE, SET_TARGETS6, ARRAY_SIZE(targets), targets);
     ruleset_add_set(ruleset, TABLE_BRIDGE, SET_OPTION_MACS6, ARRAY_SIZE(macs), macs);
-    if (options->unknown_endpoints == UNKNOWN_INTERNET)
-        ruleset_add_set(ruleset, TABLE_BRIDGE, SET_TAKEN6, 1, &taken);
+    ruleset_add_set(ruleset, TABLE_BRIDGE, SET_TAKEN6, 1, &taken);
     add_neighbour_discovery(ruleset, TABLE_BRIDGE);
     add_byte_set(ruleset, TABLE_BRIDGE, SET_ROUTER_MESSAGES, KEY_ICMPV6_TYPE, ARRAY_SIZE(router_messages),
                  router_messages);
@@ -122,6 +121,15 @@ static void build_advertise(struct ruleset *ruleset)
     drop_rest(chain, "neighbour advertisement of another's address");
 }
 
+void discovery_refuse_claims(struct chain *chain)
+{
+    struct rule_stmt *rule = comment(chain_add_rule(chain), "a container's address at another port");
+
+    on_value(rule, FIELD_ICMPV6_TYPE, false, ND_NEIGHBOR_ADVERT);
+    on_set(rule, FIELD_ND_TARGET, false, SET_TAKEN6);
+    counted(rule, V_DROP, NULL);
+}
+
 /* With unknown_endpoints: internet, a port that no container has may speak of any address that no container has. */
 static void build_free_port(struct ruleset *ruleset, struct chain *from)
 {
@@ -130,10 +138,7 @@ static void build_free_port(struct ruleset *ruleset, struct chain *from)
 
     on_set(rule, FIELD_IIFNAME, false, SET_FREE_PORTS);
     verdict(rule, V_GOTO, "free_port");
-    rule = comment(chain_add_rule(chain), "a container's address at another port");
-    on_value(rule, FIELD_ICMPV6_TYPE, false, ND_NEIGHBOR_ADVERT);
-    on_set(rule, FIELD_ND_TARGET, false, SET_TAKEN6);
-    counted(rule, V_DROP, NULL);
+    discovery_refuse_claims(chain);
 }
 
 /* What returns from here is judged by its addresses as all else. */
@@ -206,7 +211,7 @@ static void build_arp(struct ruleset *ruleset)
 
 void discovery_build(struct ruleset *ruleset, const struct compile_options *options)
 {
-    build_sets(ruleset, options);
+    build_sets(ruleset);
     build_probe(ruleset);
     build_solicit(ruleset);
     build_advertise(ruleset);

@@ -17,3 +17,6 @@ void discovery_check_arp(struct chain *chain);
 
 /* For the inet hooks: drops neighbour discovery with anything between the IPv6 header and it. */
 void discovery_refuse_hidden(struct chain *chain);
+
+/* For table bridge, and ports of which nothing is known: drops advertisements of a container's address. */
+void discovery_refuse_claims(struct chain *chain);

@@ -490,6 +490,7 @@ static void refuse_claims(struct chain *chain)
         on_set(rule, claims[i].field, false, claims[i].live);
         counted(rule, V_DROP, NULL);
     }
+    discovery_refuse_claims(chain); /* the host would believe them, and send there what is the container's */
 }
 
 static void refuse_delivery(struct chain *chain)
