@@ -51,6 +51,7 @@ enum field {
     FIELD_ARP_PTYPE, /* an ether type */
     FIELD_ARP_HLEN,
     FIELD_ARP_PLEN,
+    FIELD_ARP_OPERATION,
     FIELD_ARP_SADDR_ETHER,
     FIELD_ARP_SADDR_IP,
     FIELD_IP_SADDR,

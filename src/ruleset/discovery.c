@@ -200,13 +200,17 @@ static void build_arp(struct ruleset *ruleset)
                   {FIELD_ARP_HLEN, ETH_ALEN},
                   {FIELD_ARP_PLEN, sizeof(struct in_addr)}};
     struct chain *chain = ruleset_add_chain(ruleset, TABLE_BRIDGE, "arp_format");
+    struct rule_stmt *rule;
 
     for (size_t i = 0; i < ARRAY_SIZE(format); i++) {
-        struct rule_stmt *rule = comment(chain_add_rule(chain), "ARP, but not of IPv4 over Ethernet");
-
+        rule = comment(chain_add_rule(chain), "ARP, but not of IPv4 over Ethernet");
         on_value(rule, format[i].field, true, format[i].value);
         counted(rule, V_DROP, NULL);
     }
+    rule = comment(chain_add_rule(chain), "ARP, but neither request nor reply");
+    on_value(rule, FIELD_ARP_OPERATION, true, ARPOP_REQUEST);
+    on_value(rule, FIELD_ARP_OPERATION, true, ARPOP_REPLY);
+    counted(rule, V_DROP, NULL);
 }
 
 void discovery_build(struct ruleset *ruleset, const struct compile_options *options)

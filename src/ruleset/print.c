@@ -26,6 +26,8 @@ static const char *field_name(enum field field)
         return "arp hlen";
     case FIELD_ARP_PLEN:
         return "arp plen";
+    case FIELD_ARP_OPERATION:
+        return "arp operation";
     case FIELD_ARP_SADDR_ETHER:
         return "arp saddr ether";
     case FIELD_ARP_SADDR_IP:
@@ -118,6 +120,10 @@ static const struct symbol icmpv6_types[] = {
     {141, "ind-neighbor-solicit"},  {142, "ind-neighbor-advert"}, {143, "mld2-listener-report"},
 };
 
+static const struct symbol arp_operations[] = {
+    {1, "request"},
+    {2, "reply"},
+};
 static const struct symbol igmp_types[] = {
     {0x11, "membership-query"}, {0x12, "membership-report-v1"}, {0x16, "membership-report-v2"},
     {0x17, "leave-group"},      {0x22, "membership-report-v3"},
@@ -156,6 +162,9 @@ static void print_value(enum field field, uint32_t value, FILE *out)
         break;
     case FIELD_IGMP_TYPE:
         print_symbol(igmp_types, ARRAY_SIZE(igmp_types), value, out);
+        break;
+    case FIELD_ARP_OPERATION:
+        print_symbol(arp_operations, ARRAY_SIZE(arp_operations), value, out);
         break;
     case FIELD_ND_OPTION:
         fprintf(out, "0x%x", value);

@@ -221,6 +221,7 @@ static void bridge_discovery(struct ruleset *ruleset, struct chain *chain)
     sample_value(sample_rule(chain, V_DROP, NULL), FIELD_ARP_PTYPE, 0x0800);
     sample_value(sample_rule(chain, V_DROP, NULL), FIELD_ARP_HLEN, 6)->negate = true;
     sample_value(sample_rule(chain, V_DROP, NULL), FIELD_ARP_PLEN, 4);
+    sample_value(sample_rule(chain, V_DROP, NULL), FIELD_ARP_OPERATION, 2)->negate = true;
 }
 
 static void marks(struct chain *chain)

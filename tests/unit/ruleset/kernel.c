@@ -54,6 +54,7 @@ static bool load_field(const struct packet *packet, enum field field, uint8_t *k
     case FIELD_ARP_PTYPE:
     case FIELD_ARP_HLEN:
     case FIELD_ARP_PLEN:
+    case FIELD_ARP_OPERATION:
     case FIELD_ARP_SADDR_ETHER:
     case FIELD_ARP_SADDR_IP:
     case FIELD_IP6_LENGTH:
