@@ -408,6 +408,13 @@ static void build_input(struct ruleset *ruleset)
     rule = comment(chain_add_rule(chain), "past the bridge");
     on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
     counted(rule, V_DROP, NULL);
+    /* The host's own services may know a container by its address. */
+    for (size_t i = 0; i < IP_FAMILIES; i++) {
+        rule = comment(chain_add_rule(chain), "a container's address from outside");
+        on_set(rule, i == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR, false, i == IP4 ? SET_LIVE4 : SET_LIVE6);
+        on_set(rule, FIELD_IIFNAME, true, SET_BRIDGES);
+        counted(rule, V_DROP, NULL);
+    }
     rule = comment(chain_add_rule(chain), "not ours");
     on_set(rule, FIELD_IIFNAME, true, SET_BRIDGES);
     verdict(rule, V_ACCEPT, NULL);
