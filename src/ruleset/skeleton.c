@@ -254,10 +254,10 @@ static void refuse_dhcp_servers(struct chain *chain)
 }
 
 /*
- * A port that is published on the loopback address is for this host alone: its own packets do not come this way. A
- * neighbour's do, where Docker has opened loopback to routing and does not check who comes by it (CVE-2025-54388).
+ * What listens on the loopback address, or is published there, is for this host alone: its own packets do not come this
+ * way. A neighbour's do, where Docker has opened loopback to routing and does not check who comes by it (CVE-2025-54388).
  */
-static void refuse_loopback(struct chain *chain)
+static void refuse_loopback(struct chain *chain, const char *text)
 {
     static const struct {
         enum field field;
@@ -265,7 +265,7 @@ static void refuse_loopback(struct chain *chain)
     } loopback[] = {{FIELD_CT_ORIGINAL_IP_DADDR, "127.0.0.0/8"}, {FIELD_CT_ORIGINAL_IP6_DADDR, "::1/128"}};
 
     for (size_t i = 0; i < ARRAY_SIZE(loopback); i++) {
-        struct rule_stmt *rule = comment(chain_add_rule(chain), "a port published for this host alone");
+        struct rule_stmt *rule = comment(chain_add_rule(chain), text);
         struct cidr block = {0};
 
         cidr_parse(loopback[i].block, &block);
@@ -290,7 +290,7 @@ static void build_dispatch(struct ruleset *ruleset)
     refuse_dhcp_servers(from);
     dispatch_both(from, DISPATCH_EGRESS, true);
     to = ruleset_add_chain(ruleset, TABLE_INET, "to_managed");
-    refuse_loopback(to);
+    refuse_loopback(to, "a port published for this host alone");
     dispatch_both(to, DISPATCH_INGRESS, false);
 }
 
@@ -427,6 +427,7 @@ static void build_input(struct ruleset *ruleset)
     judge_state(chain, "unusual_managed");
     refuse_not_syn(chain);
     refuse_dhcp_servers(chain);
+    refuse_loopback(chain, "a loopback address, for this host alone");
     dispatch_both(chain, DISPATCH_HOST_EGRESS, true);
 }
 

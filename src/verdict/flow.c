@@ -418,6 +418,12 @@ static bool is_dhcp_server(const struct end *from, const struct flow *flow)
            (flow->original.source_port == BOOTPS_PORT || flow->original.source_port == DHCPV6_SERVER_PORT);
 }
 
+/* Nor does anybody but the host reach its loopback address, or what is published there. */
+static bool is_for_the_host_alone(const struct end *from, const struct flow *flow)
+{
+    return from->who != WHO_HOST && is_loopback(flow->original.destination);
+}
+
 static bool is_ours(const struct end *end)
 {
     return end->who == WHO_ENDPOINT || end->who == WHO_UNKNOWN;
@@ -460,7 +466,7 @@ enum flow_fate flow_judge(struct flow_judge *judge, const struct flow *flow)
         return FLOW_FOREIGN;
     if (from.who == WHO_UNKNOWN || to.who == WHO_UNKNOWN)
         return unknown_may(judge, &to) ? FLOW_ALLOWED : FLOW_DENIED;
-    if (flow->expected || is_dhcp_server(&from, flow))
+    if (flow->expected || is_dhcp_server(&from, flow) || is_for_the_host_alone(&from, flow))
         return FLOW_DENIED;
     return decide(judge, &from, &to, &traffic) == VERDICT_ALLOW ? FLOW_ALLOWED : FLOW_DENIED;
 }

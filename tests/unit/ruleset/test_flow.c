@@ -126,6 +126,11 @@ static void random_traffic(unsigned *seed, struct flow *flow)
     }
 }
 
+static bool is_loopback(struct ip ip)
+{
+    return ip_equal(ip, address(ip.family == IP4 ? "127.0.0.1" : "::1"));
+}
+
 static struct flow flow_between(unsigned *seed, const struct spot *from, const struct spot *to)
 {
     struct flow flow = {.family = from->ip.family, .confirmed = true};
@@ -133,7 +138,8 @@ static struct flow flow_between(unsigned *seed, const struct spot *from, const s
     flow.original.source = flow.reply.destination = from->ip;
     flow.original.destination = flow.reply.source = to->ip;
     random_traffic(seed, &flow);
-    if (world_random(seed, 3) == 0) { /* published: what the client asked for does not matter */
+    /* published: what the client asked for does not matter, unless it is a loopback address */
+    if (world_random(seed, 3) == 0 && !is_loopback(to->ip)) {
         flow.dnat = true;
         flow.original.destination = address(flow.family == IP4 ? "192.0.2.1" : "fd00:99::1");
         flow.original.destination_port = 8080;
