@@ -12,6 +12,7 @@
 /* Names of the fixed sets, maps and chains: what is not named after policies. */
 #define SET_BRIDGES "bridges"
 #define SET_SAME_BRIDGE "same_bridge"
+#define SET_LOOPBACK "loopback"
 #define SET_PORTS "ports"
 #define SET_FREE_PORTS "free_ports"
 #define SET_LIVE4 "live4"

@@ -76,10 +76,12 @@ static void build_inet_sets(struct ruleset *ruleset, const struct compile_option
     static const uint8_t icmp_errors[] = {ICMP_DEST_UNREACH, ICMP_TIME_EXCEEDED, ICMP_PARAMETERPROB};
     static const uint8_t icmpv6_errors[] = {ICMP6_DST_UNREACH, ICMP6_PACKET_TOO_BIG, ICMP6_TIME_EXCEEDED,
                                             ICMP6_PARAM_PROB};
+    const struct element loopback = {.key = "lo"};
 
     add_set(ruleset, TABLE_INET, SET_BRIDGES, KEY_IFNAME);
     ruleset_add_set(ruleset, TABLE_INET, SET_SAME_BRIDGE, ARRAY_SIZE(pair), pair);
     add_set(ruleset, TABLE_INET, SET_PORTS, KEY_IFNAME);
+    set_insert(add_set(ruleset, TABLE_INET, SET_LOOPBACK, KEY_IFNAME), &loopback);
     add_set(ruleset, TABLE_INET, SET_LIVE4, KEY_IPV4_ADDR);
     add_set(ruleset, TABLE_INET, SET_LIVE6, KEY_IPV6_ADDR);
     ruleset_add_set(ruleset, TABLE_INET, SET_SAME4, ARRAY_SIZE(pair4), pair4);
@@ -408,11 +410,15 @@ static void build_input(struct ruleset *ruleset)
     rule = comment(chain_add_rule(chain), "past the bridge");
     on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
     counted(rule, V_DROP, NULL);
-    /* The host's own services may know a container by its address. */
+    /*
+     * The host's own services may know a container by its address. By the loopback interface come the resets with which
+     * the kernel refuses the host a connection to a container in the container's name (reject).
+     */
     for (size_t i = 0; i < IP_FAMILIES; i++) {
         rule = comment(chain_add_rule(chain), "a container's address from outside");
         on_set(rule, i == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR, false, i == IP4 ? SET_LIVE4 : SET_LIVE6);
         on_set(rule, FIELD_IIFNAME, true, SET_BRIDGES);
+        on_set(rule, FIELD_IIFNAME, true, SET_LOOPBACK);
         counted(rule, V_DROP, NULL);
     }
     rule = comment(chain_add_rule(chain), "not ours");
