@@ -87,3 +87,6 @@ void attack_tcp(const struct request *request);
 void attack_fragments(const struct request *request);
 void attack_icmp(const struct request *request);
 void attack_header(const struct request *request);
+void attack_packet(const struct request *request);
+void attack_tunnel(const struct request *request);
+void attack_connect(const struct request *request);

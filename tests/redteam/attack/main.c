@@ -135,14 +135,15 @@ static void read_interface(struct request *request, const char *name)
 static struct request read_request(void)
 {
     struct request request = {.mark = option_text("mark", "")};
+    bool from;
 
     read_interface(&request, option_text("dev", "eth0"));
     memcpy(request.smac, request.mac, MAC_LEN);
     memset(request.dmac, 0xff, MAC_LEN);
     option_mac("smac", request.smac);
     option_mac("dmac", request.dmac);
-    option_address("from", &request.src);
-    if (option_address("to", &request.dst) && request.src.is_ipv6 != request.dst.is_ipv6)
+    from = option_address("from", &request.src);
+    if (option_address("to", &request.dst) && from && request.src.is_ipv6 != request.dst.is_ipv6)
         die("from= and to= of different families");
     request.sport = (uint16_t)option_number("sport", 40000);
     request.dport = (uint16_t)option_number("dport", 9999);
@@ -154,8 +155,9 @@ static const struct {
     const char *name;
     void (*run)(const struct request *request);
 } commands[] = {
-    {"udp", attack_udp},   {"tcp", attack_tcp},       {"fragments", attack_fragments},
-    {"icmp", attack_icmp}, {"header", attack_header},
+    {"udp", attack_udp},       {"tcp", attack_tcp},         {"fragments", attack_fragments},
+    {"icmp", attack_icmp},     {"header", attack_header},   {"packet", attack_packet},
+    {"tunnel", attack_tunnel}, {"connect", attack_connect},
 };
 
 int main(int argc, char **argv)
