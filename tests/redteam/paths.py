@@ -5,6 +5,8 @@ import functools
 import json
 import re
 import socket
+import struct
+import threading
 
 from redteam import PORT, Wire, attack, in_namespace
 from engine import UPLINK  # pylint: disable=wrong-import-order
@@ -101,3 +103,73 @@ def own_link_local(mac):
 
 def uplink(family):
     return UPLINK[family]
+
+
+# Name queries (RFC 1035)
+
+def query(name, number=7):
+    labels = b"".join(bytes([len(label)]) + label.encode() for label in name.split("."))
+    return struct.pack(">6H", number, 0x100, 1, 0, 0, 0) + labels + b"\0" + struct.pack(">2H", 1, 1)
+
+
+def look_up(space, name, server="127.0.0.11", timeout=0.5):
+    """Asks once, from a container's network namespace: its addresses, or None where no answer came."""
+    asker = in_namespace(space, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+    with asker:
+        asker.settimeout(timeout)
+        try:
+            asker.sendto(query(name), (server, 53))
+            answer = asker.recv(4096)
+        except OSError:
+            return None
+    return answers(answer, len(query(name)))
+
+
+def answers(packet, offset):
+    """The IPv4 addresses in the answers of a packet, which begin at an offset."""
+    found = []
+    for _ in range(struct.unpack(">H", packet[6:8])[0]):
+        while 0 < packet[offset] < 0xc0:  # a name, or a pointer to one
+            offset += packet[offset] + 1
+        offset += 2 if packet[offset] else 1
+        kind, _, _, size = struct.unpack(">2HIH", packet[offset:offset + 10])
+        found += [socket.inet_ntoa(packet[offset + 10:offset + 14])] if kind == 1 else []
+        offset += 10 + size
+    return found
+
+
+class NameServer:
+    """Answers every question for an address with the same, and keeps what it was asked. It runs as long as we do."""
+
+    ANSWER = "198.51.100.7"
+
+    def __init__(self, space, address):
+        self.asked = []
+        self.socket = in_namespace(space, lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind((address, 53))
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    def _run(self):
+        while True:
+            question, peer = self.socket.recvfrom(4096)
+            self.asked.append(question)
+            end = question.index(b"\0", 12) + 5
+            answer = b"\xc0\x0c" + struct.pack(">2HIH", 1, 1, 60, 4) + socket.inet_aton(self.ANSWER)
+            self.socket.sendto(question[:2] + struct.pack(">5H", 0x8180, 1, 1, 0, 0) + question[12:end] + answer, peer)
+
+
+
+
+class Heard:
+    """An observer: the questions with the mark in them that a name server hears from now on."""
+
+    def __init__(self, server):
+        self.server, self.before = server, len(server.asked)
+
+    def count(self, mark):
+        return sum(mark in question for question in self.server.asked[self.before:])
+
+    def close(self):
+        pass

@@ -276,13 +276,14 @@ class Redteam(Playground):
     POLICIES = POLICIES
     SETTLE = 0.04  # seconds from the last packet to the count
     SETTINGS = {}  # of cofferdamd
+    ENGINE = Engine
     DOCKERD = ()   # further arguments
     TITLE = ""
 
     @classmethod
     def setUpClass(cls):
         super(Playground, cls).setUpClass()
-        cls.engine = Engine(dockerd=cls.DOCKERD, isolation=False)
+        cls.engine = cls.ENGINE(dockerd=cls.DOCKERD, isolation=False)
         cls.addClassCleanup(cls.engine.stop)
         cls.engine.start()
         cls.prepare()
