@@ -4,7 +4,7 @@
 
 import unittest
 
-from redteam import FAMILIES, GATEWAYS, POLICIES, PORT, Attack, Datagrams, Redteam, Several, Wire
+from redteam import FAMILIES, GATEWAYS, POLICIES, PORT, Attack, Datagrams, Redteam, Several, Wire, attack
 from paths import (GRE, GROUPS, ICMP, ICMPV6, IGMP, IPIP, SIT, TCP, UDP, Answers, Local, interface_mac, link_local, own_link_local, uplink)
 
 # pylint: disable=wrong-import-order
@@ -12,7 +12,7 @@ from engine import PROBE
 from machine import Failure, wait_until
 
 KINDS = {"udp": UDP, "syn": TCP, "echo": ICMP, "timestamp": ICMP}
-DENIED = "no policy lets it reach the host|not this port's address|not_live|no live container"
+DENIED = "no policy lets it reach the host|not this port's address|no live container|for this host alone"
 LOOPBACK = "the host routes no packet to a loopback address that came by a wire"
 ONE_PORT = """
 policy: attacker-host
@@ -186,6 +186,19 @@ class Host(Redteam, unittest.TestCase):
                     self.assert_dropped(self.victim, address, port, [family])
                 for port in ("4001/udp", "8023/tcp", "2375/tcp", "icmp"):
                     self.assert_dropped(self.attacker, address, port, [family])
+
+    def test_a_port_of_the_hosts_is_none_of_its_loopback_address(self):
+        """Where Docker has opened the loopback address to routing, what listens there alone still is for the host alone."""
+        self.cofferdam.apply(POLICIES + "---" + ONE_PORT)
+        self.addCleanup(self.cofferdam.apply, POLICIES)
+        self.addCleanup(self._localnet, 0)
+        self._localnet(1)
+        for address, port, expected in ((GATEWAYS["front"]["ipv4"], 4000, 3), ("127.0.0.1", 4000, 0), ("127.0.0.1", 4001, 0)):
+            observer = Local(self.host, [UDP])
+            attack(self.attacker, "packet", "kind=udp", f"from={self.attacker.address()}", f"to={address}", f"dport={port}",
+                   f"dmac={interface_mac(self.host, self.bridge)}", "mark=to-the-loopback-address")
+            self.assertEqual(observer.count(b"to-the-loopback-address"), expected, f"{address} {port}")
+            observer.close()
 
 
 if __name__ == "__main__":

@@ -135,6 +135,23 @@ class Lan(Redteam, unittest.TestCase):
             yield cls.attempt("a name server's answer", family, server, target.address(family), target, "udp", 40000, sport=53)
             yield cls.attempt("a web server's SYN and ACK", family, server, target.address(family), target, "synack", 40000, sport=80)
             yield cls.attempt("an echo reply", family, server, target.address(family), target, "echo-reply", 0)
+        yield cls._to_a_translated_port(OUTSIDE["ipv4"]["public-2"], "connection tracking knows both ends of what is translated")
+
+    @classmethod
+    def _to_a_translated_port(cls, server, kernel):
+        """A container asks a server outside, under the host's address and the same port; another one answers."""
+        port = 45000
+        attempt = cls.attempt("to a translated port, from another server", "ipv4", server, uplink("ipv4"), cls.attacker, "udp", port,
+                              sport=53, kernel=kernel)
+        arguments = attempt.sends
+
+        def send(attempt):
+            attack(cls.attacker, "packet", "kind=udp", f"from={cls.attacker.address()}", f"to={OUTSIDE['ipv4']['public']}", "dport=53",
+                   f"sport={port}", f"dmac={interface_mac(cls.host, cls.engine.bridge('front'))}")
+            attack(cls.lan, *arguments, f"mark={attempt.mark.decode()}")
+
+        attempt.sends = send
+        return attempt
 
     def test_published_ports_by_policy(self):
         """The container's port counts, not the host's; who comes by docker-proxy is the host."""
@@ -147,6 +164,20 @@ class Lan(Redteam, unittest.TestCase):
             check(self.lan, self.victim, f"{PORT}/tcp", ["ipv4"])
             self.assert_dropped(self.lan, self.victim, "80/tcp")
             self.assert_dropped(self.lan, self.bystander, f"{PORT}/udp")
+
+    def test_what_is_published_on_loopback_stays_there(self):
+        """Whoever the container lets in: the address says that it is the host alone."""
+        if self.engine.version >= (28, 0):
+            self.skipTest("refused by Docker itself")
+        self.cofferdam.apply(POLICIES + "---" + INGRESS % "outside")
+        self.addCleanup(self.cofferdam.apply, POLICIES)
+        for kind, proto, to, port, expected in (("udp", "udp", uplink("ipv4"), PUBLISHED, True), ("udp", "udp", "127.0.0.1", LOOPBACK_ONLY, False),
+                                                ("syn", "tcp", "127.0.0.1", LOOPBACK_ONLY, False), ("udp", "udp", "127.0.0.1", PUBLISHED, False)):
+            attempt = self.attempt("published", "ipv4", OUTSIDE["ipv4"]["lan"], to, self.victim, kind, port, inner=PORT, sport=40001)
+            observer = arrivals(self.victim, PORT, proto)()
+            attempt.send()
+            self.assertEqual(observer.count(b"") > 0, expected, f"{to} {port}")
+            observer.close()
 
 
 # Where no grant of the Internet leads: the machine's own surroundings, and what is nobody's.
