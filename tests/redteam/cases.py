@@ -43,11 +43,13 @@ CASES = {
         "unit/nft/test_decode.c::garbage_is_survived", "unit/nft/test_decode.c::what_is_cut_short_is_an_error",
         "unit/daemon/test_brain.c::whatever_fails_has_everything_read_again"],
     "new policies under load": [
-        "e2e/test_reloads.py::test_applies_that_change_nothing_in_meaning", "netns/nft/test_replace.c::what_the_policies_deny_stays_denied"],
+        "e2e/test_reloads.py::test_applies_that_change_nothing_in_meaning",
+        "netns/nft/test_replace.c::what_the_policies_deny_stays_denied"],
     "events that are lost or late, and addresses that are used again": [
         "e2e/test_starts.py::test_a_paused_daemon_catches_up", "e2e/test_starts.py::test_one_address_swapped",
         "e2e/test_starts.py::test_the_flows_of_a_former_owner", "e2e/test_boot.py::test_dockerd_is_killed",
-        "unit/daemon/test_brain.c::lost_notifications_are_made_up_for", "unit/daemon/test_property.c::any_script_ends_in_the_fresh_ruleset"],
+        "unit/daemon/test_brain.c::lost_notifications_are_made_up_for",
+        "unit/daemon/test_property.c::any_script_ends_in_the_fresh_ruleset"],
     "hostile names and labels": [
         "unit/inventory/match.c::test_hostile_text", "unit/daemon/test_brain.c::labels_of_the_image_never_count",
         "unit/daemon/test_brain.c::labels_of_an_unreadable_image_are_not_trusted", "unit/docker/decode.c::test_apply_image_labels"],

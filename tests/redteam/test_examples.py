@@ -13,7 +13,7 @@ import unittest
 
 import yaml
 
-from redteam import Redteam  # pylint: disable=unused-import # for its path to tests/e2e
+import redteam  # noqa: F401 pylint: disable=unused-import # for the path to tests/e2e
 
 # pylint: disable=wrong-import-order
 from cofferdam import Cofferdam
@@ -89,7 +89,8 @@ class Project(Playground):
         found = {}
         for (source, space), (target, addresses), port in itertools.product(cls.spaces.items(), targets.items(), PORTS):
             outside = target in (HOST, LAN, PUBLIC)
-            if source == target or (outside and (source in (HOST, LAN) or port in ("3000/tcp", "8080/tcp"))) or source not in (HOST, LAN, *targets):
+            unserved = outside and (source in (HOST, LAN) or port in ("3000/tcp", "8080/tcp"))
+            if source == target or unserved or source not in (HOST, LAN, *targets):
                 continue
             for number, address in enumerate(addresses):
                 found[(source, target if not number else f"{target}#{number + 1}", port)] = Question(space, address, port)
@@ -123,8 +124,10 @@ class Shop(Project, unittest.TestCase):
     EXTRA = {"stranger": {"networks": ["shop_default"], "command": ["probe", "serve", *PORTS]}}
     PUBLISHED = UPLINK["ipv4"]
     VISITORS = [(LAN, "published", PUBLISHED, "8080/tcp"), (HOST, "published", PUBLISHED, "8080/tcp")]
-    PROMISED = [(LAN, "published", "8080/tcp"), (HOST, "published", "8080/tcp"), (LAN, "shop-web-1", "80/tcp"), (HOST, "shop-web-1", "80/tcp"),
-                ("shop-web-1", "shop-api-1", "8000/tcp"), ("shop-api-1", "shop-db-1", "5432/tcp"), ("shop-api-1", PUBLIC, "443/tcp")]
+    PROMISED = [(LAN, "published", "8080/tcp"), (HOST, "published", "8080/tcp"),
+                (LAN, "shop-web-1", "80/tcp"), (HOST, "shop-web-1", "80/tcp"),
+                ("shop-web-1", "shop-api-1", "8000/tcp"), ("shop-api-1", "shop-db-1", "5432/tcp"),
+                ("shop-api-1", PUBLIC, "443/tcp")]
 
 
 class Metrics(Project, unittest.TestCase):

@@ -5,7 +5,8 @@
 import unittest
 
 from redteam import FAMILIES, GATEWAYS, POLICIES, PORT, Attack, Datagrams, Redteam, Several, Wire, attack
-from paths import (GRE, GROUPS, ICMP, ICMPV6, IGMP, IPIP, SIT, TCP, UDP, Answers, Local, interface_mac, link_local, own_link_local, uplink)
+from paths import (GRE, GROUPS, ICMP, ICMPV6, IGMP, IPIP, SIT, TCP, UDP, Answers, Local, interface_mac, link_local,
+                   own_link_local, uplink)
 
 # pylint: disable=wrong-import-order
 from engine import PROBE
@@ -142,8 +143,9 @@ class Host(Redteam, unittest.TestCase):
         inner = {"the victim to the host": (cls.victim.address(), front["ipv4"], cls.host),
                  "the victim to bystander": (cls.victim.address(), cls.bystander.address(), cls.bystander)}
         for what, (source, to, target) in inner.items():
-            for name, protocol, arguments in (("ipip", IPIP, ["kind=ip"]), ("gre", GRE, ["kind=gre"]), ("vxlan-4789", None, ["kind=vxlan", "dport=4789"]),
-                                    ("vxlan-8472", None, ["kind=vxlan", "dport=8472"])):
+            for name, protocol, arguments in (("ipip", IPIP, ["kind=ip"]), ("gre", GRE, ["kind=gre"]),
+                                              ("vxlan-4789", None, ["kind=vxlan", "dport=4789"]),
+                                              ("vxlan-8472", None, ["kind=vxlan", "dport=8472"])):
                 yield cls._tunnel(f"{name}: {what}", "ipv4", protocol, source, to, target, arguments, front, name)
         v6 = {"the victim to the host": (cls.victim.address("ipv6"), front["ipv6"], cls.host),
               "the victim to bystander": (cls.victim.address("ipv6"), cls.bystander.address("ipv6"), cls.bystander)}
@@ -170,7 +172,8 @@ class Host(Redteam, unittest.TestCase):
         answers = Answers("ApiVersion")
 
         def send(attempt):
-            answers(attempt, "connect", f"to={address}", "dport=2375", "wait=2000" if "without" not in attempt.results else "wait=300",
+            wait = 300 if "without" in attempt.results else 2000
+            answers(attempt, "connect", f"to={address}", "dport=2375", f"wait={wait}",
                     "mark=GET /version HTTP/1.0\r\n\r\n")
 
         return Attack(f"the Engine's API at {address}", cls.attacker, send, lambda: answers, "ipv4", "attacker -> host", sent=1)

@@ -6,8 +6,8 @@ the Internet, though routes lead there."""
 import itertools
 import unittest
 
-from redteam import FAMILIES, GATEWAYS, POLICIES, PORT, Attack, Redteam, Several, Wire, attack
-from paths import ICMP, ICMPV6, TCP, UDP, Local, arrivals, interface_mac, own_link_local, uplink
+from redteam import FAMILIES, GATEWAYS, POLICIES, PORT, Attack, Redteam, Wire, attack
+from paths import ICMP, ICMPV6, TCP, UDP, Local, arrivals, interface_mac, uplink
 
 from engine import OUTSIDE  # pylint: disable=wrong-import-order
 
@@ -52,9 +52,12 @@ class Lan(Redteam, unittest.TestCase):
         """A single packet in a frame to the host."""
         proto = {"syn": "tcp", "synack": "tcp", "udp": "udp"}.get(kind)
         sport = more.pop("sport", 40000)
-        observe = more.pop("observe", None) or (arrivals(target, more.pop("inner", dport), proto) if proto else lambda: Wire(target))
-        return Attack(name, cls.lan, ["packet", "dev=neighbour", f"kind={kind}", f"from={source}", f"to={to}", f"dport={dport}",
-                                      f"sport={sport}", f"dmac={cls.mac}"], observe, family, f"lan -> {'host' if target is cls.host else target.name}", **more)
+        inner, observe = more.pop("inner", dport), more.pop("observe", None)
+        if not observe:
+            observe = arrivals(target, inner, proto) if proto else lambda: Wire(target)
+        arguments = ["packet", "dev=neighbour", f"kind={kind}", f"from={source}", f"to={to}", f"dport={dport}", f"sport={sport}",
+                     f"dmac={cls.mac}"]
+        return Attack(name, cls.lan, arguments, observe, family, f"lan -> {'host' if target is cls.host else target.name}", **more)
 
     @classmethod
     def _direct(cls):
@@ -118,9 +121,11 @@ class Lan(Redteam, unittest.TestCase):
                         attempt = cls.attempt(f"as attacker, {kind}, rp_filter={filter_}", family, cls.attacker.address(family),
                                               target.address(family), target, kind, port, by="" if kernel else FORGED, kernel=kernel)
                         yield cls._with(attempt, {"net.ipv4.conf.uplink.rp_filter": filter_})
-            for words, source in (("as the gateway", GATEWAYS["front"][family]), ("as a loopback address", "127.0.0.1" if family == "ipv4" else "::1")):
-                drops = family == "ipv6" and words == "as the gateway"  # only IPv4 looks at the sender's address
-                yield cls.attempt(words, family, source, target.address(family), target, "udp", 53, kernel="" if drops else MARTIAN)
+            # Of the host's own addresses, IPv4 looks at all in a sender, IPv6 only at the loopback one.
+            loopback = {"ipv4": "127.0.0.1", "ipv6": "::1"}[family]
+            for words, source, kernel in (("as the gateway", GATEWAYS["front"][family], MARTIAN if family == "ipv4" else ""),
+                                          ("as a loopback address", loopback, MARTIAN)):
+                yield cls.attempt(words, family, source, target.address(family), target, "udp", 53, kernel=kernel)
         for family, kind in itertools.product(FAMILIES, ("syn", "udp", "echo")):
             protocol = {"syn": TCP, "udp": UDP, "echo": ICMP if family == "ipv4" else ICMPV6}[kind]
             for words, to in (("uplink", uplink(family)), ("gateway", GATEWAYS["front"][family])):
@@ -171,8 +176,10 @@ class Lan(Redteam, unittest.TestCase):
             self.skipTest("refused by Docker itself")
         self.cofferdam.apply(POLICIES + "---" + INGRESS % "outside")
         self.addCleanup(self.cofferdam.apply, POLICIES)
-        for kind, proto, to, port, expected in (("udp", "udp", uplink("ipv4"), PUBLISHED, True), ("udp", "udp", "127.0.0.1", LOOPBACK_ONLY, False),
-                                                ("syn", "tcp", "127.0.0.1", LOOPBACK_ONLY, False), ("udp", "udp", "127.0.0.1", PUBLISHED, False)):
+        for kind, proto, to, port, expected in (("udp", "udp", uplink("ipv4"), PUBLISHED, True),
+                                                ("udp", "udp", "127.0.0.1", LOOPBACK_ONLY, False),
+                                                ("syn", "tcp", "127.0.0.1", LOOPBACK_ONLY, False),
+                                                ("udp", "udp", "127.0.0.1", PUBLISHED, False)):
             attempt = self.attempt("published", "ipv4", OUTSIDE["ipv4"]["lan"], to, self.victim, kind, port, inner=PORT, sport=40001)
             observer = arrivals(self.victim, PORT, proto)()
             attempt.send()
@@ -221,7 +228,8 @@ class NotTheInternet(Redteam, unittest.TestCase):
     def attempt(cls, name, family, address, kind, mac=None, observe=None):  # pylint: disable=too-many-arguments
         arguments = ["packet", f"kind={kind}", f"from={cls.attacker.address(family)}", f"to={address}",
                      f"dport={80 if kind == 'syn' else 53}", f"dmac={mac or cls.mac}"]
-        return Attack(f"{name} {address}, {kind}", cls.attacker, arguments, observe or (lambda: Wire(cls.engine.lan, "neighbour")), family,
+        observe = observe or (lambda: Wire(cls.engine.lan, "neighbour"))
+        return Attack(f"{name} {address}, {kind}", cls.attacker, arguments, observe, family,
                       "attacker -> outside")
 
     def test_the_internet_is_reached(self):

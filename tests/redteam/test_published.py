@@ -80,9 +80,11 @@ class Published(Redteam):
                 yield cls.attempt(f"published, {way}, {proto}", family, address, OUTER["all"] + add, proto, target)
             if proto == "tcp":
                 for inner, outer in RANGE.items():
-                    yield cls.attempt(f"of a range, uplink, {outer + add}", family, addresses["uplink"], outer + add, proto, target, inner)
+                    yield cls.attempt(f"of a range, uplink, {outer + add}", family, addresses["uplink"], outer + add, proto, target,
+                                      inner)
             if family == "ipv4":
-                yield cls.attempt(f"published on the uplink only, {proto}", family, addresses["uplink"], OUTER["uplink"] + add, proto, target)
+                yield cls.attempt(f"published on the uplink only, {proto}", family, addresses["uplink"], OUTER["uplink"] + add, proto,
+                                  target)
                 for way, address in addresses.items():
                     yield cls.attempt(f"{LOOPBACK_ONLY}, {way}, {proto}", family, address, OUTER["loopback"] + add, proto, target,
                                       kernel=LOOPBACK_ONLY)
@@ -122,7 +124,8 @@ class Published(Redteam):
     def _direct(cls):
         """Not published, and by the container's own address: across the bridges, both ways, and on the bridge."""
         for family, proto in itertools.product(FAMILIES, PROTOS):
-            for source, target in ((cls.attacker, cls.victim), (cls.attacker, cls.other), (cls.other, cls.attacker), (cls.other, cls.victim)):
+            for source, target in ((cls.attacker, cls.victim), (cls.attacker, cls.other), (cls.other, cls.attacker),
+                                   (cls.other, cls.victim)):
                 yield Attack(f"its own address, {proto}", source,
                              ["connect", f"proto={proto}", f"to={target.address(family)}", f"dport={PORT}", WAIT],
                              arrivals(target, PORT, proto), family, f"{source.name} -> {target.name}", "", 1)
