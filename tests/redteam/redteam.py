@@ -19,6 +19,7 @@ import json
 import os
 import re
 import socket
+import struct
 import sys
 import time
 
@@ -27,7 +28,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), os.p
 # pylint: disable=wrong-import-position
 from cofferdam import Cofferdam
 from engine import BUILD, OUTSIDE, Engine
-from machine import Failure, run
+from machine import Failure, Namespace, run, wait_until  # pylint: disable=unused-import
 from playground import Playground
 
 ATTACK = os.path.join(BUILD, "tests", "redteam", "attack")
@@ -72,6 +73,11 @@ _marks = itertools.count(1)
 def _pid(container):
     """Asked once: no container is restarted here."""
     return container.pid
+
+
+def forget_pids():
+    """For a test in which another container takes one's place."""
+    _pid.cache_clear()
 
 
 def enter(space, *command):
@@ -125,19 +131,26 @@ class Wire:
 
 
 class Datagrams:
-    """What a UDP socket on all addresses receives."""
+    """What a UDP socket on all addresses receives; group: and on this multicast address, by this interface."""
 
-    def __init__(self, space, port=PORT, family="ipv4"):
-        self.socket = in_namespace(space, lambda: self._open(port, family))
+    def __init__(self, space, port=PORT, family="ipv4", group=None, interface="eth0"):
+        self.socket = in_namespace(space, lambda: self._open(port, family, group, interface))
 
     @staticmethod
-    def _open(port, family):
+    def _open(port, family, group, interface):
         receiver = socket.socket(socket.AF_INET if family == "ipv4" else socket.AF_INET6, socket.SOCK_DGRAM)
         if family == "ipv6":
             receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4 << 20)
         receiver.bind(("", port))
+        if group:
+            address = socket.inet_pton(receiver.family, group)
+            index = socket.if_nametoindex(interface)
+            if family == "ipv4":
+                receiver.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, address + bytes(4) + index.to_bytes(4, sys.byteorder))
+            else:
+                receiver.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_JOIN_GROUP, address + index.to_bytes(4, sys.byteorder))
         receiver.setblocking(False)
         return receiver
 
@@ -192,6 +205,53 @@ class Changes:
         pass
 
 
+class Learned:
+    """How often a bridge took a MAC, or one of all that matches (bytes -> bool) takes, for one at a port. The kernel says so at once,
+    and what it was told a moment later does not matter."""
+
+    def __init__(self, host, port, matches):
+        self.index = json.loads(host.run("ip", "-j", "link", "show", "dev", port).stdout)[0]["ifindex"]
+        self.matches = matches if callable(matches) else bytes.fromhex(matches.replace(":", "")).__eq__
+        self.socket = in_namespace(host, self._open)
+
+    @staticmethod
+    def _open():
+        listener = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 0)  # NETLINK_ROUTE
+        listener.setsockopt(socket.SOL_SOCKET, 33, 8 << 20)  # SO_RCVBUFFORCE
+        listener.bind((0, 1 << 2))  # RTNLGRP_NEIGH
+        listener.setblocking(False)
+        return listener
+
+    def count(self, _):
+        found = 0
+        while True:
+            try:
+                found += sum(map(self._is_it, self._messages(self.socket.recv(1 << 16))))
+            except BlockingIOError:
+                return found
+
+    @staticmethod
+    def _messages(data):
+        while len(data) >= 16:
+            length, kind = struct.unpack_from("=IH", data)
+            if kind == 28:  # RTM_NEWNEIGH
+                yield data[16:length]
+            data = data[(length + 3) & ~3:]
+
+    def _is_it(self, message):
+        family, index = struct.unpack_from("=B3xi", message)
+        attributes = message[12:]
+        while family == 7 and index == self.index and len(attributes) >= 4:  # AF_BRIDGE
+            length, kind = struct.unpack_from("=HH", attributes)
+            if kind == 2:  # NDA_LLADDR
+                return self.matches(attributes[4:length])
+            attributes = attributes[(length + 3) & ~3:]
+        return False
+
+    def close(self):
+        self.socket.close()
+
+
 class Several:
     """What all of these receive together."""
 
@@ -210,6 +270,39 @@ def neighbours(space, interface="eth0"):
     """{address: MAC}: whom a namespace believes to know."""
     entries = json.loads(run(space.enter("ip", "-j", "neigh", "show", "dev", interface)).stdout or "[]")
     return {entry["dst"]: entry.get("lladdr") for entry in entries if entry.get("lladdr")}
+
+
+def learn_at_once(space, interface="eth0"):
+    """Linux keeps an ARP entry for a second before it believes another: not here, so that attacks need no patience."""
+    run(space.enter("sh", "-c", f"echo 0 >/proc/sys/net/ipv4/neigh/{interface}/locktime"))
+
+
+def believed(space, interface, address, mac):
+    """Makes this the entry of a neighbour table, or none, and sees whether it changes."""
+    if mac:
+        run(space.enter("ip", "neigh", "replace", address, "lladdr", mac, "nud", "stale", "dev", interface))
+    else:
+        run(space.enter("ip", "neigh", "del", address, "dev", interface), check=False)
+    return Changes(lambda: neighbours(space, interface).get(address))
+
+
+def mac_of(space, interface="eth0"):
+    return json.loads(run(space.enter("ip", "-j", "link", "show", "dev", interface)).stdout)[0]["address"]
+
+
+def link_local(space, interface="eth0"):
+    """The first one, as soon as it is known that nobody else has it."""
+    def usable():
+        entries = json.loads(run(space.enter("ip", "-6", "-j", "addr", "show", "dev", interface, "scope", "link")).stdout or "[]")
+        return next((info["local"] for entry in entries for info in entry.get("addr_info", [])
+                     if "local" in info and not info.get("tentative")), None)
+    return wait_until(usable, 10, f"a link-local address at {interface} of {space.name}")
+
+
+def port_of(host, space, interface="eth0"):
+    """The name of the other end of a container's interface, in the host."""
+    peer = json.loads(run(space.enter("ip", "-j", "link", "show", "dev", interface)).stdout)[0]["link_index"]
+    return next(link["ifname"] for link in json.loads(host.run("ip", "-j", "link").stdout) if link["ifindex"] == peer)
 
 
 @dataclasses.dataclass
@@ -293,7 +386,9 @@ class Redteam(Playground):
         cls._try_all("without")
         cls.engine.forget_connections()
         cls.cofferdam.start(**cls.SETTINGS)
+        cls.between()
         cls._try_all("with")
+        cls.afterwards()
         cls._print()
 
     @classmethod
@@ -328,6 +423,14 @@ class Redteam(Playground):
     def attacks(cls):
         """A list of Attack."""
         raise NotImplementedError
+
+    @classmethod
+    def between(cls):
+        """Called when Cofferdam has come, before the second try."""
+
+    @classmethod
+    def afterwards(cls):
+        """Called after it."""
 
     # The two tries
 

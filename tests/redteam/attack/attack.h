@@ -33,6 +33,7 @@ struct request {
     uint16_t sport, dport;                /* sport= (40000), dport= (9999) */
     const char *mark;                     /* mark=TEXT */
     unsigned count;                       /* count= (3) frames, a millisecond apart */
+    uint8_t hops;                         /* hops= (64): time to live, hop limit */
 };
 
 struct frame {
@@ -63,9 +64,12 @@ void set16(struct frame *frame, size_t offset, uint16_t value);
 
 /* Destination, source and type or length (IEEE 802.3). */
 void put_ethernet(struct frame *frame, const struct request *request, uint16_t type);
+/* All in front of the packet, as tags=, type=, frame=, inner= and length= say; end_link() when the rest is there. */
+void put_link(struct frame *frame, const struct request *request, uint16_t type);
+void end_link(struct frame *frame);
 /* 0x0800 or 0x86dd, by the addresses. */
 uint16_t ether_type(const struct request *request);
-/* RFC 791, RFC 8200: a header without options in front of payload bytes of this protocol; hop limit 64. */
+/* RFC 791, RFC 8200: a header without options in front of payload bytes of this protocol. */
 void put_ip(struct frame *frame, const struct request *request, uint8_t protocol, size_t payload);
 /* RFC 1071 over data[offset..len), with the pseudo header of the request's addresses; the field itself must be zero. */
 uint16_t transport_checksum(const struct frame *frame, const struct request *request, size_t offset,
@@ -82,6 +86,9 @@ void send_frame(const struct request *request, const struct frame *frame);
 void send_once(const struct request *request, const struct frame *frame);
 
 /* The commands: each reads its own keys, then sends. */
+void attack_arp(const struct request *request);
+void attack_discovery(const struct request *request);
+void attack_igmp(const struct request *request);
 void attack_udp(const struct request *request);
 void attack_tcp(const struct request *request);
 void attack_fragments(const struct request *request);

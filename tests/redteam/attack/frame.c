@@ -75,7 +75,7 @@ static void put_ipv4(struct frame *frame, const struct request *request, uint8_t
     put16(frame, 0x4500);
     put16(frame, (uint16_t)(20 + payload));
     put32(frame, 0);
-    put8(frame, 64);
+    put8(frame, request->hops);
     put8(frame, protocol);
     put16(frame, 0);
     put(frame, request->src.bytes, 4);
@@ -88,7 +88,7 @@ static void put_ipv6(struct frame *frame, const struct request *request, uint8_t
     put32(frame, 0x60000000);
     put16(frame, (uint16_t)payload);
     put8(frame, protocol);
-    put8(frame, 64);
+    put8(frame, request->hops);
     put(frame, request->src.bytes, 16);
     put(frame, request->dst.bytes, 16);
 }

@@ -147,6 +147,7 @@ static struct request read_request(void)
         die("from= and to= of different families");
     request.sport = (uint16_t)option_number("sport", 40000);
     request.dport = (uint16_t)option_number("dport", 9999);
+    request.hops = (uint8_t)option_number("hops", 64);
     request.count = option_number("count", 3);
     return request;
 }
@@ -155,9 +156,17 @@ static const struct {
     const char *name;
     void (*run)(const struct request *request);
 } commands[] = {
-    {"udp", attack_udp},       {"tcp", attack_tcp},         {"fragments", attack_fragments},
-    {"icmp", attack_icmp},     {"header", attack_header},   {"packet", attack_packet},
-    {"tunnel", attack_tunnel}, {"connect", attack_connect},
+    {"udp", attack_udp},
+    {"tcp", attack_tcp},
+    {"fragments", attack_fragments},
+    {"icmp", attack_icmp},
+    {"header", attack_header},
+    {"packet", attack_packet},
+    {"tunnel", attack_tunnel},
+    {"connect", attack_connect},
+    {"arp", attack_arp},
+    {"discovery", attack_discovery},
+    {"igmp", attack_igmp},
 };
 
 int main(int argc, char **argv)

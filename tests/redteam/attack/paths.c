@@ -3,7 +3,6 @@
  * packet: a well-formed packet with the mark at its end, of one of these kinds:
  *   kind=udp | syn | synack | echo | echo-reply | timestamp | query | report
  *        query and report: IGMPv2 (RFC 2236), or MLDv1 (RFC 2710)
- *   hops=N           the hop limit or time to live, 64 unless given
  *
  * tunnel: a UDP datagram with the mark inside a packet of a tunnel. from= and to= are the tunnel's ends.
  *   kind=ip | gre | vxlan
@@ -91,26 +90,12 @@ static void put_kind(struct frame *frame, const struct request *request, const c
         die("kind=%s: no such packet", kind);
 }
 
-static void set_hops(struct frame *frame, const struct request *request, uint8_t hops)
-{
-    uint8_t *header = frame->data + 2 * MAC_LEN + 2;
-
-    if (request->dst.is_ipv6) {
-        header[7] = hops;
-        return;
-    }
-    header[8] = hops;
-    header[10] = header[11] = 0;
-    set16(frame, 2 * MAC_LEN + 2 + 10, checksum(header, 20, 0));
-}
-
 void attack_packet(const struct request *request)
 {
     static struct frame frame;
 
     put_ethernet(&frame, request, ether_type(request));
     put_kind(&frame, request, option_text("kind", "udp"));
-    set_hops(&frame, request, (uint8_t)option_number("hops", 64));
     send_frame(request, &frame);
 }
 
