@@ -22,7 +22,7 @@ CASES = {
         "redteam/test_published.py::test_it_is_the_host_or_that_container", "redteam/test_published.py::WithProxy",
         "redteam/test_published.py::WithoutProxy", "e2e/test_two_bridges.py::TwoBridges"],
     "a neighbour outside that routes to containers, and to ports published on the loopback address": ["redteam/test_lan.py::Lan"],
-    "data in names that are looked up": ["redteam/test_names.py::Names"],
+    "data in names that are looked up": ["redteam/test_lookups.py::Lookups"],
     "connections that stand when the policy is narrowed": [
         "redteam/test_moments.py::test_narrowing_ends_what_stands", "e2e/test_tightening.py::test_ports_are_taken_away",
         "netns/flow/test_flow.c::exactly_one_entry_is_deleted"],
@@ -51,6 +51,7 @@ CASES = {
         "unit/daemon/test_brain.c::lost_notifications_are_made_up_for",
         "unit/daemon/test_property.c::any_script_ends_in_the_fresh_ruleset"],
     "hostile names and labels": [
+        "redteam/test_names.py::Labels", "redteam/test_names.py::Networks", "redteam/test_names.py::Images",
         "unit/inventory/match.c::test_hostile_text", "unit/daemon/test_brain.c::labels_of_the_image_never_count",
         "unit/daemon/test_brain.c::labels_of_an_unreadable_image_are_not_trusted", "unit/docker/decode.c::test_apply_image_labels"],
     "hostile policy files": [
@@ -59,6 +60,12 @@ CASES = {
         "unit/policy/import.c::test_finish_finds_duplicates", "unit/policy/files.c::test_own",
         "e2e/test_daemon.py::test_a_broken_policy_leaves_the_old_ones_in_force"],
     # What was added to the list.
+    "a port that is no container's, and a container that nobody knows yet": [
+        "redteam/test_strangers.py::ByHand", "redteam/test_strangers.py::Unknown"],
+    "a container on several networks": [
+        "redteam/test_networks.py::BetweenNetworks", "redteam/test_networks.py::Limited", "redteam/test_networks.py::Internal"],
+    "networks that are joined and left while packets flow": ["redteam/test_connects.py::Connects"],
+    "networks and privileges that cannot be enforced": ["e2e/test_unenforced.py::Unenforced", "e2e/test_unenforced.py::Rootless"],
     "frames to a bridge's reserved addresses": ["redteam/test_frames.py::Reserved"],
     "packets of one's own that are framed for somebody else": ["redteam/test_spoofing.py::Destinations"],
     "DHCP and name servers on the link": ["redteam/test_neighbours.py::Servers"],
