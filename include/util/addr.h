@@ -85,6 +85,8 @@ const char *cidr_format(const struct cidr *cidr, char buffer[static CIDR_TEXT_MA
 struct ip_range cidr_range(const struct cidr *cidr);
 /* The block that is exactly this range, if there is one. */
 bool cidr_from_range(enum ip_family family, struct ip_range range, struct cidr *ret);
+/* That block, or "10.0.0.1-10.0.0.77". The caller frees it. */
+char *ip_range_text(enum ip_family family, struct ip_range range);
 bool cidr_contains(const struct cidr *cidr, struct ip ip);
 bool cidr_within(const struct cidr *inner, const struct cidr *outer);
 

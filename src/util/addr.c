@@ -159,6 +159,17 @@ bool cidr_from_range(enum ip_family family, struct ip_range range, struct cidr *
     return false;
 }
 
+char *ip_range_text(enum ip_family family, struct ip_range range)
+{
+    char first[IP_TEXT_MAX], last[IP_TEXT_MAX], block[CIDR_TEXT_MAX];
+    struct cidr cidr;
+
+    if (cidr_from_range(family, range, &cidr))
+        return xstrdup(cidr_format(&cidr, block));
+    return xasprintf("%s-%s", ip_format((struct ip){range.first, family}, first),
+                     ip_format((struct ip){range.last, family}, last));
+}
+
 bool cidr_contains(const struct cidr *cidr, struct ip ip)
 {
     struct ip_range range = cidr_range(cidr);

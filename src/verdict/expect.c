@@ -120,17 +120,6 @@ static char *party_name(const struct member *member, const struct party *party)
     return xstrdup(member->ends.n && member->ends.v[0].party.kind == PARTY_HOST ? "host" : "the outside");
 }
 
-static char *piece_text(const struct piece *piece)
-{
-    struct port port = piece->port;
-
-    if (piece->other)
-        return xstrdup("other protocols");
-    if (port.kind != PORT_ICMP && port.first == 0 && port.last < 65535)
-        port.first = 1;
-    return port_text(&port);
-}
-
 static char *docker_reason(const struct explain_way *way)
 {
     if (way->network_from && way->network_to)

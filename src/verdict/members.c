@@ -196,8 +196,8 @@ void roll_clear(struct roll *roll)
     }
 }
 
-static const struct selection *selection_of(const struct roll *roll, const struct container *container,
-                                            size_t endpoint)
+const struct selection *roll_selection(const struct roll *roll, const struct container *container,
+                                       size_t endpoint)
 {
     const struct container **found = bsearch(&container, roll->containers, roll->n_containers,
                                              sizeof(*roll->containers), compare_containers);
@@ -226,7 +226,7 @@ static void add_ends(const struct roll *roll, const struct container *container,
             ends_add_endpoint(roll->with->inventory, container, endpoint, family, ends);
         for (size_t n = before; n < ends->n; n++)
             if (ends->v[n].party.kind == PARTY_ENDPOINT)
-                ends->v[n].party.selection = selection_of(roll, container, i);
+                ends->v[n].party.selection = roll_selection(roll, container, i);
     }
 }
 

@@ -29,6 +29,9 @@ struct roll {
 
 void roll_init(struct roll *roll, const struct evaluation *with);
 void roll_clear(struct roll *roll);
+/* What selects this endpoint of a container, given by its position there. */
+const struct selection *roll_selection(const struct roll *roll, const struct container *container,
+                                       size_t endpoint);
 
 void members_find(const struct roll *roll, const struct peer *peer, struct members *ret);
 void members_clear(struct members *members);

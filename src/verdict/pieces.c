@@ -209,6 +209,17 @@ static void cut_icmp(const struct judges *judges, struct pieces *pieces)
     visit_ports(judges, add_icmp, &search);
 }
 
+char *piece_text(const struct piece *piece)
+{
+    struct port port = piece->port;
+
+    if (piece->other)
+        return xstrdup("other protocols");
+    if (port.kind != PORT_ICMP && port.first == 0 && port.last < 65535)
+        port.first = 1;
+    return port_text(&port);
+}
+
 /* ---- all together ------------------------------------------------------------------------------------- */
 
 void pieces_clear(struct pieces *pieces)

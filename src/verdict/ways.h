@@ -67,6 +67,8 @@ struct pieces {
 };
 
 void pieces_clear(struct pieces *pieces);
+/* "5432/tcp", "1-442/tcp", "icmp/echo-request", "other protocols". The caller frees it. */
+char *piece_text(const struct piece *piece);
 /*
  * asked: a port, a range or a protocol; NULL: everything. way: only what can be told apart on this one, whose parties
  * know the policies that select them; NULL: on any.
