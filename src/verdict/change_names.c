@@ -1,0 +1,312 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "change_names.h"
+
+#include <string.h>
+
+#include "intern.h"
+
+#define COMPOSE_PROJECT "com.docker.compose.project"
+#define COMPOSE_SERVICE "com.docker.compose.service"
+
+/* What is better said comes first. */
+enum level {
+    LEVEL_ALL,
+    LEVEL_NETWORK,
+    LEVEL_PROJECT,
+    LEVEL_PROJECT_ON_NETWORK,
+    LEVEL_SERVICE,
+    LEVEL_SERVICE_ON_NETWORK,
+    LEVEL_NEW_POLICY, /* to these each endpoint can belong more than once */
+    LEVEL_OLD_POLICY,
+    LEVELS
+};
+
+struct group {
+    char *name;
+    enum level level;
+    size_t n_residents, n_containers;
+    const struct container *last; /* counted in n_containers */
+};
+
+struct namer {
+    const struct crowd *crowd;
+    struct interned *known;
+    struct group *groups;
+    size_t n_groups;
+    struct membership {
+        size_t *v; /* groups */
+        size_t n;
+    } * of;           /* each resident */
+    size_t *siblings; /* of each resident: endpoints of its container, itself included */
+    size_t *found;    /* of each group: of its residents, those in the set that is being named */
+    struct ip_ranges outside[IP_FAMILIES], internet[IP_FAMILIES];
+};
+
+/* ---- groups ------------------------------------------------------------------------------------------- */
+
+/* Takes the name, which may be NULL: no such group. */
+static void join(struct namer *namer, size_t resident, enum level level, char *name)
+{
+    const struct container *container = namer->crowd->residents[resident].container;
+    _cleanup_free_ char *key = name ? xasprintf("%d %s", level, name) : NULL;
+    struct group *group;
+    size_t number;
+
+    if (!name)
+        return;
+    number = intern(&namer->known, key, strlen(key));
+    if (number == namer->n_groups)
+        *ARRAY_ADD(namer->groups, namer->n_groups) = (struct group){.name = name, .level = level};
+    else
+        free(name);
+    group = &namer->groups[number];
+    group->n_residents++;
+    group->n_containers += group->last != container;
+    group->last = container;
+    *ARRAY_ADD(namer->of[resident].v, namer->of[resident].n) = number;
+}
+
+static const char *network_name(const struct network *network)
+{
+    return network->name ?: network->id;
+}
+
+static void join_compose(struct namer *namer, size_t i)
+{
+    const struct resident *resident = &namer->crowd->residents[i];
+    const char *project = container_label(resident->container, COMPOSE_PROJECT);
+    const char *service = container_label(resident->container, COMPOSE_SERVICE);
+    const char *network = network_name(resident->network);
+
+    if (!project)
+        return;
+    join(namer, i, LEVEL_PROJECT, xasprintf("compose %s/*", project));
+    join(namer, i, LEVEL_PROJECT_ON_NETWORK, xasprintf("compose %s/* on %s", project, network));
+    if (!service)
+        return;
+    join(namer, i, LEVEL_SERVICE, xasprintf("compose %s/%s", project, service));
+    join(namer, i, LEVEL_SERVICE_ON_NETWORK, xasprintf("compose %s/%s on %s", project, service, network));
+}
+
+static void join_policies(struct namer *namer, size_t i, enum which_set s)
+{
+    const struct selection *selection = namer->crowd->residents[i].selection[s];
+
+    for (size_t p = 0; p < selection->n; p++)
+        join(namer, i, s == SET_NEW ? LEVEL_NEW_POLICY : LEVEL_OLD_POLICY,
+             xasprintf(s == SET_NEW ? "selected by %s" : "formerly selected by %s", selection->v[p]->name));
+}
+
+static void count_siblings(struct namer *namer)
+{
+    const struct resident *residents = namer->crowd->residents;
+
+    for (size_t i = 0, next; i < namer->crowd->n_residents; i = next) {
+        for (next = i;
+             next < namer->crowd->n_residents && residents[next].container == residents[i].container;)
+            next++;
+        for (size_t j = i; j < next; j++)
+            namer->siblings[j] = next - i;
+    }
+}
+
+struct namer *namer_new(const struct crowd *crowd)
+{
+    struct namer *namer = xnew(struct namer);
+
+    namer->crowd = crowd;
+    namer->of = xcalloc(crowd->n_residents, sizeof(*namer->of));
+    namer->siblings = xcalloc(crowd->n_residents, sizeof(*namer->siblings));
+    count_siblings(namer);
+    for (size_t i = 0; i < crowd->n_residents; i++) {
+        join(namer, i, LEVEL_ALL, xstrdup("containers"));
+        join(namer, i, LEVEL_NETWORK, xasprintf("network %s", network_name(crowd->residents[i].network)));
+        join_compose(namer, i);
+        join_policies(namer, i, SET_NEW);
+        join_policies(namer, i, SET_OLD);
+    }
+    namer->found = xcalloc(namer->n_groups, sizeof(*namer->found));
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
+        const struct roll *roll = &crowd->rolls[SET_NEW];
+
+        namer->outside[family] = peer_outside(roll, &(struct peer){.kind = PEER_OUTSIDE}, family);
+        namer->internet[family] = peer_outside(roll, &(struct peer){.kind = PEER_INTERNET}, family);
+    }
+    return namer;
+}
+
+struct namer *namer_free(struct namer *namer)
+{
+    for (size_t i = 0; i < namer->n_groups; i++)
+        free(namer->groups[i].name);
+    for (size_t i = 0; i < namer->crowd->n_residents; i++)
+        free(namer->of[i].v);
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
+        ip_ranges_clear(&namer->outside[family]);
+        ip_ranges_clear(&namer->internet[family]);
+    }
+    intern_clear(&namer->known);
+    free(namer->groups);
+    free(namer->of);
+    free(namer->siblings);
+    free(namer->found);
+    free(namer);
+    return NULL;
+}
+
+/* ---- containers --------------------------------------------------------------------------------------- */
+
+static void add_name(struct change_party *party, char *name)
+{
+    *ARRAY_ADD(party->names, party->n_names) = name;
+}
+
+/* All of the group, and at least two containers, are in the set. */
+static bool is_whole(const struct namer *namer, size_t group)
+{
+    return namer->found[group] == namer->groups[group].n_residents && namer->groups[group].n_containers > 1;
+}
+
+/* How many are in the group and not named yet; then they are named, if that are enough to be worth it. */
+static void name_group(struct namer *namer, size_t number, const size_t *residents, size_t n, bool *named,
+                       struct change_party *party)
+{
+    const struct group *group = &namer->groups[number];
+    size_t n_unnamed = 0;
+
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < n; i++) {
+            const struct membership *of = &namer->of[residents[i]];
+
+            for (size_t j = 0; j < of->n && !named[i]; j++)
+                if (of->v[j] == number) {
+                    n_unnamed++;
+                    named[i] = pass == 1;
+                }
+        }
+        if (n_unnamed < 2)
+            return;
+    }
+    add_name(party, xasprintf("%s (%zu)", group->name, group->n_containers));
+}
+
+static void name_level(struct namer *namer, enum level level, const size_t *residents, size_t n, bool *named,
+                       struct change_party *party)
+{
+    for (size_t i = 0; i < n; i++) {
+        const struct membership *of = &namer->of[residents[i]];
+
+        for (size_t j = 0; j < of->n && !named[i]; j++)
+            if (namer->groups[of->v[j]].level == level && is_whole(namer, of->v[j]))
+                name_group(namer, of->v[j], residents, n, named, party);
+    }
+}
+
+/* By itself; with the network where it is on others that are not meant. */
+static void name_one(const struct namer *namer, const size_t *residents, size_t n, size_t i,
+                     struct change_party *party)
+{
+    const struct resident *resident = &namer->crowd->residents[residents[i]];
+    const char *name = resident->container->name ?: resident->container->id;
+    size_t together = 0;
+
+    for (size_t j = 0; j < n; j++)
+        together += namer->crowd->residents[residents[j]].container == resident->container;
+    if (together < namer->siblings[residents[i]])
+        add_name(party, xasprintf("%s on %s", name, network_name(resident->network)));
+    else if (i == 0 || namer->crowd->residents[residents[i - 1]].container != resident->container)
+        add_name(party, xstrdup(name));
+}
+
+static void name_containers(struct namer *namer, const size_t *residents, struct change_party *party)
+{
+    size_t n = party->n_members;
+    _cleanup_free_ bool *named = xcalloc(n, sizeof(*named));
+
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < namer->of[residents[i]].n; j++)
+            namer->found[namer->of[residents[i]].v[j]]++;
+    for (enum level level = LEVEL_ALL; level < LEVELS; level++)
+        name_level(namer, level, residents, n, named, party);
+    for (size_t i = 0; i < n; i++)
+        if (!named[i])
+            name_one(namer, residents, n, i, party);
+    for (size_t i = 0; i < n; i++)
+        for (size_t j = 0; j < namer->of[residents[i]].n; j++)
+            namer->found[namer->of[residents[i]].v[j]] = 0;
+}
+
+/* ---- host and outside --------------------------------------------------------------------------------- */
+
+static void name_host(struct change_party *party)
+{
+    char *name = party->host ? xstrdup("host") : NULL;
+    char text[IP_TEXT_MAX];
+
+    for (size_t i = 0; i < party->n_host_addresses; i++) {
+        char *shorter = name;
+
+        ip_format(party->host_addresses[i], text);
+        if (party->host)
+            name = xasprintf("%s%s%s", shorter, i ? " and " : " except at ", text);
+        else
+            add_name(party, xasprintf("host at %s", text));
+        if (party->host)
+            free(shorter);
+    }
+    if (name)
+        add_name(party, name);
+}
+
+static bool contains_all(const struct ip_ranges *set, const struct ip_ranges *part)
+{
+    struct ip_ranges missing = ip_ranges_copy(part);
+    bool none;
+
+    ip_ranges_subtract(&missing, set);
+    none = missing.n == 0;
+    ip_ranges_clear(&missing);
+    return none;
+}
+
+/* Says the word and takes what it means away from rest, if that holds it in all of these families. */
+static bool name_word(struct ip_ranges *rest, const struct ip_ranges *meant, unsigned families,
+                      const char *word, struct change_party *party)
+{
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
+        if (families & 1u << family && (!meant[family].n || !contains_all(&rest[family], &meant[family])))
+            return false;
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
+        if (families & 1u << family)
+            ip_ranges_subtract(&rest[family], &meant[family]);
+    add_name(party, xstrdup(word));
+    return true;
+}
+
+static void name_outside(const struct namer *namer, struct change_party *party, unsigned families)
+{
+    static const char *const words[][2] = {{"outside (IPv4)", "internet (IPv4)"},
+                                           {"outside (IPv6)", "internet (IPv6)"}};
+    struct ip_ranges rest[IP_FAMILIES];
+
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
+        rest[family] = ip_ranges_copy(&party->outside[family]);
+    if (!name_word(rest, namer->outside, families, "outside", party) &&
+        !name_word(rest, namer->internet, families, "internet", party))
+        for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
+            if (!name_word(rest, namer->outside, 1u << family, words[family][0], party))
+                (void)name_word(rest, namer->internet, 1u << family, words[family][1], party);
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
+        for (size_t i = 0; i < rest[family].n; i++)
+            add_name(party, ip_range_text(family, rest[family].v[i]));
+        ip_ranges_clear(&rest[family]);
+    }
+}
+
+void name_party(struct namer *namer, const size_t *residents, unsigned families, struct change_party *party)
+{
+    name_containers(namer, residents, party);
+    name_host(party);
+    if (party->outside[IP4].n || party->outside[IP6].n)
+        name_outside(namer, party, families);
+}
