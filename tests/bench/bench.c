@@ -14,17 +14,13 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/utsname.h>
-#include <time.h>
 
+#include "common.h"
 #include "nft/read.h"
-#include "policy/parse.h"
 #include "ruleset/compile.h"
 #include "util/mem.h"
 #include "verdict/flow.h"
 
-#define SERVICES 50 /* two policies each */
-#define NETWORKS 10
 #define LOADS 7    /* repetitions of compiling and loading */
 #define STARTS 301 /* repetitions of one start and stop */
 #define FLOWS 100000
@@ -37,119 +33,6 @@ struct sample {
     double start_user_us, start_kernel_us, stop_user_us, stop_kernel_us, start_elements;
     double judge_ms, denied;
 };
-
-static uint64_t now_ns(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-static int compare_doubles(const void *a, const void *b)
-{
-    double x = *(const double *)a, y = *(const double *)b;
-
-    return (x > y) - (x < y);
-}
-
-static double median(double *values, size_t n)
-{
-    qsort(values, n, sizeof(*values), compare_doubles);
-    return values[n / 2];
-}
-
-static void die(const char *what, int r, const struct diags *diags)
-{
-    if (diags)
-        diags_print(diags, stderr, false);
-    fprintf(stderr, "%s: %s\n", what, strerror(-r));
-    exit(1);
-}
-
-/* ---- the simulated host ------------------------------------------------------------------------------- */
-
-/* Each service may be reached by its neighbour on two ports and from outside on one, and may reach two
- * others. */
-static const char policy_text[] = "policy: service-%u\n"
-                                  "select: {compose: bench/s%u}\n"
-                                  "ingress:\n"
-                                  "  - {from: [{compose: bench/s%u}], ports: [5432/tcp]}\n"
-                                  "  - {from: [outside], ports: [443/tcp]}\n"
-                                  "egress:\n"
-                                  "  - {to: [{compose: bench/s%u}], ports: [5432/tcp]}\n"
-                                  "---\n"
-                                  "policy: extra-%u\n"
-                                  "select: {compose: bench/s%u}\n"
-                                  "ingress:\n"
-                                  "  - {from: [{compose: bench/s%u}], ports: [9100/tcp]}\n"
-                                  "egress:\n"
-                                  "  - {to: [dns]}\n";
-
-static struct policy_set *make_policies(void)
-{
-    struct policy_set *set = policy_set_new();
-    _cleanup_diags_ struct diags diags = {0};
-
-    for (unsigned i = 0; i < SERVICES; i++) {
-        unsigned next = (i + 1) % SERVICES, previous = (i + SERVICES - 1) % SERVICES;
-        char text[1024];
-        int len = snprintf(text, sizeof(text), policy_text, i, i, previous, next, i, i, next);
-
-        (void)policy_parse(set, "bench.yaml", text, (size_t)len, &diags);
-    }
-    if (policy_set_finish(set, &diags) < 0 || diags.n_errors)
-        die("policies", -EBADMSG, &diags);
-    return set;
-}
-
-static struct container *make_container(unsigned number, bool dual)
-{
-    struct container *container = container_new();
-    unsigned network = number % NETWORKS, host = number / NETWORKS + 2;
-    struct endpoint *endpoint = ARRAY_ADD(container->endpoints, container->n_endpoints);
-
-    container->id = xasprintf("%064u", number);
-    container->name = xasprintf("bench-s%u-%u", number % SERVICES, number);
-    container->image = xstrdup("bench:1");
-    container->running = container->labels_known = container->dns_known = true;
-    *ARRAY_ADD(container->labels, container->n_labels) =
-        (struct label){xstrdup("com.docker.compose.project"), xstrdup("bench"), false};
-    *ARRAY_ADD(container->labels, container->n_labels) =
-        (struct label){xstrdup("com.docker.compose.service"), xasprintf("s%u", number % SERVICES), false};
-    endpoint->network_id = xasprintf("network-%u", network);
-    endpoint->network_name = xasprintf("net%u", network);
-    endpoint->id = xasprintf("endpoint-%u", number);
-    endpoint->ip[IP4] = (struct ip){.num = 0xac100000u + (network << 16) + host, .family = IP4};
-    endpoint->has_ip[IP4] = true;
-    endpoint->ip[IP6] =
-        (struct ip){.num = ((ipnum)0xfd00 << 112) + ((ipnum)network << 64) + host, .family = IP6};
-    endpoint->has_ip[IP6] = dual;
-    endpoint->mac = (struct mac){{2, 0x42, 0, (uint8_t)network, (uint8_t)(host >> 8), (uint8_t)host}};
-    endpoint->has_mac = true;
-    snprintf(endpoint->port, sizeof(endpoint->port), "vethb%u", number);
-    return container;
-}
-
-static struct inventory *make_inventory(size_t n, bool dual)
-{
-    struct inventory *inventory = inventory_new();
-
-    for (unsigned i = 0; i < NETWORKS; i++) {
-        struct network *network = network_new();
-
-        network->id = xasprintf("network-%u", i);
-        network->name = xasprintf("net%u", i);
-        network->driver = xstrdup("bridge");
-        network->scope = xstrdup("local");
-        network->bridge = xasprintf("br-bench%u", i);
-        network->managed = true;
-        inventory_put_network(inventory, network);
-    }
-    for (unsigned i = 0; i < n; i++)
-        inventory_put_container(inventory, make_container(i, dual));
-    return inventory;
-}
 
 /* ---- measuring ---------------------------------------------------------------------------------------- */
 
@@ -304,24 +187,6 @@ static void measure_judging(const struct policy_set *policies, const struct inve
 }
 
 /* ---- telling ------------------------------------------------------------------------------------------ */
-
-static void print_machine(void)
-{
-    char line[256], model[256] = "unknown processor";
-    FILE *cpuinfo = fopen("/proc/cpuinfo", "re");
-    struct utsname name;
-    double load = 0;
-
-    while (cpuinfo && fgets(line, sizeof(line), cpuinfo)) {
-        if (sscanf(line, "model name : %255[^\n]", model) == 1)
-            break;
-    }
-    if (cpuinfo)
-        fclose(cpuinfo);
-    (void)uname(&name);
-    (void)getloadavg(&load, 1);
-    printf("%s, Linux %s, load average %.2f\n", model, name.release, load);
-}
 
 static void print_row(const char *what, const char *unit, const double *values)
 {
