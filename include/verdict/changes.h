@@ -56,7 +56,7 @@ struct change {
     enum ip_family family; /* one_family */
     enum verdict verdict;  /* the new one */
     bool docker_blocks;    /* Docker itself lets none of them pass, whatever the policies say */
-    size_t n_pairs; /* of endpoints, the host and the outside, each of the latter counted once for a family */
+    size_t n_pairs; /* of endpoints, and of endpoints with the host or the outside, which count as one each */
     struct change_cause causes[DIRECTIONS];
 };
 

@@ -410,25 +410,25 @@ struct numbers {
     size_t n;
 };
 
-/* Pairs of connections between the two classes that there can be. */
-static size_t count_pairs(const struct crowd *crowd, const struct class *from, const struct class *to)
+/* The container that all endpoints of the class belong to; NULL: there is no such one. */
+static const struct container *only_container(const struct crowd *crowd, const struct class *class)
 {
-    size_t n = (from->n_residents ?: 1) * (to->n_residents ?: 1);
+    const struct container *first, *last;
 
-    if (!(crowd->kinds[from->kind].families & crowd->kinds[to->kind].families))
-        return 0;
-    for (size_t i = 0, j = 0; i < from->n_residents; i++) {
-        const struct container *container = crowd->residents[from->residents[i]].container;
+    if (!class->n_residents)
+        return NULL;
+    first = crowd->residents[class->residents[0]].container;
+    last = crowd->residents[class->residents[class->n_residents - 1]].container;
+    return first == last ? first : NULL; /* endpoints of one container stand together */
+}
 
-        /* Both lists are in the order of the residents, where endpoints of one container stand together. */
-        while (j < to->n_residents && crowd->residents[to->residents[j]].container != container &&
-               to->residents[j] < from->residents[i])
-            j++;
-        for (size_t k = j; k < to->n_residents && crowd->residents[to->residents[k]].container == container;
-             k++)
-            n--;
-    }
-    return n;
+/* Can there be any connection from one of these to one of those? */
+static bool can_meet(const struct crowd *crowd, const struct class *from, const struct class *to)
+{
+    const struct container *only = only_container(crowd, from);
+
+    return crowd->kinds[from->kind].families & crowd->kinds[to->kind].families &&
+           !(only && only == only_container(crowd, to));
 }
 
 /* Leaves out who has no pair with any of the others. */
@@ -444,7 +444,7 @@ static void trim(const struct crowd *crowd, struct numbers *list, const struct n
         for (size_t j = 0; j < others->n && !any; j++) {
             const struct class *other = &crowd->classes[others->v[j]];
 
-            any = are_sources ? count_pairs(crowd, one, other) : count_pairs(crowd, other, one);
+            any = are_sources ? can_meet(crowd, one, other) : can_meet(crowd, other, one);
         }
         if (any)
             list->v[kept++] = list->v[i];
@@ -533,6 +533,22 @@ static void fill_party(struct namer *namer, const struct crowd *crowd, const str
     name_party(namer, positions, families, ret);
 }
 
+static size_t count_strangers(const struct change_party *party)
+{
+    return (party->host || party->n_host_addresses) + (party->outside[IP4].n || party->outside[IP6].n);
+}
+
+/* Strangers have nothing to do with each other, and a container not with itself. */
+static size_t count_pairs(const struct change_party *from, const struct change_party *to)
+{
+    size_t n = from->n_members * count_strangers(to) + count_strangers(from) * to->n_members;
+
+    for (size_t i = 0; i < from->n_members; i++)
+        for (size_t j = 0; j < to->n_members; j++)
+            n += from->members[i].container != to->members[j].container;
+    return n;
+}
+
 static void add_line(struct search *search, struct namer *namer, size_t number, struct numbers *from,
                      struct numbers *to)
 {
@@ -555,9 +571,7 @@ static void add_line(struct search *search, struct namer *namer, size_t number, 
     memcpy(line->causes, theme->fate.causes, sizeof(line->causes));
     fill_party(namer, crowd, from, families_of(crowd, to), &line->from);
     fill_party(namer, crowd, to, families_of(crowd, from), &line->to);
-    for (size_t i = 0; i < from->n; i++)
-        for (size_t j = 0; j < to->n; j++)
-            line->n_pairs += count_pairs(crowd, &crowd->classes[from->v[i]], &crowd->classes[to->v[j]]);
+    line->n_pairs = count_pairs(&line->from, &line->to);
 }
 
 /* By theme; those of one theme stay in their order, which is by source and destination. */

@@ -304,8 +304,7 @@ static void add_servers(struct bytes *bytes, const struct crowd *crowd, const st
 }
 
 /* Every answer that both sets can get to a question about this endpoint. */
-static void add_answers(const struct sorter *sorter, const struct resident *resident, const size_t *values,
-                        struct bytes *bytes)
+static void add_answers(const struct sorter *sorter, const struct resident *resident, struct bytes *bytes)
 {
     const struct questions *ask = &sorter->ask;
     const struct endpoint *endpoint = resident->endpoint;
@@ -313,8 +312,6 @@ static void add_answers(const struct sorter *sorter, const struct resident *resi
     bytes_add(bytes, "e", 1);
     for (size_t i = 0; i < ask->n_selectors; i++)
         bytes_add(bytes, selector_matches(ask->selectors[i], resident->container, endpoint) ? "1" : "0", 1);
-    for (size_t i = 0; i < ask->n_labels; i++)
-        bytes_add(bytes, values[i] ? "1" : "0", 1);
     for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
         bool served = endpoint->has_ip[family] && is_server(ask, endpoint->ip[family]);
         struct ip_key key = ip_key(endpoint->ip[family]);
@@ -356,7 +353,7 @@ static void sort_resident(struct sorter *sorter, size_t position)
 
         values[i] = value ? intern(&sorter->values, value, strlen(value)) + 1 : 0;
     }
-    add_answers(sorter, resident, values, &bytes);
+    add_answers(sorter, resident, &bytes);
     kind = get_kind(sorter, &bytes, families_of(resident->endpoint));
     if (crowd->n_kinds > n_kinds)
         fill_kind(sorter, &crowd->kinds[kind], resident);

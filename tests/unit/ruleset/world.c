@@ -172,7 +172,7 @@ static void add_endpoint(struct container *container, unsigned network, unsigned
 
 static void add_random_dns(unsigned *seed, struct container *container)
 {
-    static const char *const servers[] = {"172.30.0.2", "192.0.2.1", "8.8.8.8", "10.20.0.5"};
+    static const char *const servers[] = {"172.30.0.2", "172.30.0.3", "192.0.2.1", "8.8.8.8", "10.20.0.5"};
 
     container->dns_known = world_random(seed, 8) != 0;
     if (world_random(seed, 2))

@@ -223,6 +223,31 @@ static void name_servers(void **state)
                   "new.yaml:3 (db egress 2)\n");
 }
 
+static void ask(struct world *world, const char *client, const char *server)
+{
+    struct container *container = inventory_container(world->inventory, client);
+
+    assert_int_equal(ip_parse(server, ARRAY_ADD(container->dns, container->n_dns)), 0);
+}
+
+/* The two are alike but for who asks them. */
+static void containers_that_are_name_servers(void **state)
+{
+    _cleanup_world_ struct world world =
+        world_of("", "policy: asks\nselect: {name: '[dw]*[bkr]'}\negress: [{to: [dns]}]\n---\n" WEB
+                     "ingress: [{from: [containers], ports: [udp]}]\n");
+
+    (void)state;
+    ask(&world, "a3", "172.18.0.2");
+    ask(&world, "a4", "172.18.0.3");
+    find(&world);
+    assert_text(&world, false,
+                "+ db              -> web1  53/udp  denied -> allowed  new.yaml:3 (asks egress 1); "
+                "new.yaml:7 (web ingress 1)\n"
+                "+ worker on front -> web2  53/udp  denied -> allowed  new.yaml:3 (asks egress 1); "
+                "new.yaml:7 (web ingress 1)\n" BLOCKED);
+}
+
 static void ports(void **state)
 {
     (void)state;
@@ -273,6 +298,32 @@ static void networks(void **state)
         "+ host, outside    -> db  every port  denied -> allowed  new.yaml:7 (db ingress 1)\n"
         "+ network back (2) -> db  every port  denied -> allowed  new.yaml:3 (x egress 1); new.yaml:7 (db ingress 1); "
         "Docker blocks it anyway\n");
+}
+
+/* Nobody is told of connections to himself, but nor does that tear lines apart. */
+static void a_container_and_itself(void **state)
+{
+    static const size_t pairs[] = {6, 2, 12, 7, 7};
+    _cleanup_world_ struct world world = world_of(
+        "", OPEN "ingress: [{from: [containers, host], ports: [1/tcp]}]\negress: [{to: [containers]}]\n");
+
+    (void)state;
+    assert_text(
+        &world, false,
+        "+ host              -> containers (5)     1/tcp  denied -> allowed  new.yaml:3 (open ingress 1)\n"
+        "+ network back (2)  -> network back (2)   1/tcp  denied -> allowed  new.yaml:4 (open egress 1); "
+        "new.yaml:3 (open ingress 1)\n"
+        "+ network front (4) -> network front (4)  1/tcp  denied -> allowed  new.yaml:4 (open egress 1); "
+        "new.yaml:3 (open ingress 1)\n"
+        "  and 2 more between those whom Docker itself keeps apart\n");
+    assert_int_equal(world.changes->n, ARRAY_SIZE(pairs));
+    for (size_t i = 0; i < ARRAY_SIZE(pairs); i++)
+        assert_int_equal(world.changes->v[i].n_pairs, pairs[i]);
+    assert_change("",
+                  DB "egress: [{to: [{compose: shop}]}]\ningress: [{from: [{compose: shop/db}]}]\n---\n" WEB
+                     "ingress: [{from: [{compose: shop}], ports: [1/tcp]}]\n",
+                  "+ db -> compose shop/web (2)  1/tcp  denied -> allowed  new.yaml:3 (db egress 1); "
+                  "new.yaml:8 (web ingress 1)\n");
 }
 
 static void selected_by_a_policy(void **state)
@@ -379,9 +430,11 @@ int main(void)
         cmocka_unit_test(nothing),
         cmocka_unit_test(outside_and_host),
         cmocka_unit_test(name_servers),
+        cmocka_unit_test(containers_that_are_name_servers),
         cmocka_unit_test(ports),
         cmocka_unit_test(families),
         cmocka_unit_test(networks),
+        cmocka_unit_test(a_container_and_itself),
         cmocka_unit_test(selected_by_a_policy),
         cmocka_unit_test(default_mode),
         cmocka_unit_test(names_are_escaped),

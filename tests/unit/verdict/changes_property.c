@@ -257,13 +257,21 @@ static void try_everything(struct trial *trial, unsigned *seed)
         }
 }
 
-/* No line is about nothing, and each says how many it is about. */
-static void check_counts(const struct changes *changes)
+static bool is_named(const struct change_party *set)
+{
+    return set->n_names > 0 && (set->n_members || set->host || set->n_host_addresses || set->outside[IP4].n ||
+                                set->outside[IP6].n);
+}
+
+/* No line is about nothing. */
+static void check_lines(const struct changes *changes)
 {
     for (size_t i = 0; i < changes->n; i++) {
-        assert_true(changes->v[i].n_pairs > 0);
-        assert_true(changes->v[i].n_ports > 0);
-        assert_true(changes->v[i].from.n_names > 0 && changes->v[i].to.n_names > 0);
+        const struct change *line = &changes->v[i];
+
+        assert_true(line->n_pairs > 0);
+        assert_true(line->n_ports > 0);
+        assert_true(is_named(&line->from) && is_named(&line->to));
     }
 }
 
@@ -283,12 +291,31 @@ static size_t compare(unsigned number, const struct inventory *inventory, const 
     trial.with[1] = (struct evaluation){after, inventory, settings[1]};
     changes = changes_find(&trial.with[0], &trial.with[1]);
     trial.changes = changes;
-    check_counts(changes);
+    check_lines(changes);
     try_everything(&trial, &seed);
     changes_free(changes);
     for (int i = 0; i < 2; i++)
         settings_free(settings[i]);
     return trial.n_changed;
+}
+
+/* So that only networks, addresses and name servers tell the containers apart. */
+static void make_alike(struct inventory *inventory)
+{
+    unsigned number = 0;
+
+    for (struct container *c = inventory->containers; c; c = c->hh.next) {
+        for (size_t i = 0; i < c->n_labels; i++) {
+            free(c->labels[i].key);
+            free(c->labels[i].value);
+        }
+        c->n_labels = 0;
+        c->labels_known = true;
+        free(c->name);
+        c->name = xasprintf("web-1%u-1", number++);
+        free(c->image);
+        c->image = xstrdup("img:a");
+    }
 }
 
 static void two_sets(void **state)
@@ -299,6 +326,8 @@ static void two_sets(void **state)
     for (unsigned seed = 1; seed <= WORLDS; seed++) {
         struct world before = world_make(seed), after = world_make(seed + 10000);
 
+        if (seed % 2)
+            make_alike(before.inventory);
         n += compare(seed, before.inventory, before.policies, after.policies);
         world_clear(&before);
         world_clear(&after);
