@@ -48,6 +48,7 @@ struct change_party {
 
 /* Every member of `from` to every member of `to`. */
 struct change {
+    size_t theme; /* lines with the same number differ in their sides only */
     struct change_party from, to;
     char **ports; /* "5432/tcp", "9000-9010/udp", "icmp", "other protocols"; together all that change alike */
     size_t n_ports;
@@ -72,7 +73,7 @@ DEFINE_CLEANUP(struct changes *, changes_free);
 
 /*
  * One line for each change, aligned: "+ web -> db  5432/tcp  denied -> allowed  policies/shop.yaml:12 (shop-db ingress
- * 1)". Without full, long lists of names and ports end in "and 37 more" and what Docker blocks is only counted. Empty when nothing
+ * 1)". Without full, long lists of names and ports, and of lines that differ in their sides only, end in "and 37 more", and what Docker blocks is only counted. Empty when nothing
  * changes. Characters that could play tricks are escaped. The caller frees it.
  */
 char *changes_text(const struct changes *changes, bool full);

@@ -33,27 +33,22 @@ struct namer {
     struct interned *known;
     struct group *groups;
     size_t n_groups;
-    struct membership {
-        size_t *v; /* groups */
-        size_t n;
-    } * of;           /* each resident */
-    size_t *siblings; /* of each resident: endpoints of its container, itself included */
-    size_t *found;    /* of each group: of its residents, those in the set that is being named */
+    struct numbers *of; /* each resident: its groups */
+    size_t *siblings;   /* of each resident: endpoints of its container, itself included */
+    size_t *found;      /* of each group: of its residents, those in the set that is being named */
     struct ip_ranges outside[IP_FAMILIES], internet[IP_FAMILIES];
 };
 
 /* ---- groups ------------------------------------------------------------------------------------------- */
 
-/* Takes the name, which may be NULL: no such group. */
+/* Takes the name. */
 static void join(struct namer *namer, size_t resident, enum level level, char *name)
 {
     const struct container *container = namer->crowd->residents[resident].container;
-    _cleanup_free_ char *key = name ? xasprintf("%d %s", level, name) : NULL;
+    _cleanup_free_ char *key = xasprintf("%d %s", level, name);
     struct group *group;
     size_t number;
 
-    if (!name)
-        return;
     number = intern(&namer->known, key, strlen(key));
     if (number == namer->n_groups)
         *ARRAY_ADD(namer->groups, namer->n_groups) = (struct group){.name = name, .level = level};
@@ -176,7 +171,7 @@ static void name_group(struct namer *namer, size_t number, const size_t *residen
 
     for (int pass = 0; pass < 2; pass++) {
         for (size_t i = 0; i < n; i++) {
-            const struct membership *of = &namer->of[residents[i]];
+            const struct numbers *of = &namer->of[residents[i]];
 
             for (size_t j = 0; j < of->n && !named[i]; j++)
                 if (of->v[j] == number) {
@@ -194,7 +189,7 @@ static void name_level(struct namer *namer, enum level level, const size_t *resi
                        struct change_party *party)
 {
     for (size_t i = 0; i < n; i++) {
-        const struct membership *of = &namer->of[residents[i]];
+        const struct numbers *of = &namer->of[residents[i]];
 
         for (size_t j = 0; j < of->n && !named[i]; j++)
             if (namer->groups[of->v[j]].level == level && is_whole(namer, of->v[j]))
@@ -283,6 +278,19 @@ static bool name_word(struct ip_ranges *rest, const struct ip_ranges *meant, uns
     return true;
 }
 
+/* A single address may be a container's, on a network that is not managed. */
+static char *block_name(const struct inventory *inventory, enum ip_family family, struct ip_range range)
+{
+    _cleanup_free_ char *text = ip_range_text(family, range);
+    const struct endpoint *endpoint;
+    const struct container *owner;
+
+    if (range.first != range.last ||
+        !inventory_owner(inventory, (struct ip){range.first, family}, &owner, &endpoint))
+        return STEAL(text);
+    return xasprintf("%s (%s)", owner->name ?: owner->id, text);
+}
+
 static void name_outside(const struct namer *namer, struct change_party *party, unsigned families)
 {
     static const char *const words[][2] = {{"outside (IPv4)", "internet (IPv4)"},
@@ -298,7 +306,7 @@ static void name_outside(const struct namer *namer, struct change_party *party, 
                 (void)name_word(rest, namer->internet, 1u << family, words[family][1], party);
     for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
         for (size_t i = 0; i < rest[family].n; i++)
-            add_name(party, ip_range_text(family, rest[family].v[i]));
+            add_name(party, block_name(namer->crowd->with[SET_NEW].inventory, family, rest[family].v[i]));
         ip_ranges_clear(&rest[family]);
     }
 }

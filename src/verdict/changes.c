@@ -1,42 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Every pair of classes is decided in both sets, by the evaluator; what comes out is put together to lines. A pair is
+ * Every pair of classes is decided in both sets, by the evaluator; change_lines.c puts what comes out together. A pair is
  * looked at only if the rules of one of its sides are not the same in both sets, and only once for all pairs of the same
  * two kinds that agree in which labels they share.
- *
- * A line is a set of sources and a set of destinations, all pairs of which change in the same way. For that, pairs that
- * cannot be (a class of one container and itself, an IPv4 address and a container without IPv4) count as what the
- * evaluator makes of them, or they would tear lines apart; a line of nothing but these is left out.
  */
 #include "verdict/changes.h"
 
 #include <string.h>
 
-#include "change_names.h"
-#include "crowd.h"
+#include "change_lines.h"
 #include "intern.h"
-
-/* What becomes of one piece of ports in one family; all zero: what it was. */
-struct fate {
-    bool changes;
-    enum verdict verdict;
-    struct change_cause causes[DIRECTIONS];
-};
-
-/* A way in which pairs of classes change; what a line is about. */
-struct theme {
-    char **ports;
-    size_t n_ports;
-    bool all_ports, one_family, docker_blocks;
-    enum ip_family family;
-    struct fate fate;
-    size_t
-        blocked; /* the theme that is the same but for docker_blocks; 0: not made yet (it never is the first) */
-};
-
-struct cell {
-    uint32_t theme, from, to; /* from and to: classes */
-};
 
 struct search {
     struct crowd crowd;
@@ -44,14 +17,10 @@ struct search {
     struct theme *themes;
     size_t n_themes;
     struct interned *known_pairs;
-    struct bytes pair; /* the one asked for; kept so that it is allocated once */
-    struct outcome {
-        size_t *themes; /* without docker_blocks */
-        size_t n;
-    } * outcomes; /* of each known pair */
+    struct bytes pair;        /* the one asked for; kept so that it is allocated once */
+    struct numbers *outcomes; /* of each known pair: its themes, without docker_blocks */
     size_t n_outcomes;
-    struct cell *cells;
-    size_t n_cells;
+    struct cells cells;
     struct changes *changes;
 };
 
@@ -205,15 +174,6 @@ static size_t theme_number(struct search *search, struct theme theme)
     return number;
 }
 
-static char **copy_texts(char *const *texts, size_t n)
-{
-    char **copy = xcalloc(n, sizeof(*copy));
-
-    for (size_t i = 0; i < n; i++)
-        copy[i] = xstrdup(texts[i]);
-    return copy;
-}
-
 static size_t blocked_theme(struct search *search, size_t number)
 {
     struct theme theme = search->themes[number];
@@ -304,7 +264,7 @@ static size_t harvest_theme(struct search *search, const struct harvest *harvest
 
 /* The pieces that have the same fate, beginning with one that is not taken yet; and so on until all are taken. */
 static void gather(struct search *search, const struct tried *v, size_t n, bool alike, enum ip_family family,
-                   struct outcome *ret)
+                   struct numbers *ret)
 {
     _cleanup_free_ bool *taken = xcalloc(n, sizeof(*taken)), *chosen = xcalloc(n, sizeof(*chosen));
 
@@ -317,7 +277,7 @@ static void gather(struct search *search, const struct tried *v, size_t n, bool 
             chosen[j] = v[j].alike == alike && same_fate(fate, &v[j].fate[family]);
             taken[j] = taken[j] || chosen[j];
         }
-        *ARRAY_ADD(ret->themes, ret->n) =
+        *ARRAY_ADD(ret->v, ret->n) =
             harvest_theme(search, &(struct harvest){v, n, chosen},
                           (struct theme){.fate = *fate, .one_family = !alike, .family = family});
     }
@@ -325,13 +285,13 @@ static void gather(struct search *search, const struct tried *v, size_t n, bool 
 
 /* ---- pairs -------------------------------------------------------------------------------------------- */
 
-static struct outcome decide(struct search *search, const struct class *from, const struct class *to,
+static struct numbers decide(struct search *search, const struct class *from, const struct class *to,
                              unsigned families)
 {
     struct explain_way way = way_of(from, to, SET_NEW, IP4);
     _cleanup_(pieces_clear) struct pieces pieces = {};
     struct tried *tried = NULL;
-    struct outcome outcome = {};
+    struct numbers outcome = {};
     size_t n = 0;
 
     way.from.selection = &search->crowd.kinds[from->kind].both;
@@ -361,7 +321,7 @@ static unsigned pair_families(const struct crowd *crowd, const struct class *fro
     return from->n_residents ? to->n_residents ? 0 : y : x;
 }
 
-static const struct outcome *outcome_of(struct search *search, const struct class *from,
+static const struct numbers *outcome_of(struct search *search, const struct class *from,
                                         const struct class *to)
 {
     struct bytes *pair = &search->pair;
@@ -374,7 +334,7 @@ static const struct outcome *outcome_of(struct search *search, const struct clas
         bytes_add(pair, from->values[i] && from->values[i] == to->values[i] ? "1" : "0", 1);
     number = intern(&search->known_pairs, pair->v, pair->n);
     if (number == search->n_outcomes) {
-        struct outcome outcome = decide(search, from, to, pair_families(&search->crowd, from, to));
+        struct numbers outcome = decide(search, from, to, pair_families(&search->crowd, from, to));
 
         *ARRAY_ADD(search->outcomes, search->n_outcomes) = outcome;
     }
@@ -384,7 +344,7 @@ static const struct outcome *outcome_of(struct search *search, const struct clas
 static void add_pair(struct search *search, size_t from, size_t to)
 {
     const struct class *source = &search->crowd.classes[from], *destination = &search->crowd.classes[to];
-    const struct outcome *outcome;
+    const struct numbers *outcome;
     bool blocked;
 
     if (!search->crowd.kinds[source->kind].differs[EGRESS] &&
@@ -396,275 +356,11 @@ static void add_pair(struct search *search, size_t from, size_t to)
     outcome = outcome_of(search, source, destination);
     blocked = outcome->n && way_of(source, destination, SET_NEW, IP4).docker_blocks;
     for (size_t i = 0; i < outcome->n; i++) {
-        size_t theme = blocked ? blocked_theme(search, outcome->themes[i]) : outcome->themes[i];
+        size_t theme = blocked ? blocked_theme(search, outcome->v[i]) : outcome->v[i];
 
-        *ARRAY_ADD(search->cells, search->n_cells) =
+        *ARRAY_ADD(search->cells.v, search->cells.n) =
             (struct cell){(uint32_t)theme, (uint32_t)from, (uint32_t)to};
     }
-}
-
-/* ---- lines -------------------------------------------------------------------------------------------- */
-
-struct numbers {
-    uint32_t *v;
-    size_t n;
-};
-
-/* The container that all endpoints of the class belong to; NULL: there is no such one. */
-static const struct container *only_container(const struct crowd *crowd, const struct class *class)
-{
-    const struct container *first, *last;
-
-    if (!class->n_residents)
-        return NULL;
-    first = crowd->residents[class->residents[0]].container;
-    last = crowd->residents[class->residents[class->n_residents - 1]].container;
-    return first == last ? first : NULL; /* endpoints of one container stand together */
-}
-
-/* Can there be any connection from one of these to one of those? */
-static bool can_meet(const struct crowd *crowd, const struct class *from, const struct class *to)
-{
-    const struct container *only = only_container(crowd, from);
-
-    return crowd->kinds[from->kind].families & crowd->kinds[to->kind].families &&
-           !(only && only == only_container(crowd, to));
-}
-
-/* Leaves out who has no pair with any of the others. */
-static void trim(const struct crowd *crowd, struct numbers *list, const struct numbers *others,
-                 bool are_sources)
-{
-    size_t kept = 0;
-
-    for (size_t i = 0; i < list->n; i++) {
-        const struct class *one = &crowd->classes[list->v[i]];
-        bool any = false;
-
-        for (size_t j = 0; j < others->n && !any; j++) {
-            const struct class *other = &crowd->classes[others->v[j]];
-
-            any = are_sources ? can_meet(crowd, one, other) : can_meet(crowd, other, one);
-        }
-        if (any)
-            list->v[kept++] = list->v[i];
-    }
-    list->n = kept;
-}
-
-static unsigned families_of(const struct crowd *crowd, const struct numbers *list)
-{
-    unsigned families = 0;
-
-    for (size_t i = 0; i < list->n; i++)
-        families |= crowd->kinds[crowd->classes[list->v[i]].kind].families;
-    return families;
-}
-
-static int compare_positions(const void *a, const void *b)
-{
-    size_t x = *(const size_t *)a, y = *(const size_t *)b;
-
-    return (x > y) - (x < y);
-}
-
-static void add_stranger(const struct class *class, struct change_party *ret)
-{
-    const struct party *party = &class->party[SET_NEW];
-
-    if (party->kind == PARTY_HOST && party->has_ip)
-        *ARRAY_ADD(ret->host_addresses, ret->n_host_addresses) = party->ip;
-    else if (party->kind == PARTY_HOST)
-        ret->host = true;
-    for (size_t i = 0; i < class->outside.n; i++)
-        ip_ranges_add(&ret->outside[party->ip.family], class->outside.v[i]);
-}
-
-static bool has_address(const struct change_party *party, struct ip ip)
-{
-    for (size_t i = 0; i < party->n_host_addresses; i++)
-        if (ip_equal(party->host_addresses[i], ip))
-            return true;
-    return false;
-}
-
-/* Beside the host as such, its addresses in these families that are classes of their own count when they are missing. */
-static void settle_host(const struct crowd *crowd, unsigned families, struct change_party *party)
-{
-    struct ip *missing = NULL;
-    size_t n = 0;
-
-    for (size_t i = 0; party->host && i < crowd->n_classes; i++) {
-        const struct party *one = &crowd->classes[i].party[SET_NEW];
-
-        if (one->kind == PARTY_HOST && one->has_ip && families & 1u << one->ip.family &&
-            !has_address(party, one->ip))
-            *ARRAY_ADD(missing, n) = one->ip;
-    }
-    if (!party->host)
-        return;
-    free(party->host_addresses);
-    party->host_addresses = missing;
-    party->n_host_addresses = n;
-}
-
-static void fill_party(struct namer *namer, const struct crowd *crowd, const struct numbers *list,
-                       unsigned families, struct change_party *ret)
-{
-    _cleanup_free_ size_t *positions = NULL;
-    size_t n = 0;
-
-    for (size_t i = 0; i < list->n; i++) {
-        const struct class *class = &crowd->classes[list->v[i]];
-
-        for (size_t r = 0; r < class->n_residents; r++)
-            *ARRAY_ADD(positions, n) = class->residents[r];
-        add_stranger(class, ret);
-    }
-    settle_host(crowd, families, ret);
-    if (n)
-        qsort(positions, n, sizeof(*positions), compare_positions);
-    for (size_t i = 0; i < n; i++) {
-        const struct resident *resident = &crowd->residents[positions[i]];
-
-        *ARRAY_ADD(ret->members, ret->n_members) =
-            (struct change_member){resident->container, resident->endpoint, resident->network};
-    }
-    name_party(namer, positions, families, ret);
-}
-
-static size_t count_strangers(const struct change_party *party)
-{
-    return (party->host || party->n_host_addresses) + (party->outside[IP4].n || party->outside[IP6].n);
-}
-
-/* Strangers have nothing to do with each other, and a container not with itself. */
-static size_t count_pairs(const struct change_party *from, const struct change_party *to)
-{
-    size_t n = from->n_members * count_strangers(to) + count_strangers(from) * to->n_members;
-
-    for (size_t i = 0; i < from->n_members; i++)
-        for (size_t j = 0; j < to->n_members; j++)
-            n += from->members[i].container != to->members[j].container;
-    return n;
-}
-
-static void add_line(struct search *search, struct namer *namer, size_t number, struct numbers *from,
-                     struct numbers *to)
-{
-    const struct crowd *crowd = &search->crowd;
-    const struct theme *theme = &search->themes[number];
-    struct change *line;
-
-    trim(crowd, from, to, true);
-    trim(crowd, to, from, false);
-    if (!from->n || !to->n)
-        return;
-    line = ARRAY_ADD(search->changes->v, search->changes->n);
-    *line = (struct change){.ports = copy_texts(theme->ports, theme->n_ports),
-                            .n_ports = theme->n_ports,
-                            .all_ports = theme->all_ports,
-                            .one_family = theme->one_family,
-                            .family = theme->family,
-                            .verdict = theme->fate.verdict,
-                            .docker_blocks = theme->docker_blocks};
-    memcpy(line->causes, theme->fate.causes, sizeof(line->causes));
-    fill_party(namer, crowd, from, families_of(crowd, to), &line->from);
-    fill_party(namer, crowd, to, families_of(crowd, from), &line->to);
-    line->n_pairs = count_pairs(&line->from, &line->to);
-}
-
-/* By theme; those of one theme stay in their order, which is by source and destination. */
-static void sort_cells(struct search *search)
-{
-    _cleanup_free_ size_t *next = xcalloc(search->n_themes + 1, sizeof(*next));
-    struct cell *sorted = xcalloc(search->n_cells, sizeof(*sorted));
-
-    for (size_t i = 0; i < search->n_cells; i++)
-        next[search->cells[i].theme + 1]++;
-    for (size_t i = 1; i <= search->n_themes; i++)
-        next[i] += next[i - 1];
-    for (size_t i = 0; i < search->n_cells; i++)
-        sorted[next[search->cells[i].theme]++] = search->cells[i];
-    free(search->cells);
-    search->cells = sorted;
-}
-
-/* Sources that have the same destinations. */
-struct block {
-    size_t theme;
-    struct numbers from, to;
-};
-
-static struct block *find_blocks(struct search *search, size_t *ret_n)
-{
-    struct interned *known = NULL;
-    struct block *blocks = NULL;
-    size_t n = 0;
-
-    for (size_t i = 0, next; i < search->n_cells; i = next) {
-        const struct cell *first = &search->cells[i];
-        _cleanup_(bytes_clear) struct bytes bytes = {};
-        struct numbers to = {};
-        size_t number;
-
-        for (next = i; next < search->n_cells && search->cells[next].theme == first->theme &&
-                       search->cells[next].from == first->from;
-             next++)
-            *ARRAY_ADD(to.v, to.n) = search->cells[next].to;
-        bytes_add(&bytes, &first->theme, sizeof(first->theme));
-        bytes_add(&bytes, to.v, to.n * sizeof(*to.v));
-        number = intern(&known, bytes.v, bytes.n);
-        if (number == n)
-            *ARRAY_ADD(blocks, n) = (struct block){.theme = first->theme, .to = to};
-        else
-            free(to.v);
-        *ARRAY_ADD(blocks[number].from.v, blocks[number].from.n) = first->from;
-    }
-    intern_clear(&known);
-    *ret_n = n;
-    return blocks;
-}
-
-static int compare_names(const struct change_party *a, const struct change_party *b)
-{
-    for (size_t i = 0; i < a->n_names && i < b->n_names; i++) {
-        int r = strcmp(a->names[i], b->names[i]);
-
-        if (r)
-            return r;
-    }
-    return (a->n_names > b->n_names) - (a->n_names < b->n_names);
-}
-
-static int compare_lines(const void *a, const void *b)
-{
-    const struct change *x = a, *y = b;
-    int r = x->docker_blocks - y->docker_blocks ?: compare_names(&x->from, &y->from);
-
-    r = r ?: compare_names(&x->to, &y->to);
-    for (size_t i = 0; !r && i < x->n_ports && i < y->n_ports; i++)
-        r = strcmp(x->ports[i], y->ports[i]);
-    return r ?: (int)x->verdict - (int)y->verdict;
-}
-
-static void draw_lines(struct search *search)
-{
-    struct namer *namer = namer_new(&search->crowd);
-    struct block *blocks;
-    size_t n;
-
-    sort_cells(search);
-    blocks = find_blocks(search, &n);
-    for (size_t i = 0; i < n; i++) {
-        add_line(search, namer, blocks[i].theme, &blocks[i].from, &blocks[i].to);
-        free(blocks[i].from.v);
-        free(blocks[i].to.v);
-    }
-    free(blocks);
-    if (search->changes->n)
-        qsort(search->changes->v, search->changes->n, sizeof(*search->changes->v), compare_lines);
-    namer_free(namer);
 }
 
 /* ---- the whole ---------------------------------------------------------------------------------------- */
@@ -674,10 +370,10 @@ static void search_clear(struct search *search)
     for (size_t i = 0; i < search->n_themes; i++)
         theme_clear(&search->themes[i]);
     for (size_t i = 0; i < search->n_outcomes; i++)
-        free(search->outcomes[i].themes);
+        free(search->outcomes[i].v);
     free(search->themes);
     free(search->outcomes);
-    free(search->cells);
+    free(search->cells.v);
     intern_clear(&search->known_themes);
     intern_clear(&search->known_pairs);
     bytes_clear(&search->pair);
@@ -692,7 +388,7 @@ struct changes *changes_find(const struct evaluation *before, const struct evalu
     for (size_t from = 0; from < search.crowd.n_classes; from++)
         for (size_t to = 0; to < search.crowd.n_classes; to++)
             add_pair(&search, from, to);
-    draw_lines(&search);
+    draw_lines(&search.crowd, search.themes, search.n_themes, &search.cells, search.changes);
     search_clear(&search);
     return search.changes;
 }

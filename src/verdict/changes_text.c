@@ -6,7 +6,9 @@
 
 #include "util/text.h"
 
-#define NAMES_SHOWN 4 /* of one side, and of the ports */
+#define NAMES_SHOWN 4     /* of one side, and of the ports */
+#define LINES_ALIKE_MAX 8 /* that differ in their sides only; of more, LINES_ALIKE_SHOWN are shown */
+#define LINES_ALIKE_SHOWN 3
 
 enum column { COLUMN_FROM, COLUMN_TO, COLUMN_PORTS, COLUMN_VERDICT, COLUMN_CAUSE, COLUMNS };
 
@@ -142,15 +144,57 @@ static void put_row(FILE *out, const struct row *row, const size_t *widths, bool
     fputc('\n', out);
 }
 
-static void put_rows(FILE *out, const struct changes *changes, struct row *rows, size_t n)
+/* Which lines are shown, and after which stands how many more there are that are like it. */
+struct selected {
+    bool shown;
+    size_t more;
+};
+
+/* Without full, of many lines that differ in their sides only the first are. */
+static struct selected *select_lines(const struct changes *changes, size_t n, bool full)
 {
-    size_t widths[COLUMNS] = {0};
+    struct selected *selected = xcalloc(n, sizeof(*selected));
+    size_t n_themes = 0;
 
     for (size_t i = 0; i < n; i++)
-        for (enum column c = 0; c < COLUMNS; c++)
-            widths[c] = text_width(rows[i].v[c]) > widths[c] ? text_width(rows[i].v[c]) : widths[c];
+        n_themes = changes->v[i].theme >= n_themes ? changes->v[i].theme + 1 : n_themes;
+    _cleanup_free_ size_t *all = xcalloc(n_themes, sizeof(*all)), *seen = xcalloc(n_themes, sizeof(*seen));
     for (size_t i = 0; i < n; i++)
-        put_row(out, &rows[i], widths, changes->v[i].verdict == VERDICT_ALLOW);
+        all[changes->v[i].theme]++;
+    for (size_t i = 0; i < n; i++) {
+        size_t theme = changes->v[i].theme;
+        bool folded = !full && all[theme] > LINES_ALIKE_MAX;
+
+        selected[i].shown = !folded || seen[theme] < LINES_ALIKE_SHOWN;
+        seen[theme]++;
+        if (folded && seen[theme] == LINES_ALIKE_SHOWN)
+            selected[i].more = all[theme] - LINES_ALIKE_SHOWN;
+    }
+    return selected;
+}
+
+static void put_rows(FILE *out, const struct changes *changes, size_t n, bool full)
+{
+    _cleanup_free_ struct selected *selected = select_lines(changes, n, full);
+    struct row *rows = xcalloc(n, sizeof(*rows));
+    size_t widths[COLUMNS] = {0};
+
+    for (size_t i = 0; i < n; i++) {
+        if (selected[i].shown)
+            rows[i] = row_of(&changes->v[i], full);
+        for (enum column c = 0; c < COLUMNS && selected[i].shown; c++)
+            widths[c] = text_width(rows[i].v[c]) > widths[c] ? text_width(rows[i].v[c]) : widths[c];
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (selected[i].shown)
+            put_row(out, &rows[i], widths, changes->v[i].verdict == VERDICT_ALLOW);
+        if (selected[i].more)
+            fprintf(out, "  and %zu more like the line above, on the same ports and by the same causes\n",
+                    selected[i].more);
+        for (enum column c = 0; c < COLUMNS; c++)
+            free(rows[i].v[c]);
+    }
+    free(rows);
 }
 
 char *changes_text(const struct changes *changes, bool full)
@@ -158,19 +202,14 @@ char *changes_text(const struct changes *changes, bool full)
     char *text = NULL;
     size_t len = 0, n = 0;
     FILE *out = text_open(&text, &len);
-    struct row *rows = xcalloc(changes->n, sizeof(*rows));
 
     /* What Docker blocks stands at the end. */
-    for (; n < changes->n && (full || !changes->v[n].docker_blocks); n++)
-        rows[n] = row_of(&changes->v[n], full);
-    put_rows(out, changes, rows, n);
+    while (n < changes->n && (full || !changes->v[n].docker_blocks))
+        n++;
+    put_rows(out, changes, n, full);
     if (n < changes->n)
         fprintf(out, "%s%zu more between those whom Docker itself keeps apart\n", n ? "  and " : "  ",
                 changes->n - n);
-    for (size_t i = 0; i < n; i++)
-        for (enum column c = 0; c < COLUMNS; c++)
-            free(rows[i].v[c]);
-    free(rows);
     if (fclose(out) != 0)
         abort();
     return text;

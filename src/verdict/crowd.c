@@ -24,10 +24,8 @@ struct sorter {
     struct crowd *crowd;
     struct questions ask;
     struct interned *rules, *values, *kinds, *classes;
-    struct rule_list {
-        size_t *v; /* numbers of rules that are alike */
-        size_t n;
-    } * lists[POLICY_SETS][DIRECTIONS]; /* of each policy */
+    struct numbers
+        *lists[POLICY_SETS][DIRECTIONS]; /* of each policy: its rules; those that are alike have one number */
 };
 
 /* ---- what is asked ------------------------------------------------------------------------------------ */
@@ -210,15 +208,15 @@ static int compare_sizes(const void *a, const void *b)
 }
 
 /* The rules for which this selection makes somebody a subject, each once. */
-static struct rule_list rules_of(const struct sorter *sorter, enum which_set s, enum direction d,
-                                 const struct selection *selection)
+static struct numbers rules_of(const struct sorter *sorter, enum which_set s, enum direction d,
+                               const struct selection *selection)
 {
-    struct rule_list all = {};
+    struct numbers all = {};
     size_t kept = 0;
 
     for (size_t i = 0; i < selection->n; i++) {
         size_t position = (size_t)(selection->v[i] - sorter->crowd->with[s].policies->policies);
-        const struct rule_list *list = &sorter->lists[s][d][position];
+        const struct numbers *list = &sorter->lists[s][d][position];
 
         for (size_t j = 0; j < list->n; j++)
             *ARRAY_ADD(all.v, all.n) = list->v[j];
@@ -240,8 +238,8 @@ static bool passes_unselected(const struct crowd *crowd, enum which_set s, const
 static bool rules_differ(const struct sorter *sorter, const struct resident *resident, enum direction d)
 {
     const struct selection *const *of = resident->selection;
-    struct rule_list before = rules_of(sorter, SET_OLD, d, of[SET_OLD]);
-    struct rule_list after = rules_of(sorter, SET_NEW, d, of[SET_NEW]);
+    struct numbers before = rules_of(sorter, SET_OLD, d, of[SET_OLD]);
+    struct numbers after = rules_of(sorter, SET_NEW, d, of[SET_NEW]);
     bool differ = before.n != after.n ||
                   (before.n && memcmp(before.v, after.v, before.n * sizeof(*before.v)) != 0) ||
                   passes_unselected(sorter->crowd, SET_OLD, of[SET_OLD]) !=

@@ -6,6 +6,12 @@
 
 struct interned;
 
+/* A list of them. */
+struct numbers {
+    size_t *v;
+    size_t n;
+};
+
 /* What a number is asked for, put together piece by piece. */
 struct bytes {
     char *v;

@@ -96,6 +96,31 @@ static void projects(struct host *host)
                         "egress: [{to: [{same: com.docker.compose.project}]}, {to: [internet]}]\n");
 }
 
+/* 100 policies about 200 services, each of which the rules tell from all others. */
+static void services(struct host *host)
+{
+    char *text = xstrdup("");
+    unsigned i = 0;
+
+    for (struct container *c = host->inventory->containers; c; c = c->hh.next, i++) {
+        free(c->labels[1].value);
+        c->labels[1].value = xasprintf("s%u", i % 200);
+    }
+    for (unsigned p = 0; p < 100; p++) {
+        char *longer =
+            xasprintf("%s---\npolicy: p%u\nselect: {compose: bench/s%u}\n"
+                      "ingress: [{from: [{compose: bench/s%u}, outside], ports: [%u/tcp, icmp]}]\n"
+                      "egress: [{to: [{compose: bench/s%u}, internet], ports: [443/tcp]}, {to: [dns]}]\n",
+                      text, p, p, p + 100, 1000 + p, (p + 1) % 100);
+
+        free(text);
+        text = longer;
+    }
+    host->before = parse("");
+    host->after = parse(text);
+    free(text);
+}
+
 static const struct scenario {
     const char *name;
     void (*make)(struct host *host);
@@ -104,6 +129,7 @@ static const struct scenario {
     {"one policy, another port", one_policy},
     {"100 policies, none before", everything},
     {"100 policies, other ports", every_port},
+    {"100 policies, 200 services", services},
     {"250 projects, each to itself", projects},
 };
 

@@ -335,6 +335,59 @@ static void selected_by_a_policy(void **state)
 }
 
 /* A container that no policy selects is let pass, in the new set or in the old one. */
+static void add_project_member(struct inventory *inventory, unsigned project, unsigned number)
+{
+    struct container *container = container_new();
+    struct endpoint *endpoint = ARRAY_ADD(container->endpoints, container->n_endpoints);
+
+    container->id = xasprintf("p%02u-%u", project, number);
+    container->name = xstrdup(container->id);
+    container->running = container->labels_known = true;
+    *ARRAY_ADD(container->labels, container->n_labels) =
+        (struct label){xstrdup("com.docker.compose.project"), xasprintf("p%02u", project), false};
+    endpoint->network_id = xstrdup("n1");
+    endpoint->network_name = xstrdup("front");
+    endpoint->id = xasprintf("ep%u-%u", project, number);
+    endpoint->has_ip[IP4] = true;
+    endpoint->ip[IP4] = (struct ip){.num = 0xac120100u + 2 * project + number, .family = IP4};
+    inventory_put_container(inventory, container);
+}
+
+static size_t count_lines(const char *text)
+{
+    size_t n = 0;
+
+    for (; *text; text++)
+        n += *text == '\n';
+    return n;
+}
+
+#define ISOLATION                                                                                            \
+    "policy: compose\nselect: {labels: {com.docker.compose.project: 'p*'}}\n"                                \
+    "ingress: [{from: [{same: com.docker.compose.project}]}]\negress: [{to: [{same: com.docker.compose.project}]}]\n"
+
+#define ISOLATED(project)                                                                                    \
+    "+ compose " project "/* (2) -> compose " project                                                        \
+    "/* (2)  every port  denied -> allowed  new.yaml:4 (compose egress 1); new.yaml:3 (compose ingress 1)\n"
+
+/* Each project to itself, which is a line for each. */
+static void many_lines(void **state)
+{
+    _cleanup_world_ struct world world = world_of("", ISOLATION);
+    _cleanup_free_ char *full = NULL;
+
+    (void)state;
+    for (unsigned project = 0; project < 20; project++)
+        for (unsigned number = 0; number < 2; number++)
+            add_project_member(world.inventory, project, number);
+    find(&world);
+    assert_text(&world, false,
+                ISOLATED("p00") ISOLATED("p01") ISOLATED(
+                    "p02") "  and 17 more like the line above, on the same ports and by the same causes\n");
+    full = changes_text(world.changes, true);
+    assert_int_equal(count_lines(full), 20);
+}
+
 static void assert_modes(enum policy_mode before, enum policy_mode after, const char *old, const char *new,
                          const char *expected)
 {
@@ -436,6 +489,7 @@ int main(void)
         cmocka_unit_test(networks),
         cmocka_unit_test(a_container_and_itself),
         cmocka_unit_test(selected_by_a_policy),
+        cmocka_unit_test(many_lines),
         cmocka_unit_test(default_mode),
         cmocka_unit_test(names_are_escaped),
         cmocka_unit_test(as_json),

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* From pairs of classes that change to lines that a person can read. */
+#pragma once
+
+#include "crowd.h"
+#include "verdict/changes.h"
+
+/* What becomes of one piece of ports in one family; all zero: what it was. */
+struct fate {
+    bool changes;
+    enum verdict verdict;
+    struct change_cause causes[DIRECTIONS];
+};
+
+/* A way in which pairs of classes change; what a line is about. */
+struct theme {
+    char **ports;
+    size_t n_ports;
+    bool all_ports, one_family, docker_blocks;
+    enum ip_family family;
+    struct fate fate;
+    size_t blocked; /* the same with docker_blocks; 0: not made yet (never the first) */
+};
+
+/* A pair of classes that changes in this way. */
+struct cell {
+    uint32_t theme, from, to; /* from and to: classes */
+};
+
+struct cells {
+    struct cell *v; /* by source and destination */
+    size_t n;
+};
+
+char **copy_texts(char *const *texts, size_t n);
+
+/* Sorts the cells, and appends the lines to ret. */
+void draw_lines(const struct crowd *crowd, const struct theme *themes, size_t n_themes, struct cells *cells,
+                struct changes *ret);
