@@ -41,8 +41,7 @@ struct change_party {
     struct ip *host_addresses;
     size_t n_host_addresses;
     struct ip_ranges outside[IP_FAMILIES];
-    char **
-        names; /* the same as people say it: "web", "compose shop/web (40)", "host", "internet", "10.0.0.0/8" */
+    char **names; /* as people say it: "web", "compose shop/web (40)", "host", "internet", "10.0.0.0/8" */
     size_t n_names;
 };
 
@@ -72,9 +71,13 @@ struct changes *changes_free(struct changes *changes);
 DEFINE_CLEANUP(struct changes *, changes_free);
 
 /*
- * One line for each change, aligned: "+ web -> db  5432/tcp  denied -> allowed  policies/shop.yaml:12 (shop-db ingress
- * 1)". Without full, long lists of names and ports, and of lines that differ in their sides only, end in "and 37 more", and what Docker blocks is only counted. Empty when nothing
- * changes. Characters that could play tricks are escaped. The caller frees it.
+ * One line for each change, aligned:
+ *
+ *   + web -> db  5432/tcp  denied -> allowed  policies/shop.yaml:12 (shop-db ingress 1)
+ *
+ * Without full, long lists of names and ports, and of lines that differ in their sides only, end in "and 37 more", and
+ * what Docker blocks is only counted. Empty when nothing changes. Characters that could play tricks are escaped. The
+ * caller frees it.
  */
 char *changes_text(const struct changes *changes, bool full);
 

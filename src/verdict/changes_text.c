@@ -9,6 +9,7 @@
 #define NAMES_SHOWN 4     /* of one side, and of the ports */
 #define LINES_ALIKE_MAX 8 /* that differ in their sides only; of more, LINES_ALIKE_SHOWN are shown */
 #define LINES_ALIKE_SHOWN 3
+#define COLUMN_WIDTH_MAX 40 /* a text that is longer does not move those of the other lines */
 
 enum column { COLUMN_FROM, COLUMN_TO, COLUMN_PORTS, COLUMN_VERDICT, COLUMN_CAUSE, COLUMNS };
 
@@ -182,8 +183,11 @@ static void put_rows(FILE *out, const struct changes *changes, size_t n, bool fu
     for (size_t i = 0; i < n; i++) {
         if (selected[i].shown)
             rows[i] = row_of(&changes->v[i], full);
-        for (enum column c = 0; c < COLUMNS && selected[i].shown; c++)
-            widths[c] = text_width(rows[i].v[c]) > widths[c] ? text_width(rows[i].v[c]) : widths[c];
+        for (enum column c = 0; c < COLUMNS && selected[i].shown; c++) {
+            size_t width = text_width(rows[i].v[c]);
+
+            widths[c] = width > widths[c] && width <= COLUMN_WIDTH_MAX ? width : widths[c];
+        }
     }
     for (size_t i = 0; i < n; i++) {
         if (selected[i].shown)
