@@ -214,7 +214,7 @@ static struct survey_chain *find_chain(struct nft_survey *survey, unsigned famil
 struct rule_state {
     struct survey_chain *chain;
     uint32_t
-        mark_bits; /* that the value of the mark's next change differs in: all, unless a mask says less */
+        mark_bits; /* that the value read last may differ from the mark in: all, but for the mark itself */
 };
 
 static int add_jump(struct survey_chain *chain, const char *name)
@@ -250,10 +250,7 @@ static int read_immediate(const struct nlattr *data, struct rule_state *rule)
 
     if (r < 0 || !attr_be32(attrs.v[NFTA_IMMEDIATE_DREG], &dreg) || !attrs.v[NFTA_IMMEDIATE_DATA])
         return r;
-    if (dreg == NFT_REG_VERDICT)
-        return read_verdict(attrs.v[NFTA_IMMEDIATE_DATA], rule->chain);
-    rule->mark_bits = UINT32_MAX;
-    return 0;
+    return dreg == NFT_REG_VERDICT ? read_verdict(attrs.v[NFTA_IMMEDIATE_DATA], rule->chain) : 0;
 }
 
 static int read_lookup(const struct nlattr *data, struct rule_state *rule)
@@ -262,10 +259,8 @@ static int read_lookup(const struct nlattr *data, struct rule_state *rule)
     uint32_t dreg;
     int r = attrs_read_nest(data, &attrs);
 
-    if (r == 0 && attr_be32(attrs.v[NFTA_LOOKUP_DREG], &dreg)) {
-        rule->mark_bits = UINT32_MAX;
-        rule->chain->does |= dreg == NFT_REG_VERDICT ? DOES_MAP : 0;
-    }
+    if (r == 0 && attr_be32(attrs.v[NFTA_LOOKUP_DREG], &dreg) && dreg == NFT_REG_VERDICT)
+        rule->chain->does |= DOES_MAP;
     return r;
 }
 
@@ -290,9 +285,10 @@ static int read_bitwise(const struct nlattr *data, struct rule_state *rule)
 
     if (r < 0)
         return r;
-    rule->mark_bits = UINT32_MAX;
     if (read_value(attrs.v[NFTA_BITWISE_MASK], &mask) && read_value(attrs.v[NFTA_BITWISE_XOR], &xor))
-        rule->mark_bits = ~mask | xor;
+        rule->mark_bits |= ~mask | xor;
+    else
+        rule->mark_bits = UINT32_MAX;
     return 0;
 }
 
@@ -302,9 +298,13 @@ static int read_meta(const struct nlattr *data, struct rule_state *rule)
     uint32_t key;
     int r = attrs_read_nest(data, &attrs);
 
-    if (r == 0 && attrs.v[NFTA_META_SREG] && attr_be32(attrs.v[NFTA_META_KEY], &key) && key == NFT_META_MARK)
+    if (r < 0 || !attr_be32(attrs.v[NFTA_META_KEY], &key))
+        return r;
+    if (!attrs.v[NFTA_META_SREG])
+        rule->mark_bits = key == NFT_META_MARK ? 0 : UINT32_MAX;
+    else if (key == NFT_META_MARK)
         rule->chain->mark_bits |= rule->mark_bits;
-    return r;
+    return 0;
 }
 
 /* ---- the extensions of iptables ----------------------------------------------------------------------- */
@@ -315,6 +315,12 @@ static bool restores_mark(const uint8_t *info, size_t len, uint32_t revision)
     size_t place = 3 * sizeof(uint32_t) + (revision >= 2 ? 2 : 0);
 
     return len > place && info[place] == 2;
+}
+
+/* What CONNMARK restores may be moved to other bits, since revision 2: struct xt_connmark_tginfo2, shift_bits. */
+static bool shifts_mark(const uint8_t *info, uint32_t revision)
+{
+    return revision >= 2 && info[3 * sizeof(uint32_t) + 1] > 0;
 }
 
 /* Which bits of the mark a target changes. MARK: struct xt_mark_tginfo2 {mark, mask}. */
@@ -328,7 +334,7 @@ static uint32_t target_mark_bits(const char *name, uint32_t revision, const uint
     }
     if (strcmp(name, "CONNMARK") == 0 && restores_mark(info, len, revision)) {
         memcpy(words, info, sizeof(words));
-        return words[2];
+        return shifts_mark(info, revision) ? UINT32_MAX : words[1] | words[2];
     }
     return 0;
 }
@@ -390,6 +396,8 @@ static int read_expression(const char *name, const struct nlattr *data, struct r
     for (size_t i = 0; i < ARRAY_SIZE(simple); i++)
         if (strcmp(name, simple[i].name) == 0)
             rule->chain->does |= simple[i].does;
+    if (strcmp(name, "bitwise") != 0 && strcmp(name, "meta") != 0)
+        rule->mark_bits = UINT32_MAX; /* these two alone are known to go on from the mark */
     for (size_t i = 0; data && i < ARRAY_SIZE(readers); i++)
         if (strcmp(name, readers[i].name) == 0)
             return readers[i].read(data, rule);

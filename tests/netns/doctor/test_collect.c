@@ -211,6 +211,7 @@ static void changes_of_our_mark_bit_are_found(void **state)
     change_mark("meta mark set meta mark or 0x1000", false);
     change_mark("meta mark set meta mark and 0xffff2fff", false);
     change_mark("meta mark set ct mark", true);
+    change_mark("meta mark set ct mark and 0x2000", true); /* keeps no other bit, and takes that one */
     change_mark("meta mark set ip dscp map { 1 : 2 }", true);
     change_mark("meta mark 0x2000 accept", false);
     change_mark("ct mark set meta mark", false);
@@ -242,6 +243,8 @@ static void the_extensions_of_iptables_are_read(void **state)
     iptables("-A FORWARD -p udp -j CONNMARK --restore-mark", "mark-bit", FINDING_WARN, NULL);
     iptables("-A FORWARD -p udp -j CONNMARK --restore-mark --nfmask 0xff --ctmask 0xff", "mark-bit",
              FINDING_OK, NULL);
+    iptables("-A FORWARD -p udp -j CONNMARK --restore-mark --nfmask 0 --ctmask 0x2000", "mark-bit",
+             FINDING_WARN, NULL);
     iptables("-A FORWARD -p udp -j CONNMARK --save-mark", "mark-bit", FINDING_OK, NULL);
 }
 
