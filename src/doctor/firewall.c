@@ -92,17 +92,27 @@ void judge_flowtables(const struct host_facts *facts, struct finding *finding)
         "\"br-*\", docker0 alike), or remove the flow table.");
 }
 
+/* Is this word one of those between spaces? */
+static bool has_word(const char *words, const char *word)
+{
+    size_t len = strlen(word);
+
+    for (; words; words = strchr(words, ' ')) {
+        words += *words == ' ';
+        if (strncmp(words, word, len) == 0 && (words[len] == ' ' || words[len] == '\0'))
+            return true;
+    }
+    return false;
+}
+
 /* Is one of these devices, between spaces, a managed bridge or a port of one? */
 static bool touches_containers(const struct host_facts *facts, const char *devices)
 {
     for (size_t i = 0; devices && i < facts->kernel.n_devices; i++) {
         const struct link *link = &facts->kernel.devices[i].link;
-        const char *place = strstr(devices, link->name);
-        size_t len = strlen(link->name);
-        bool whole =
-            place && (place == devices || place[-1] == ' ') && (place[len] == ' ' || place[len] == '\0');
 
-        if (whole && (is_managed_port(facts, link) || is_managed_bridge(facts, link->name)))
+        if (has_word(devices, link->name) &&
+            (is_managed_port(facts, link) || is_managed_bridge(facts, link->name)))
             return true;
     }
     return false;

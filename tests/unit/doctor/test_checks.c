@@ -717,6 +717,11 @@ static void netdev_redirects_another(struct host_facts *f)
     netdev(f, "veth11", DOES_REDIRECT);
 }
 
+static void netdev_redirects_both(struct host_facts *f)
+{
+    netdev(f, "veth11 veth1", DOES_REDIRECT);
+}
+
 static void xdp(struct host_facts *f)
 {
     f->kernel.devices[1].link.has_xdp = true;
@@ -925,6 +930,7 @@ static const struct {
     {netdev_drops, "netdev-hooks", FINDING_NOTE, "chain in in table netdev edge, devices eth0"},
     {netdev_redirects, "netdev-hooks", FINDING_WARN, "veth1"},
     {netdev_redirects_another, "netdev-hooks", FINDING_NOTE, "veth11"},
+    {netdev_redirects_both, "netdev-hooks", FINDING_WARN, "veth11 veth1"},
     {xdp, "xdp", FINDING_NOTE, "eth0"},
     {xdp_on_port, "xdp", FINDING_WARN, "veth1"},
     {same_priority, "same-priority", FINDING_NOTE, "chain in in table ip6 mine"},
