@@ -145,8 +145,8 @@ static void log_switched_off(struct brain *brain, const struct link *bridge)
 }
 
 /*
- * Bridged frames must pass our rules, and those that never do must teach the bridge nothing. If somebody turned that off, or the bridge is new, it is turned on; in between,
- * the rules let none pass (chain seen).
+ * Bridged frames must pass our rules, and those that never do must teach the bridge nothing. If somebody turned that
+ * off, or the bridge is new, it is turned on; in between, the rules let none pass (chain seen).
  */
 static void check_switch(struct brain *brain, struct fact_bridge *bridge, uint64_t now)
 {
