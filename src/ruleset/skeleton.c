@@ -126,6 +126,24 @@ static void build_not_live(struct ruleset *ruleset)
     counted(comment(chain_add_rule(chain), "no live container has this address"), V_DROP, NULL);
 }
 
+static struct rule_stmt *accept_error(struct chain *chain, enum ip_family family)
+{
+    struct rule_stmt *rule = chain_add_rule(chain);
+
+    on_ct(rule, CT_RELATED);
+    on_set(rule, family == IP4 ? FIELD_ICMP_TYPE : FIELD_ICMPV6_TYPE, false,
+           family == IP4 ? SET_ICMP_ERRORS : SET_ICMPV6_ERRORS);
+    verdict(rule, V_ACCEPT, NULL);
+    return rule;
+}
+
+/* About connections of what no container owns; routers on the way need not have addresses of the internet. */
+static void accept_router_errors(struct chain *chain, enum field field, bool negate)
+{
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
+        on_set(accept_error(chain, family), field, negate, SET_BRIDGES);
+}
+
 /* With unknown_endpoints: internet, what no container owns (a build step) may open connections to the
  * internet. */
 static void build_unknown(struct ruleset *ruleset)
@@ -148,6 +166,7 @@ static void build_unknown(struct ruleset *ruleset)
                i == IP4 ? SET_INTERNET4 : SET_INTERNET6);
         counted(comment(rule, "unknown_endpoints: internet"), V_ACCEPT, NULL);
     }
+    accept_router_errors(to, FIELD_IIFNAME, true);
     verdict(chain_add_rule(from), V_GOTO, "not_live");
     verdict(chain_add_rule(to), V_GOTO, "not_live");
 }
@@ -159,17 +178,6 @@ static void refuse_stray_ports(struct chain *chain)
 
     on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
     counted(rule, V_DROP, NULL);
-}
-
-static struct rule_stmt *accept_error(struct chain *chain, enum ip_family family)
-{
-    struct rule_stmt *rule = chain_add_rule(chain);
-
-    on_ct(rule, CT_RELATED);
-    on_set(rule, family == IP4 ? FIELD_ICMP_TYPE : FIELD_ICMPV6_TYPE, false,
-           family == IP4 ? SET_ICMP_ERRORS : SET_ICMPV6_ERRORS);
-    verdict(rule, V_ACCEPT, NULL);
-    return rule;
 }
 
 /*
@@ -438,7 +446,7 @@ static void build_input(struct ruleset *ruleset)
 }
 
 /* By address, not by interface: after destination NAT the output interface is still the one of before. */
-static void build_output(struct ruleset *ruleset)
+static void build_output(struct ruleset *ruleset, const struct compile_options *options)
 {
     struct chain *to_container = ruleset_add_chain(ruleset, TABLE_INET, "host_to_managed");
     struct chain *chain = add_base_chain(ruleset, TABLE_INET, "output", HOOK_OUTPUT, PRIORITY_INET);
@@ -452,6 +460,8 @@ static void build_output(struct ruleset *ruleset)
         on_set(rule, i == IP4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR, false, i == IP4 ? SET_LIVE4 : SET_LIVE6);
         verdict(rule, V_GOTO, "host_to_managed");
     }
+    if (options->unknown_endpoints == UNKNOWN_INTERNET)
+        accept_router_errors(chain, FIELD_OIFNAME, false); /* the host is the first on the way */
     rule = chain_add_rule(chain);
     on_set(rule, FIELD_OIFNAME, false, SET_BRIDGES);
     verdict(rule, V_GOTO, "not_live");
@@ -679,5 +689,5 @@ void skeleton_build(struct ruleset *ruleset, const struct compile_options *optio
     build_dispatch(ruleset);
     build_forward(ruleset, options);
     build_input(ruleset);
-    build_output(ruleset);
+    build_output(ruleset, options);
 }

@@ -68,3 +68,9 @@ def send(space, frames, device="eth0"):
                     "import socket, sys\n"
                     f"wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)\nwire.bind(('{device}', 0))\n"
                     "for line in sys.stdin: wire.send(bytes.fromhex(line))\n"), stdin="".join(frame.hex() + "\n" for frame in frames))
+
+
+def send_large(space, target, port=7000):
+    """One datagram that fills a frame, and must not be taken apart on the way."""
+    space.run(sys.executable, "-c", f"import socket\nsender = socket.socket(socket.{'AF_INET6' if ':' in target else 'AF_INET'}, "
+                                    f"socket.SOCK_DGRAM)\nsender.sendto(bytes(1400), ('{target}', {port}))")

@@ -107,6 +107,14 @@ class Errors(Alone, unittest.TestCase):
                 packet = too_big(router, datagram(WEB[1 + family], OUTSIDE[family], ALLOWED), WEB[1 + family])
                 self.assertEqual(self._arrive(self.out, [packet], gateway), COPIES)
 
+    def test_from_the_host(self):
+        """Its way out takes smaller packets than the bridge."""
+        self.host.run("ip", "link", "set", "eth0", "mtu", "1300")
+        for target in OUTSIDE:
+            with self.subTest(target):
+                frames.send_large(self.web, target, ALLOWED)
+                self.assertIn("mtu 1300", self._mtu(target))
+
     def test_ports_that_nobody_listens_on(self):
         """The kernels' own errors, of the container and of what is outside."""
         for target in (*DB[1:], *OUTSIDE):

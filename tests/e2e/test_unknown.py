@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is on a managed bridge without being a container that the Engine tells of, such as a build step."""
 
+import json
 import unittest
 
+import frames
 from machine import Namespace, run
 from playground import OPEN, Playground, Question
 
@@ -61,6 +63,17 @@ class Unknown(Playground, unittest.TestCase):
         self.assert_results("connected", self._public(), 3000)
         self._assert_closed()
         self.assert_passes(self.db, OUTSIDE["ipv4"]["lan"], "80/tcp", ["ipv4"])
+
+    def test_errors_about_its_connections(self):
+        """Without them it would go on sending what is too large for the way."""
+        uplink = json.loads(self.engine.host.run("ip", "-j", "route", "get", OUTSIDE["ipv4"]["public"]).stdout)[0]["dev"]
+        self._start(unknown_endpoints="internet")
+        self.engine.host.run("ip", "link", "set", uplink, "mtu", "1300")
+        self.addCleanup(self.engine.host.run, "ip", "link", "set", uplink, "mtu", "1500")
+        for addresses in OUTSIDE.values():
+            with self.subTest(addresses["public"]):
+                frames.send_large(self.step, addresses["public"])
+                self.assertIn("mtu 1300", self.step.run("ip", "route", "get", addresses["public"]).stdout)
 
     def test_a_containers_address_is_not_unknown(self):
         """The step takes the address of a container: its permissions do not come with it."""
