@@ -15,7 +15,7 @@
 #include "nft/socket.h"
 
 #define SURVEY_MAX 65536 /* chains, and rules' jumps of one chain: more are an error, -E2BIG */
-#define SURVEY_DEVICES_MAX 256
+#define SURVEY_DEVICES_MAX 4096
 
 enum survey_does {
     DOES_ACCEPT = 1 << 0,

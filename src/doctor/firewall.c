@@ -92,14 +92,15 @@ void judge_flowtables(const struct host_facts *facts, struct finding *finding)
         "\"br-*\", docker0 alike), or remove the flow table.");
 }
 
-/* Is this word one of those between spaces? */
-static bool has_word(const char *words, const char *word)
+/* Is this interface one of those between spaces, or begins its name as one of them does that ends in a star? */
+static bool means_device(const char *devices, const char *name)
 {
-    size_t len = strlen(word);
+    for (const char *word = devices; word; word = strchr(word, ' ')) {
+        word += *word == ' ';
+        size_t len = strcspn(word, " ");
+        bool whole = !len || word[len - 1] != '*';
 
-    for (; words; words = strchr(words, ' ')) {
-        words += *words == ' ';
-        if (strncmp(words, word, len) == 0 && (words[len] == ' ' || words[len] == '\0'))
+        if (whole ? strlen(name) == len && strncmp(word, name, len) == 0 : strncmp(word, name, len - 1) == 0)
             return true;
     }
     return false;
@@ -111,7 +112,7 @@ static bool touches_containers(const struct host_facts *facts, const char *devic
     for (size_t i = 0; devices && i < facts->kernel.n_devices; i++) {
         const struct link *link = &facts->kernel.devices[i].link;
 
-        if (has_word(devices, link->name) &&
+        if (means_device(devices, link->name) &&
             (is_managed_port(facts, link) || is_managed_bridge(facts, link->name)))
             return true;
     }

@@ -97,7 +97,9 @@ static int decode_table(struct nft_survey *survey, const struct nlmsghdr *messag
     return 0;
 }
 
-/* The names in a nest of devices, with a space between; NULL where there are none. */
+#define DEVICE_PREFIX 2 /* NFTA_DEVICE_PREFIX, of newer kernels: how the names of interfaces begin */
+
+/* The names in a nest of devices, with a space between, and a star behind a beginning; NULL where there are none. */
 static char *device_names(const struct nlattr *nest)
 {
     char names[SURVEY_DEVICES_MAX] = "";
@@ -113,12 +115,14 @@ static char *device_names(const struct nlattr *nest)
         if (!attr_text(attr, NFT_NAME_MAXLEN, &name))
             continue;
         n = strlen(name);
-        if (len + n + 2 > sizeof(names))
+        if (len + n + 3 > sizeof(names))
             break;
         if (len)
             names[len++] = ' ';
         memcpy(names + len, name, n + 1);
         len += n;
+        if (mnl_attr_get_type(attr) == DEVICE_PREFIX)
+            memcpy(names + len++, "*", 2);
     }
     return len ? xstrdup(names) : NULL;
 }

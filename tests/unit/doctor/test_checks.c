@@ -722,6 +722,11 @@ static void netdev_redirects_both(struct host_facts *f)
     netdev(f, "veth11 veth1", DOES_REDIRECT);
 }
 
+static void netdev_redirects_some(struct host_facts *f)
+{
+    netdev(f, "eth0 vet*", DOES_REDIRECT);
+}
+
 static void xdp(struct host_facts *f)
 {
     f->kernel.devices[1].link.has_xdp = true;
@@ -931,6 +936,7 @@ static const struct {
     {netdev_redirects, "netdev-hooks", FINDING_WARN, "veth1"},
     {netdev_redirects_another, "netdev-hooks", FINDING_NOTE, "veth11"},
     {netdev_redirects_both, "netdev-hooks", FINDING_WARN, "veth11 veth1"},
+    {netdev_redirects_some, "netdev-hooks", FINDING_WARN, "eth0 vet*"},
     {xdp, "xdp", FINDING_NOTE, "eth0"},
     {xdp_on_port, "xdp", FINDING_WARN, "veth1"},
     {same_priority, "same-priority", FINDING_NOTE, "chain in in table ip6 mine"},

@@ -149,6 +149,30 @@ static void all_is_read(void **state)
     assert_string_equal(survey.flowtables[0].devices, "eth0 br-shop");
 }
 
+/* libnftnl knows no beginnings of names yet. */
+static void beginnings_of_names(void **state)
+{
+    _cleanup_nft_survey_ struct nft_survey survey = {0};
+    struct nlattr *hook, *devices;
+    struct nlmsghdr *message;
+    struct buffer buffer;
+
+    (void)state;
+    message = start(&buffer, NFT_MSG_NEWCHAIN, NFPROTO_NETDEV);
+    mnl_attr_put_strz(message, NFTA_CHAIN_TABLE, "edge");
+    mnl_attr_put_strz(message, NFTA_CHAIN_NAME, "in");
+    hook = mnl_attr_nest_start(message, NFTA_CHAIN_HOOK);
+    mnl_attr_put_u32(message, NFTA_HOOK_HOOKNUM, 0);
+    mnl_attr_put_u32(message, NFTA_HOOK_PRIORITY, 0);
+    devices = mnl_attr_nest_start(message, NFTA_HOOK_DEVS);
+    mnl_attr_put_strz(message, NFTA_DEVICE_NAME, "eth0");
+    mnl_attr_put_strz(message, NFTA_DEVICE_NAME + 1, "veth");
+    mnl_attr_nest_end(message, devices);
+    mnl_attr_nest_end(message, hook);
+    assert_int_equal(nft_survey_decode(&survey, message), 0);
+    assert_string_equal(survey.chains[0].devices, "eth0 veth*");
+}
+
 /* A rule of a chain that has come since the chains were told: the reader asks again. */
 static void a_rule_without_its_chain(void **state)
 {
@@ -212,6 +236,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(all_is_read),
+        cmocka_unit_test(beginnings_of_names),
         cmocka_unit_test(a_rule_without_its_chain),
         cmocka_unit_test(a_circle_ends),
         cmocka_unit_test(what_is_cut_short_does_no_harm),
