@@ -27,7 +27,7 @@ struct link {
     unsigned master; /* ifindex of the bridge it is a port of; 0: none */
     bool is_bridge;
     bool is_veth;
-    bool has_xdp; /* a program of that kind sees its packets first */
+    bool has_xdp;        /* a program of that kind sees its packets first */
     unsigned peer_index; /* veth: IFLA_LINK, in the peer's namespace; 0 when unknown */
     int peer_netns;      /* veth: IFLA_LINK_NETNSID; -1: the same namespace as ours */
     /* bridges only */
