@@ -313,7 +313,7 @@ void judge_rp_filter(const struct host_facts *facts, struct finding *finding)
 
 /* ---- forwarding --------------------------------------------------------------------------------------- */
 
-/* The policy of iptables-nft's FORWARD chain; false where there is none. */
+/* The policy of iptables' FORWARD chain. Where it may be in the old firewall, which is not looked at, the best is said. */
 static bool forward_policy_drops(const struct host_facts *facts)
 {
     const struct nft_survey *survey = &facts->firewall.survey;
@@ -323,7 +323,7 @@ static bool forward_policy_drops(const struct host_facts *facts)
             strcmp(survey->chains[i].table, "filter") == 0 &&
             strcmp(nft_family_name(survey->chains[i].family), "ip") == 0)
             return survey->chains[i].policy_drop;
-    return false;
+    return facts->kernel.legacy_tables;
 }
 
 /* Where Docker did not turn it on, it leaves the policy of its chain at accept; since 28 it drops by itself. */

@@ -653,6 +653,15 @@ static void open_forward_alone(struct host_facts *f)
     nothing_there(f);
 }
 
+/* Docker's chain is in the old firewall, whose rules are not looked at. */
+static void old_forward_alone(struct host_facts *f)
+{
+    open_forward_alone(f);
+    free(f->firewall.survey.chains[1].name);
+    f->firewall.survey.chains[1].name = xstrdup("forward");
+    f->kernel.legacy_tables = xstrdup("nat filter");
+}
+
 static void liberal(struct host_facts *f)
 {
     f->kernel.sysctl[HOST_CT_TCP_LIBERAL].value = 1;
@@ -924,6 +933,7 @@ static const struct {
     {forwarding_by_file, "ip-forward", FINDING_OK, "by /etc/sysctl.d/60-router.conf"},
     {open_forward, "ip-forward", FINDING_OK, "no file"},
     {open_forward_alone, "ip-forward", FINDING_NOTE, "FORWARD is not drop"},
+    {old_forward_alone, "ip-forward", FINDING_OK, "no file"},
     {liberal, "tcp-loose", FINDING_NOTE, "be_liberal"},
     {table_full, "conntrack-room", FINDING_WARN, "262144 of 262144"},
     {table_filling, "conntrack-room", FINDING_NOTE, NULL},
