@@ -380,8 +380,9 @@ void judge_userland_proxy(const struct host_facts *facts, struct finding *findin
     finding_advise(
         finding,
         "Docker then turns route_localnet on for its bridges, so that the host's 127.0.0.1 reaches published "
-        "ports; a container that a policy lets reach the host also reaches what listens on 127.0.0.1 there.",
-        "Nothing, where policies grant `host` by port; else leave userland-proxy on.");
+        "ports. Containers could reach what listens on 127.0.0.1 there; while Cofferdam's rules are in force, none "
+        "does, whatever the policies say.",
+        "Nothing, while Cofferdam runs; else leave userland-proxy on.");
 }
 
 void judge_live_restore(const struct host_facts *facts, struct finding *finding)

@@ -212,8 +212,7 @@ void judge_route_localnet(const struct host_facts *facts, struct finding *findin
     finding_advise(
         finding,
         "Neighbours on that network can reach what listens on the host's 127.0.0.1, ports published there "
-        "included, by sending packets to that address. On a bridge of Docker's, Cofferdam's rules still "
-        "decide who reaches the host.",
+        "included, by sending packets to that address. What comes from a managed bridge, Cofferdam's rules drop.",
         "sysctl net.ipv4.conf.INTERFACE.route_localnet=0 (and what sets it, such as kube-proxy).");
 }
 
