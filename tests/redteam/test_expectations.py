@@ -164,11 +164,12 @@ class Expectations(Redteam, unittest.TestCase):
         return int(re.search(r"packets (\d+)", text)[1])
 
     def test_they_are_expected(self):
-        """Connection tracking takes them all for related, with Cofferdam too: that is what nobody may go by."""
+        """Connection tracking takes them all for related, with Cofferdam: that is what nobody may go by. (Without, it does not see
+        the frames of one bridge where nobody has turned bridge netfilter on, as with Docker 28.)"""
         for key, counts in self.seen.items():
             with self.subTest(key):
                 self.assertEqual(len(counts), 2)
-                self.assertGreater(min(counts), 0)
+                self.assertGreater(counts[-1], 0)
 
 
 if __name__ == "__main__":
