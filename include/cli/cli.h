@@ -126,13 +126,15 @@ bool cli_no_daemon(const char *path, int error);
  * Prints an answer: its result by print (NULL: its "text") or, with json, as it is; or its error, help and
  * diagnostics to stderr (with json as one document to stdout). Returns the exit status that it asks for.
  */
-typedef void (*cli_printer)(const json_t *result, int exit_status);
-int cli_print_answer(json_t *answer, bool json, cli_printer print);
+typedef void (*cli_printer)(const struct cli_options *options, const json_t *result, int exit_status);
+int cli_print_answer(json_t *answer, const struct cli_options *options, cli_printer print);
 /*
  * A verb that is one question to the daemon: reads the options, has fill (may be NULL) put the arguments into the
- * request (false: it has said what is wrong with them), asks, and prints the answer. Returns the exit status.
+ * request (another status than STATUS_OK: it has said what is wrong, and nothing is asked), asks, and prints the answer.
+ * Returns the exit status.
  */
-typedef bool (*cli_filler)(const struct cli_options *options, json_t *request);
+typedef int (*cli_filler)(const struct cli_options *options, const struct settings *settings,
+                          json_t *request);
 int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill, cli_printer print);
 
 /* ---- texts (pure; src/cli/status_text.c, verify.c, doctor.c) -------------------------------------------------- */

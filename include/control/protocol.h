@@ -3,8 +3,10 @@
  * The control protocol between cofferdam and cofferdamd: over a unix stream socket, one JSON object on one
  * line each way, then the daemon closes.
  *
- *   request   {"verb": "status" | "explain" | "apply" | "verify" | "teardown", ...arguments}
+ *   request   {"verb": "status" | "explain" | "plan" | "apply" | "verify" | "teardown", ...arguments}
  *             explain: "from", "to", "port" (optional text such as "5432/tcp")
+ *             plan: "files": [{"path", "text"}], all policy files of the set that is meant; "rules": BOOL (optional), whether
+ *             the lines of the rules that change are wanted, and not only their numbers. The result is in daemon/plan.h.
  *   answer    {"ok": true, "exit": N, "result": {...}}
  *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT?, "diagnostics": [...]?}
  *
@@ -21,8 +23,9 @@
 
 #include "util/diag.h"
 
-#define CONTROL_MESSAGE_MAX (64 * 1024 * 1024) /* bytes of one answer; requests: 64 KiB */
-#define CONTROL_REQUEST_MAX (64 * 1024)
+#define CONTROL_MESSAGE_MAX (64 * 1024 * 1024) /* bytes of one answer */
+#define CONTROL_REQUEST_MAX                                                                                  \
+    (16 * 1024 * 1024) /* bytes of one request, which may hold a whole set of policies */
 
 /* Exit statuses, the same for every command. */
 enum exit_status {

@@ -58,6 +58,10 @@ void cli_complain(const char *path, int error)
                   path, CLI_TIMEOUT_MS / 1000);
         return;
     }
+    if (error == -E2BIG) {
+        cli_error("that is more than the daemon takes at once: %d MiB", CONTROL_REQUEST_MAX >> 20);
+        return;
+    }
     cli_error("talking to the daemon at %s: %s", path,
               error == -EBADMSG ? "what came back is no answer; is it another version?" : strerror(-error));
 }
@@ -89,17 +93,17 @@ static void print_text(const json_t *result)
     puts(safe);
 }
 
-int cli_print_answer(json_t *answer, bool json, cli_printer print)
+int cli_print_answer(json_t *answer, const struct cli_options *options, cli_printer print)
 {
     json_t *result = json_object_get(answer, "result");
     int status = (int)json_integer_value(json_object_get(answer, "exit"));
 
     if (!json_is_true(json_object_get(answer, "ok")))
-        return print_failure(answer, json);
-    if (json)
+        return print_failure(answer, options->json);
+    if (options->json)
         cli_print_json(result);
     else if (print)
-        print(result, status);
+        print(options, result, status);
     else
         print_text(result);
     return status;
@@ -122,12 +126,11 @@ int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill,
 
     if (!cli_options_parse(verb, argc, argv, &options, &status))
         return status;
+    if (cli_settings(&options, &settings) < 0)
+        return STATUS_ERROR;
     json_t *request = control_request(verb->name);
-    if (fill && !fill(&options, request)) {
-        json_decref(request);
-        return STATUS_USAGE;
-    }
-    int r = cli_settings(&options, &settings);
+    status = fill ? fill(&options, settings, request) : STATUS_OK;
+    int r = status == STATUS_OK ? 0 : -ECANCELED;
     if (r == 0) {
         r = control_call(settings->control, request, CLI_TIMEOUT_MS, &answer);
         if (r < 0)
@@ -135,9 +138,9 @@ int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill,
     }
     json_decref(request);
     if (r < 0)
-        return STATUS_ERROR;
+        return status == STATUS_OK ? STATUS_ERROR : status;
     judge(verb, answer);
-    status = cli_print_answer(answer, options.json, print);
+    status = cli_print_answer(answer, &options, print);
     json_decref(answer);
     return status;
 }

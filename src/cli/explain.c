@@ -41,12 +41,12 @@ static void print_text(const char *text, bool allowed)
     cli_print_styled(stdout, false, STYLE_NONE, end);
 }
 
-static void print(const json_t *result, int exit_status)
+static void print(const struct cli_options *options, const json_t *result, int exit_status)
 {
     const char *verdict = json_string_value(json_object_get(result, "verdict"));
     const char *text = json_string_value(json_object_get(result, "text"));
 
-    (void)exit_status;
+    (void)options, (void)exit_status;
     print_text(text ?: "", verdict && strcmp(verdict, "allowed") == 0);
 }
 
@@ -62,17 +62,18 @@ static bool check_port(const char *text)
     return false;
 }
 
-static bool fill(const struct cli_options *options, json_t *request)
+static int fill(const struct cli_options *options, const struct settings *settings, json_t *request)
 {
     json_t *from = json_string(options->args[0]), *to = json_string(options->args[1]);
 
+    (void)settings;
     if (!from || !to)
         cli_error("explain: the names must be UTF-8");
     json_object_set_new(request, "from", from);
     json_object_set_new(request, "to", to);
     if (options->n_args == 3)
         json_object_set_new(request, "port", json_string(options->args[2]));
-    return from && to && (options->n_args < 3 || check_port(options->args[2]));
+    return from && to && (options->n_args < 3 || check_port(options->args[2])) ? STATUS_OK : STATUS_USAGE;
 }
 
 int cli_explain(int argc, char **argv)

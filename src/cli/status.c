@@ -17,8 +17,9 @@ static const struct cli_verb verb = {
         "64 wrong usage.\n",
 };
 
-static void print(const json_t *result, int exit_status)
+static void print(const struct cli_options *options, const json_t *result, int exit_status)
 {
+    (void)options;
     status_print(result, exit_status, stdout, cli_colour(stdout));
 }
 

@@ -262,7 +262,7 @@ int cli_teardown(int argc, char **argv)
         cli_complain(settings->control, r);
         return STATUS_ERROR;
     }
-    status = cli_print_answer(answer, options.json, NULL);
+    status = cli_print_answer(answer, &options, NULL);
     json_decref(answer);
     return status;
 }

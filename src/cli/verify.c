@@ -121,8 +121,9 @@ static const struct cli_verb verb = {
     .is_well = is_well,
 };
 
-static void print(const json_t *result, int exit_status)
+static void print(const struct cli_options *options, const json_t *result, int exit_status)
 {
+    (void)options;
     verify_print(result, exit_status, stdout, cli_colour(stdout));
 }
 

@@ -12,13 +12,15 @@
 
 #include "control/protocol.h"
 
+#define REQUEST_SIZE_MIN ((size_t)4096) /* doubled until CONTROL_REQUEST_MAX, a power of two */
+
 struct client {
     struct control_server *server;
     int fd;
     sd_event_source *io, *timer;
     struct control_peer peer;
     char *request;
-    size_t request_len;
+    size_t request_len, request_size;
     char *answer; /* NULL until the request is complete */
     size_t answer_len, answer_sent;
     struct client *next;
@@ -97,12 +99,20 @@ static void client_handle(struct client *client, size_t len)
     json_decref(request);
 }
 
+/* Few requests hold policies; the others are short. */
+static void client_grow(struct client *client)
+{
+    client->request_size = client->request_size ? 2 * client->request_size : REQUEST_SIZE_MIN;
+    client->request = xreallocarray(client->request, client->request_size, 1);
+}
+
 /* Reads what is there. Returns false when the client is to be dropped. */
 static bool client_read(struct client *client)
 {
-    size_t room = CONTROL_REQUEST_MAX - client->request_len;
+    if (client->request_len == client->request_size)
+        client_grow(client);
     char *at = client->request + client->request_len;
-    ssize_t n = recv(client->fd, at, room, MSG_DONTWAIT);
+    ssize_t n = recv(client->fd, at, client->request_size - client->request_len, MSG_DONTWAIT);
 
     if (n < 0)
         return errno == EAGAIN || errno == EINTR;
@@ -113,7 +123,7 @@ static bool client_read(struct client *client)
     if (end)
         client_handle(client, (size_t)(end - client->request));
     else if (client->request_len == CONTROL_REQUEST_MAX)
-        client_refuse(client, "the request is longer than 64 KiB");
+        client_refuse(client, "the request is longer than 16 MiB");
     return true;
 }
 
@@ -156,7 +166,6 @@ static void client_add(struct control_server *server, int fd)
     socklen_t len = sizeof(cred);
 
     *client = (struct client){.server = server, .fd = fd, .next = server->clients};
-    client->request = xcalloc(1, CONTROL_REQUEST_MAX);
     server->clients = client;
     server->n_clients++;
     if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||

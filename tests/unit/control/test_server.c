@@ -204,13 +204,30 @@ static void oversize_is_refused(void **state)
     /* What was sent behind the limit is never read, so the answer may be lost to a reset; the request is not
      * handled. */
     if (text[0])
-        assert_non_null(strstr(text, "longer than 64 KiB"));
+        assert_non_null(strstr(text, "longer than 16 MiB"));
     free(text);
     text = ask(fixture, request, CONTROL_REQUEST_MAX);
-    assert_non_null(strstr(text, "longer than 64 KiB"));
+    assert_non_null(strstr(text, "longer than 16 MiB"));
     free(text);
     free(request);
     assert_int_equal(fixture->n_handled, 0);
+}
+
+/* A whole set of policies, say. */
+static void a_long_request_is_taken_in_pieces(void **state)
+{
+    static const char head[] = "{\"verb\":\"long\",\"text\":\"", tail[] = "\"}\n";
+    struct fixture *fixture = *state;
+    size_t len = 1024 * 1024;
+    char *request = malloc(len);
+
+    memset(request, 'x', len);
+    memcpy(request, head, strlen(head));
+    memcpy(request + len - strlen(tail), tail, strlen(tail));
+    char *text = ask(fixture, request, len);
+    assert_non_null(strstr(text, "\"verb\":\"long\""));
+    free(text);
+    free(request);
 }
 
 static void a_large_answer_waits_for_its_reader_and_for_nobody_else(void **state)
@@ -279,6 +296,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_second_server_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(garbage_is_answered_with_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(oversize_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_long_request_is_taken_in_pieces, setup, teardown),
         cmocka_unit_test_setup_teardown(a_large_answer_waits_for_its_reader_and_for_nobody_else, setup,
                                         teardown),
         cmocka_unit_test_setup_teardown(more_clients_than_places_wait_for_their_turn, setup, teardown),
