@@ -27,8 +27,9 @@ struct difference {
 struct differences {
     struct difference *v;
     size_t n;
-    size_t n_more;    /* differences not listed, over the maximum */
-    size_t n_objects; /* tables, sets, elements, chains and rules that should be there */
+    size_t n_more;                         /* differences not listed, over the maximum */
+    size_t n_of[DIFFERENCE_DIFFERENT + 1]; /* differences of each sort, those not listed included */
+    size_t n_objects;                      /* tables, sets, elements, chains and rules that should be there */
 };
 
 /*
@@ -38,6 +39,13 @@ struct differences {
  */
 void ruleset_compare(const struct ruleset *is, const struct ruleset *should, size_t max,
                      struct differences *ret);
+/*
+ * The same for what a change from one to the other comes to: told is each object that comes (missing) or goes (foreign),
+ * the rules of a chain and the elements of a set too, and what changes is one that goes and one that comes. Different is
+ * only a chain whose rules change their order.
+ */
+void ruleset_diff(const struct ruleset *is, const struct ruleset *should, size_t max,
+                  struct differences *ret);
 void differences_clear(struct differences *differences);
 #define _cleanup_differences_ _cleanup_(differences_clear)
 

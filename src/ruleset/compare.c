@@ -10,6 +10,7 @@ struct comparison {
     struct differences *differences;
     size_t max;
     enum table_id table;
+    bool whole; /* of what is there on one side only, each part is told too */
     char *text; /* of the difference that is being told */
     size_t len;
 };
@@ -22,6 +23,7 @@ static FILE *start(struct comparison *comparison, enum difference_kind kind, enu
     struct difference *difference;
     FILE *out;
 
+    all->n_of[what]++;
     if (all->n >= comparison->max) {
         all->n_more++;
         return NULL;
@@ -93,6 +95,14 @@ static void add_chain(struct comparison *comparison, enum difference_what what, 
     finish(comparison, out);
 }
 
+static void add_whole_chain(struct comparison *comparison, enum difference_what what,
+                            const struct chain *chain)
+{
+    add_chain(comparison, what, chain);
+    for (size_t i = 0; i < chain->n_rules; i++)
+        add_rule(comparison, what, chain, &chain->rules[i]);
+}
+
 /* Those of a that have no equal in b, each of b being the equal of one only. */
 static void rules_without(struct comparison *comparison, enum difference_what what, const struct chain *a,
                           const struct chain *b, size_t first, size_t a_end, size_t b_end)
@@ -159,9 +169,8 @@ static int compare_keys(const void *a, const void *b, void *key_len)
 
 /* Elements of a that are not in b, or with `differing` those that are there with another verdict or end. */
 static void elements_without(struct comparison *comparison, enum difference_what what, const struct set *a,
-                             const struct set *b)
+                             const struct set *b, bool differing)
 {
-    bool differing = what == DIFFERENCE_DIFFERENT;
     const struct element **found = NULL;
     size_t n = 0, key_len = a->key_len;
 
@@ -183,9 +192,23 @@ static void elements_without(struct comparison *comparison, enum difference_what
 
 static void compare_elements(struct comparison *comparison, const struct set *is, const struct set *should)
 {
-    elements_without(comparison, DIFFERENCE_MISSING, should, is);
-    elements_without(comparison, DIFFERENCE_FOREIGN, is, should);
-    elements_without(comparison, DIFFERENCE_DIFFERENT, is, should);
+    elements_without(comparison, DIFFERENCE_MISSING, should, is, false);
+    elements_without(comparison, DIFFERENCE_FOREIGN, is, should, false);
+    if (comparison->whole) {
+        elements_without(comparison, DIFFERENCE_FOREIGN, is, should, true);
+        elements_without(comparison, DIFFERENCE_MISSING, should, is, true);
+    } else {
+        elements_without(comparison, DIFFERENCE_DIFFERENT, is, should, true);
+    }
+}
+
+static void add_whole_set(struct comparison *comparison, enum difference_what what, const struct set *set)
+{
+    static const struct set nothing;
+
+    add_set(comparison, what, set);
+    if (comparison->whole)
+        elements_without(comparison, what, set, &nothing, false);
 }
 
 /* ---- tables ------------------------------------------------------------------------------------------- */
@@ -211,11 +234,8 @@ static void foreign_chains(struct comparison *comparison, const struct table *is
     }
     if (n)
         qsort(v, n, sizeof(*v), compare_chain_names);
-    for (size_t i = 0; i < n; i++) {
-        add_chain(comparison, DIFFERENCE_FOREIGN, v[i]);
-        for (size_t j = 0; j < v[i]->n_rules; j++)
-            add_rule(comparison, DIFFERENCE_FOREIGN, v[i], &v[i]->rules[j]);
-    }
+    for (size_t i = 0; i < n; i++)
+        add_whole_chain(comparison, DIFFERENCE_FOREIGN, v[i]);
     free(v);
 }
 
@@ -231,7 +251,7 @@ static void foreign_sets(struct comparison *comparison, const struct table *is, 
     if (n)
         qsort(v, n, sizeof(*v), compare_set_names);
     for (size_t i = 0; i < n; i++)
-        add_set(comparison, DIFFERENCE_FOREIGN, v[i]);
+        add_whole_set(comparison, DIFFERENCE_FOREIGN, v[i]);
     free(v);
 }
 
@@ -241,12 +261,16 @@ static void compare_sets(struct comparison *comparison, const struct table *is, 
         const struct set *other = table_set(is, set->name);
 
         comparison->differences->n_objects += 1 + set_count(set);
-        if (!other)
-            add_set(comparison, DIFFERENCE_MISSING, set);
-        else if (!set_same_type(other, set))
-            add_set(comparison, DIFFERENCE_DIFFERENT, other);
-        else
+        if (!other) {
+            add_whole_set(comparison, DIFFERENCE_MISSING, set);
+        } else if (set_same_type(other, set)) {
             compare_elements(comparison, other, set);
+        } else if (comparison->whole) {
+            add_whole_set(comparison, DIFFERENCE_FOREIGN, other);
+            add_whole_set(comparison, DIFFERENCE_MISSING, set);
+        } else {
+            add_set(comparison, DIFFERENCE_DIFFERENT, other);
+        }
     }
     foreign_sets(comparison, is, should);
 }
@@ -257,15 +281,41 @@ static void compare_chains(struct comparison *comparison, const struct table *is
         const struct chain *other = table_chain(is, chain->name);
 
         comparison->differences->n_objects += 1 + chain->n_rules;
-        if (!other) {
+        if (!other && comparison->whole) {
+            add_whole_chain(comparison, DIFFERENCE_MISSING, chain);
+        } else if (!other) {
             add_chain(comparison, DIFFERENCE_MISSING, chain);
-            continue;
+        } else if (comparison->whole && !chain_same_type(other, chain)) {
+            add_whole_chain(comparison, DIFFERENCE_FOREIGN, other);
+            add_whole_chain(comparison, DIFFERENCE_MISSING, chain);
+        } else {
+            if (!chain_same_type(other, chain))
+                add_chain(comparison, DIFFERENCE_DIFFERENT, other);
+            compare_rules(comparison, other, chain);
         }
-        if (!chain_same_type(other, chain))
-            add_chain(comparison, DIFFERENCE_DIFFERENT, other);
-        compare_rules(comparison, other, chain);
     }
     foreign_chains(comparison, is, should);
+}
+
+static void compare_tables(struct comparison *comparison, const struct ruleset *is,
+                           const struct ruleset *should)
+{
+    for (size_t i = 0; i < TABLES; i++) {
+        const struct table *found = &is->tables[i], *wanted = &should->tables[i];
+
+        comparison->table = i ? TABLE_BRIDGE : TABLE_INET;
+        comparison->differences->n_objects++;
+        if (found->standby)
+            add_text(comparison, DIFFERENCE_TABLE, DIFFERENCE_FOREIGN, STANDBY_NAME, "the whole table");
+        if (found->absent)
+            add_text(comparison, DIFFERENCE_TABLE, DIFFERENCE_MISSING, TABLE_NAME, "the whole table");
+        if (found->absent && !comparison->whole)
+            continue;
+        for (size_t j = 0; j < found->n_odd; j++)
+            add_text(comparison, DIFFERENCE_TABLE, DIFFERENCE_FOREIGN, TABLE_NAME, found->odd[j]);
+        compare_sets(comparison, found, wanted);
+        compare_chains(comparison, found, wanted);
+    }
 }
 
 void ruleset_compare(const struct ruleset *is, const struct ruleset *should, size_t max,
@@ -274,22 +324,15 @@ void ruleset_compare(const struct ruleset *is, const struct ruleset *should, siz
     struct comparison comparison = {.differences = ret, .max = max};
 
     *ret = (struct differences){0};
-    for (size_t i = 0; i < TABLES; i++) {
-        const struct table *found = &is->tables[i], *wanted = &should->tables[i];
+    compare_tables(&comparison, is, should);
+}
 
-        comparison.table = i ? TABLE_BRIDGE : TABLE_INET;
-        ret->n_objects++;
-        if (found->standby)
-            add_text(&comparison, DIFFERENCE_TABLE, DIFFERENCE_FOREIGN, STANDBY_NAME, "the whole table");
-        if (found->absent) {
-            add_text(&comparison, DIFFERENCE_TABLE, DIFFERENCE_MISSING, TABLE_NAME, "the whole table");
-            continue;
-        }
-        for (size_t j = 0; j < found->n_odd; j++)
-            add_text(&comparison, DIFFERENCE_TABLE, DIFFERENCE_FOREIGN, TABLE_NAME, found->odd[j]);
-        compare_sets(&comparison, found, wanted);
-        compare_chains(&comparison, found, wanted);
-    }
+void ruleset_diff(const struct ruleset *is, const struct ruleset *should, size_t max, struct differences *ret)
+{
+    struct comparison comparison = {.differences = ret, .max = max, .whole = true};
+
+    *ret = (struct differences){0};
+    compare_tables(&comparison, is, should);
 }
 
 void differences_clear(struct differences *differences)

@@ -185,6 +185,43 @@ static void only_so_much_is_told(void **state)
         assert_string_equal(few.v[i].text, all.v[i].text);
 }
 
+/* Every object that comes or goes is told of once, so the numbers add up. */
+static void assert_adds_up(const struct ruleset *is, const struct ruleset *should)
+{
+    _cleanup_differences_ struct differences diff = {0}, all_is = {0}, all_should = {0};
+
+    ruleset_diff(is, should, 100000, &diff);
+    ruleset_compare(is, is, 0, &all_is);
+    ruleset_compare(should, should, 0, &all_should);
+    assert_int_equal(diff.n, diff.n_of[DIFFERENCE_MISSING] + diff.n_of[DIFFERENCE_FOREIGN]);
+    assert_int_equal(all_is.n_objects + diff.n_of[DIFFERENCE_MISSING],
+                     all_should.n_objects + diff.n_of[DIFFERENCE_FOREIGN]);
+}
+
+static void a_change_is_told_in_full(void **state)
+{
+    _cleanup_(ruleset_freep) struct ruleset *small = sample_small(), *everything = sample_everything();
+    _cleanup_(ruleset_freep) struct ruleset *should = sample_small();
+    struct table *table = &should->tables[TABLE_INET];
+    struct chain *chain = ruleset_add_chain(should, TABLE_INET, "z");
+    _cleanup_differences_ struct differences diff = {0};
+
+    (void)state;
+    assert_adds_up(small, everything);
+    assert_adds_up(everything, small);
+    chain_add_rule(chain)->verdict = V_ACCEPT;
+    chain_add_rule(chain)->verdict = V_DROP;
+    table_chain(table, "forward")->priority = 5;
+    assert_adds_up(small, should);
+    ruleset_diff(small, should, 0, &diff);
+    /* the new chain with two rules; the old base chain and its successor, with what rules they have */
+    size_t n = 1 + table_chain(table, "forward")->n_rules;
+    assert_int_equal(diff.n, 0);
+    assert_int_equal(diff.n_of[DIFFERENCE_MISSING], 3 + n);
+    assert_int_equal(diff.n_of[DIFFERENCE_FOREIGN], n);
+    assert_int_equal(diff.n_of[DIFFERENCE_DIFFERENT], 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -195,6 +232,7 @@ int main(void)
         cmocka_unit_test(foreign_elements),
         cmocka_unit_test(tables),
         cmocka_unit_test(only_so_much_is_told),
+        cmocka_unit_test(a_change_is_told_in_full),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
