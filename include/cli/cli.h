@@ -11,6 +11,7 @@
 
 #include "control/protocol.h"
 #include "inventory/inventory.h"
+#include "policy/model.h"
 #include "policy/settings.h"
 
 /* argv[0] is the verb's own name. They return an enum exit_status. */
@@ -18,6 +19,7 @@ int cli_check(int argc, char **argv);
 int cli_apply(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_explain(int argc, char **argv);
+int cli_plan(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_teardown(int argc, char **argv);
@@ -34,12 +36,13 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_INVENTORY = 1 << 5,
        TAKES_SCHEMA = 1 << 6,
        TAKES_FORMAT = 1 << 7,
+       TAKES_PLAN = 1 << 8,
 };
 
 /* Texts are NULL where not given, and never empty. */
 struct cli_options {
     const char *config, *control, *state, *policies, *inventory, *format;
-    bool json, yes, all, schema;
+    bool json, yes, all, schema, brief, rules;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };
@@ -76,6 +79,12 @@ bool cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struc
  * are printed to stderr. Returns 0 or a negative errno.
  */
 int cli_settings(const struct cli_options *options, struct settings **ret);
+
+/* Either --policies or PATHs say which policies are meant, and no PATH is empty: else says so and returns false. */
+bool cli_policy_arguments(const struct cli_verb *verb, const struct cli_options *options);
+/* Reads the policies that are meant, those of the settings where nothing else is said, as one set, which it finishes. */
+void cli_load_policies(const struct cli_options *options, const struct settings *settings,
+                       struct policy_set *set, struct diags *diags);
 
 /*
  * The inventory in a file (- is the standard input): what `cofferdam status --json` prints, or the part of it under
@@ -137,12 +146,13 @@ typedef int (*cli_filler)(const struct cli_options *options, const struct settin
                           json_t *request);
 int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill, cli_printer print);
 
-/* ---- texts (pure; src/cli/status_text.c, verify.c, doctor.c) -------------------------------------------------- */
+/* ---- texts (pure; src/cli/status_text.c, verify.c, doctor.c, plan_text.c) -------------------------------------------------- */
 
 /* exit_status is the daemon's: not everything that matters for it has a key of its own in the document. */
 void status_print(const json_t *result, int exit_status, FILE *out, bool colour);
 /* exit_status is that of the command: "all is well" is said only where it is 0. */
 void verify_print(const json_t *result, int exit_status, FILE *out, bool colour);
+void plan_print(const json_t *result, const struct cli_options *options, FILE *out, bool colour);
 /* all: what is well is told too, else counted. */
 struct findings;
 void doctor_print(const struct findings *findings, bool all, FILE *out, bool colour);

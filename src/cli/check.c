@@ -58,16 +58,6 @@ static int load_settings(const struct cli_options *options, struct settings *set
                                diags);
 }
 
-static void load_policies(const struct cli_options *options, const struct settings *settings,
-                          struct policy_set *set, struct diags *diags)
-{
-    for (int i = 0; i < options->n_args; i++)
-        files_load_policies(options->args[i], set, diags);
-    if (!options->n_args)
-        files_load_policies(options->policies ?: settings->policies, set, diags);
-    policy_set_finish(set, diags);
-}
-
 /* What testing with an inventory came to. */
 struct tested {
     size_t n_containers;
@@ -215,14 +205,11 @@ int cli_check(int argc, char **argv)
     if (find_format(&options, &format) < 0)
         return wrong_usage(options.json ? "--json is one format, --format names another"
                                         : "the formats are text, json, github and sarif");
-    for (int i = 0; i < options.n_args; i++)
-        if (!*options.args[i])
-            return wrong_usage("the path is empty");
-    if (options.policies && options.n_args)
-        return wrong_usage("either --policies or a PATH says which policies are meant");
+    if (!cli_policy_arguments(&verb, &options))
+        return STATUS_USAGE;
     /* With settings that cannot be read, which policies are meant is not known. */
     if (load_settings(&options, settings, &diags) == 0 || options.n_args || options.policies)
-        load_policies(&options, settings, set, &diags);
+        cli_load_policies(&options, settings, set, &diags);
     test_with_inventory(&options, settings, set, &diags, &tested);
     print_result(format, set, &tested, &diags);
     return diags.n_errors ? STATUS_ERROR : STATUS_OK;

@@ -13,6 +13,7 @@ static const struct {
     int (*run)(int argc, char **argv);
 } verbs[] = {
     {"check", "[PATH...]", "check policies for mistakes; needs no root, Docker or daemon", cli_check},
+    {"plan", "[PATH...]", "say what policies would change, and change nothing", cli_plan},
     {"apply", "", "make the daemon load the policies now", cli_apply},
     {"status", "", "show the daemon, the networks and every container", cli_status},
     {"explain", "FROM TO [PORT/PROTO]", "say whether a connection is allowed, and why", cli_explain},

@@ -7,6 +7,7 @@
 
 #include "cli/cli.h"
 #include "files/files.h"
+#include "policy/parse.h"
 
 enum {
     OPT_CONFIG = 256,
@@ -19,6 +20,8 @@ enum {
     OPT_JSON,
     OPT_YES,
     OPT_ALL,
+    OPT_SHORT,
+    OPT_RULES,
     OPT_HELP,
     OPT_VERSION
 };
@@ -45,6 +48,9 @@ static const struct {
     {"state", "DIRECTORY", OPT_STATE, 0, TAKES_STATE, "the daemon's state, instead of that of the settings"},
     {"yes", NULL, OPT_YES, 'y', TAKES_YES, "do not ask; needed where there is no terminal"},
     {"all", NULL, OPT_ALL, 0, TAKES_ALL, "what is well, too"},
+    {"short", NULL, OPT_SHORT, 0, TAKES_PLAN, "the summary alone"},
+    {"rules", NULL, OPT_RULES, 0, TAKES_PLAN,
+     "each chain, rule, set and element that changes, as nft has it"},
     {"config", "FILE", OPT_CONFIG, 0, 0, "the host's settings (default " SETTINGS_FILE ")"},
     {"json", NULL, OPT_JSON, 0, 0, "print JSON instead of text"},
     {"help", NULL, OPT_HELP, 'h', 0, "print the help of the command"},
@@ -102,6 +108,12 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_ALL:
         options->all = true;
+        break;
+    case OPT_SHORT:
+        options->brief = true;
+        break;
+    case OPT_RULES:
+        options->rules = true;
         break;
     }
 }
@@ -280,4 +292,29 @@ int cli_settings(const struct cli_options *options, struct settings **ret)
     override(&settings->state, options->state);
     *ret = STEAL(settings);
     return 0;
+}
+
+/* ---- the policies that are meant ---------------------------------------------------------------------- */
+
+bool cli_policy_arguments(const struct cli_verb *verb, const struct cli_options *options)
+{
+    const char *why = options->policies && options->n_args
+                          ? "either --policies or a PATH says which policies are meant"
+                          : NULL;
+
+    for (int i = 0; i < options->n_args; i++)
+        why = *options->args[i] ? why : "the path is empty";
+    if (why)
+        cli_error("%s: %s\nsee cofferdam %s --help", verb->name, why, verb->name);
+    return !why;
+}
+
+void cli_load_policies(const struct cli_options *options, const struct settings *settings,
+                       struct policy_set *set, struct diags *diags)
+{
+    for (int i = 0; i < options->n_args; i++)
+        files_load_policies(options->args[i], set, diags);
+    if (!options->n_args)
+        files_load_policies(options->policies ?: settings->policies, set, diags);
+    policy_set_finish(set, diags);
 }

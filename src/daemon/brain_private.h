@@ -270,7 +270,7 @@ void brain_mark(struct brain *brain, const char *container_id);
 void brain_containers_clear(struct brain *brain);
 void brain_derive(struct brain *brain);
 void brain_reconcile(struct brain *brain, struct delta *delta, uint64_t now);
-void brain_compile_all(struct brain *brain, struct compiler *compiler);
+void brain_compile_all(const struct brain *brain, struct compiler *compiler);
 void brain_drop_waiting(struct brain *brain);
 void brain_adopt_ports(struct brain *brain, const struct ruleset *kernel);
 

@@ -455,7 +455,7 @@ void brain_adopt_ports(struct brain *brain, const struct ruleset *kernel)
     }
 }
 
-void brain_compile_all(struct brain *brain, struct compiler *compiler)
+void brain_compile_all(const struct brain *brain, struct compiler *compiler)
 {
     compiler_load(compiler, brain->inventory);
     for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)

@@ -7,7 +7,9 @@
 
 #include "control/protocol.h"
 #include "daemon.h"
+#include "daemon/plan.h"
 #include "inventory/json.h"
+#include "policy/parse.h"
 #include "ruleset/compare.h"
 #include "verdict/explain_json.h"
 
@@ -93,6 +95,84 @@ static json_t *verb_apply(struct daemon *daemon, const json_t *request)
                                                "text", text));
 }
 
+static json_t *read_error(int error)
+{
+    return control_error(STATUS_ERROR, "the kernel's rules cannot be read",
+                         error == -EAGAIN ? "other programs are changing theirs all the time: try again"
+                                          : strerror(-error),
+                         NULL);
+}
+
+/* ---- plan --------------------------------------------------------------------------------------------- */
+
+/* NULL: that is no list of files. */
+static struct policy_set *parse_files(const json_t *files, struct diags *diags)
+{
+    _cleanup_(policy_set_freep) struct policy_set *policies = policy_set_new();
+    const json_t *file;
+    size_t i;
+
+    json_array_foreach (files, i, file) {
+        const char *path = json_string_value(json_object_get(file, "path"));
+        const json_t *text = json_object_get(file, "text");
+
+        if (!path || !path[0] || !json_is_string(text))
+            return NULL;
+        policy_parse(policies, path, json_string_value(text), json_string_length(text), diags);
+    }
+    policy_set_finish(policies, diags);
+    return json_is_array(files) ? STEAL(policies) : NULL;
+}
+
+static int plan_flow(const struct flow *flow, void *userdata)
+{
+    plan_add_flow(userdata, flow);
+    return 0;
+}
+
+static int plan_flows(struct daemon *daemon, struct plan *plan)
+{
+    int r = daemon->flows ? 0 : flow_socket_open(&daemon->flows);
+
+    return r < 0 ? r : flow_dump(daemon->flows, plan_flow, plan);
+}
+
+/* All that apply does but committing. */
+static json_t *make_plan(struct daemon *daemon, const struct policy_set *policies, struct plan_facts *facts)
+{
+    _cleanup_nft_tables_ struct nft_tables tables = {0};
+    _cleanup_(plan_freep) struct plan *plan = NULL;
+    _cleanup_diags_ struct diags validations = {0};
+    int status, r = kernel_tables(daemon, &tables);
+
+    if (r < 0)
+        return read_error(r);
+    plan = plan_new(daemon->brain, policies, STEAL(tables.ruleset));
+    facts->flows_error = plan_flows(daemon, plan);
+    facts->validation = nft_validate(daemon->nft, plan_delta(plan), &validations);
+    facts->validations = &validations;
+    json_t *result = plan_to_json(plan, facts, &status);
+    return control_answer(status, result);
+}
+
+static json_t *verb_plan(struct daemon *daemon, const json_t *request)
+{
+    _cleanup_(policy_set_freep) struct policy_set *policies = NULL;
+    _cleanup_diags_ struct diags diags = {0};
+    struct plan_facts facts = {.lines = json_is_true(json_object_get(request, "rules")), .warnings = &diags};
+    const char *impossible = plan_impossible(daemon->brain);
+
+    if (impossible)
+        return control_error(STATUS_ERROR, "no plan can be made now", impossible, NULL);
+    policies = parse_files(json_object_get(request, "files"), &diags);
+    if (!policies)
+        return control_error(STATUS_USAGE, "plan needs \"files\", each with \"path\" and \"text\"", NULL,
+                             NULL);
+    if (diags.n_errors)
+        return control_error(STATUS_ERROR, "the policies have mistakes", NULL, &diags);
+    return make_plan(daemon, policies, &facts);
+}
+
 /* ---- verify ------------------------------------------------------------------------------------------- */
 
 #define DIFFERENCES_MAX 100 /* listed */
@@ -130,9 +210,7 @@ static json_t *verb_verify(struct daemon *daemon, const json_t *request)
                              "the Docker Engine has not answered since cofferdamd started", NULL);
     int r = kernel_tables(daemon, &tables);
     if (r < 0)
-        return control_error(
-            STATUS_ERROR, "the kernel's rules cannot be read",
-            r == -EAGAIN ? "other programs are changing theirs all the time: try again" : strerror(-r), NULL);
+        return read_error(r);
     ruleset_compare(tables.ruleset, brain_ruleset(daemon->brain), DIFFERENCES_MAX, &differences);
     bool same = differences.n == 0;
     if (!same) {
@@ -171,8 +249,8 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-    {"status", verb_status, false}, {"explain", verb_explain, false},  {"apply", verb_apply, true},
-    {"verify", verb_verify, false}, {"teardown", verb_teardown, true},
+    {"status", verb_status, false}, {"explain", verb_explain, false}, {"plan", verb_plan, false},
+    {"apply", verb_apply, true},    {"verify", verb_verify, false},   {"teardown", verb_teardown, true},
 };
 
 json_t *daemon_verb(const json_t *request, const struct control_peer *peer, void *userdata)

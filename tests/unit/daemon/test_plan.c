@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The dry run, against a world of structs: what it says, and that it is what loading the policies then does. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "control/protocol.h"
+#include "daemon/plan.h"
+#include "kernel_tables.h"
+#include "world.h"
+
+#define WEB "policy: web\nselect: {name: web}\negress:\n  - to: [{name: db}]\n    ports: [5432/tcp]\n"
+#define DB "policy: db\nselect: {name: db}\ningress:\n  - from: [{name: web}]\n    ports: [5432/tcp]\n"
+#define NEXT "---\n"
+
+static const char shop[] = DB NEXT WEB;
+
+/* web is 172.18.0.2, db is 172.18.0.3. */
+static struct world *started(void)
+{
+    struct world *world = world_new(shop, NULL);
+    int network = world_add_network(world, "backend", "br-backend");
+
+    world_pump(world);
+    world_start(world, world_add_container(world, "web", network), network, "172.18.0.2");
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.3");
+    world_pump(world);
+    return world;
+}
+
+struct asked {
+    const struct flow *flows;
+    size_t n_flows;
+    struct plan_facts facts;
+    int exit;
+};
+
+static json_t *ask(const struct world *world, const struct policy_set *policies, struct asked *asked)
+{
+    _cleanup_(plan_freep) struct plan *plan = plan_new(world->brain, policies, kernel_copy(world->kernel));
+
+    assert_null(plan_impossible(world->brain));
+    for (size_t i = 0; i < asked->n_flows; i++)
+        plan_add_flow(plan, &asked->flows[i]);
+    return plan_to_json(plan, &asked->facts, &asked->exit);
+}
+
+static json_t *plan(const struct world *world, const char *yaml, int expected_exit)
+{
+    _cleanup_(policy_set_freep) struct policy_set *policies = world_policies(yaml);
+    struct asked asked = {.facts = {.lines = true}};
+    json_t *result = ask(world, policies, &asked);
+
+    assert_int_equal(asked.exit, expected_exit);
+    return result;
+}
+
+static json_int_t summary(const json_t *result, const char *key)
+{
+    const json_t *number = json_object_get(json_object_get(result, "summary"), key);
+
+    assert_true(json_is_integer(number));
+    return json_integer_value(number);
+}
+
+static bool changes(const json_t *result)
+{
+    return json_is_true(json_object_get(result, "changes"));
+}
+
+static const char *text_at(const json_t *list, size_t i, const char *key)
+{
+    return json_string_value(json_object_get(json_array_get(list, i), key));
+}
+
+/* ------------------------------------------------------------------------------------------------------- */
+
+static void the_same_policies_change_nothing(void **state)
+{
+    static const char *const same[] = {shop, WEB NEXT DB, "# a comment\n" DB NEXT WEB};
+    struct world *world = started();
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(same); i++) {
+        json_t *result = plan(world, same[i], STATUS_OK);
+
+        assert_false(changes(result));
+        assert_int_equal(summary(result, "policies_same"), 2);
+        assert_int_equal(json_array_size(json_object_get(result, "policies")), 0);
+        assert_int_equal(json_array_size(json_object_get(json_object_get(result, "rules"), "lines")), 0);
+        json_decref(result);
+    }
+    world_free(world);
+}
+
+static void it_is_what_loading_then_does(void **state)
+{
+    static const char next[] =
+        "policy: db\nmode: audit\nselect: {name: db}\n" NEXT
+        "policy: new\nselect: {name: web}\ningress: [{from: [host], ports: [80/tcp]}]\n";
+    struct world *world = started();
+    size_t n_ops = world->n_ops;
+
+    (void)state;
+    json_t *result = plan(world, next, STATUS_CHANGES);
+    const json_t *policies = json_object_get(result, "policies"), *rules = json_object_get(result, "rules");
+    assert_true(changes(result));
+    assert_int_equal(json_array_size(policies), 3);
+    assert_string_equal(text_at(policies, 0, "name"), "db");
+    assert_string_equal(text_at(policies, 0, "change"), "changed");
+    assert_string_equal(text_at(policies, 0, "old_mode"), "enforce");
+    assert_string_equal(text_at(policies, 0, "mode"), "audit");
+    assert_string_equal(text_at(policies, 1, "change"), "added");
+    assert_true(json_is_null(json_object_get(json_array_get(policies, 1), "old_place")));
+    assert_string_equal(text_at(policies, 2, "change"), "removed");
+    assert_true(json_is_null(json_object_get(json_array_get(policies, 2), "place")));
+    json_int_t operations = json_integer_value(json_object_get(rules, "operations"));
+    assert_int_equal(json_array_size(json_object_get(rules, "lines")),
+                     summary(result, "rules_added") + summary(result, "rules_removed"));
+    /* planning has changed nothing */
+    assert_int_equal(world->n_ops, n_ops);
+    world_check_fresh(world, true);
+
+    brain_load_policies(world->brain, world_policies(next), world->now);
+    world_pump(world);
+    assert_int_equal(world->n_ops - n_ops, operations);
+    json_t *after = plan(world, next, STATUS_OK);
+    assert_false(changes(after));
+    assert_string_not_equal(json_string_value(json_object_get(after, "plan_id")),
+                            json_string_value(json_object_get(result, "plan_id")));
+    json_decref(after);
+    json_decref(result);
+    world_free(world);
+}
+
+static void what_somebody_took_out_is_put_back(void **state)
+{
+    struct world *world = started();
+    struct chain *chain = table_chain(&world->kernel->tables[TABLE_INET], "forward");
+
+    (void)state;
+    chain->n_rules--; /* the last one */
+    json_t *result = plan(world, shop, STATUS_CHANGES);
+    const json_t *lines = json_object_get(json_object_get(result, "rules"), "lines");
+    assert_int_equal(json_array_size(lines), 1);
+    assert_string_equal(text_at(lines, 0, "change"), "+");
+    assert_string_equal(text_at(lines, 0, "kind"), "rule");
+    assert_string_equal(text_at(lines, 0, "name"), "forward");
+    assert_int_equal(summary(result, "policies_same"), 2);
+    json_decref(result);
+    chain->n_rules++;
+    world_free(world);
+}
+
+static struct flow tcp(const char *from, const char *to, uint16_t port, uint16_t own)
+{
+    struct flow flow = {.family = IP4, .proto = 6, .has_ports = true, .confirmed = true, .id = own};
+
+    assert_int_equal(ip_parse(from, &flow.original.source), 0);
+    assert_int_equal(ip_parse(to, &flow.original.destination), 0);
+    flow.original.source_port = own;
+    flow.original.destination_port = port;
+    flow.reply = (struct flow_tuple){.source = flow.original.destination,
+                                     .destination = flow.original.source,
+                                     .source_port = port,
+                                     .destination_port = own};
+    return flow;
+}
+
+static void live_connections_that_end(void **state)
+{
+    static const char narrower[] = DB NEXT "policy: web\nselect: {name: web}\n";
+    struct world *world = started();
+    _cleanup_(policy_set_freep) struct policy_set *policies = world_policies(narrower);
+    struct flow flows[] = {
+        tcp("172.18.0.2", "172.18.0.3", 5432, 40001), /* ends */
+        tcp("172.18.0.2", "172.18.0.3", 5432, 40000), /* ends */
+        tcp("172.18.0.2", "172.18.0.3", 5432, 40001), /* told twice, as a dump may */
+        tcp("172.18.0.2", "172.18.0.3", 80, 40002),   /* is not allowed now either */
+        tcp("192.0.2.1", "192.0.2.2", 5432, 40003),   /* nobody's of ours */
+    };
+    struct asked asked = {.flows = flows, .n_flows = ARRAY_SIZE(flows)};
+
+    (void)state;
+    json_t *result = ask(world, policies, &asked);
+    const json_t *live = json_object_get(result, "live_connections"), *cut = json_object_get(live, "cut");
+    assert_int_equal(asked.exit, STATUS_CHANGES);
+    assert_true(json_is_true(json_object_get(live, "known")));
+    assert_int_equal(json_array_size(cut), 2);
+    assert_int_equal(summary(result, "live_connections_cut"), 2);
+    assert_string_equal(text_at(cut, 0, "from"), "web");
+    assert_string_equal(text_at(cut, 0, "to"), "db");
+    assert_string_equal(text_at(cut, 0, "port"), "5432/tcp");
+    assert_int_equal(json_integer_value(json_object_get(json_array_get(cut, 0), "from_port")), 40000);
+    assert_true(json_is_null(json_object_get(json_array_get(cut, 0), "via")));
+    assert_true(json_is_null(json_object_get(json_object_get(result, "rules"), "lines"))); /* not wanted */
+    json_decref(result);
+    world_free(world);
+}
+
+static bool has_problem(const json_t *result, const char *level, const char *text)
+{
+    const json_t *problems = json_object_get(result, "problems");
+    bool found = false;
+
+    for (size_t i = 0; i < json_array_size(problems); i++)
+        found = found || (strcmp(text_at(problems, i, "level"), level) == 0 &&
+                          strstr(text_at(problems, i, "message"), text));
+    return found;
+}
+
+static void problems(void **state)
+{
+    struct world *world = started();
+    int outlaw = world_add_container(world, "outlaw", -1);
+    _cleanup_(policy_set_freep) struct policy_set *policies = world_policies(
+        DB NEXT WEB NEXT
+        "policy: nobody\nselect: {name: nobody}\n" NEXT
+        "expect: no database\ndenied:\n  - {from: {name: web}, to: {name: db}, ports: [5432/tcp]}\n");
+    _cleanup_diags_ struct diags kernel = {0};
+    struct asked asked = {.facts = {.flows_error = -EPERM}};
+
+    (void)state;
+    world->containers[outlaw].host_mode = world->containers[outlaw].listed_running = true;
+    brain_resync(world->brain, world->now);
+    world_pump(world);
+    json_t *result = ask(world, policies, &asked);
+    assert_int_equal(asked.exit, STATUS_ERROR); /* the expectation */
+    assert_true(has_problem(result, "error", "web"));
+    assert_true(has_problem(result, "warning", "selects no container"));
+    assert_true(has_problem(result, "warning", "outlaw is not enforced: it uses the host's network"));
+    assert_true(has_problem(result, "warning", "open connections cannot be looked at"));
+    assert_false(json_is_true(json_object_get(json_object_get(result, "live_connections"), "known")));
+    assert_true(json_is_true(json_object_get(json_object_get(result, "rules"), "validated")));
+    json_decref(result);
+
+    diag_add(&kernel, DIAG_ERROR, NULL, NULL, "add chain x: no");
+    asked.facts = (struct plan_facts){.validation = -EINVAL, .validations = &kernel};
+    result = ask(world, policies, &asked);
+    assert_true(has_problem(result, "error", "the kernel would refuse this change"));
+    assert_true(has_problem(result, "error", "add chain x: no"));
+    assert_false(json_is_true(json_object_get(json_object_get(result, "rules"), "validated")));
+    json_decref(result);
+    world_free(world);
+}
+
+static char *id_of(const struct world *world, const char *yaml, int expected_exit)
+{
+    json_t *result = plan(world, yaml, expected_exit);
+    char *id = xstrdup(json_string_value(json_object_get(result, "plan_id")));
+
+    json_decref(result);
+    return id;
+}
+
+static void plan_id(void **state)
+{
+    struct world *world = started();
+    _cleanup_free_ char *first = id_of(world, shop, STATUS_OK), *again = id_of(world, shop, STATUS_OK),
+                        *policies = id_of(world, WEB, STATUS_CHANGES);
+
+    (void)state;
+    assert_int_equal(strlen(first), 64);
+    assert_string_equal(first, again);
+    assert_string_not_equal(first, policies);
+    struct chain *chain = table_chain(&world->kernel->tables[TABLE_INET], "forward");
+    chain->n_rules--;
+    _cleanup_free_ char *kernel = id_of(world, shop, STATUS_CHANGES);
+    chain->n_rules++;
+    assert_string_not_equal(first, kernel);
+    world_start(world, world_add_container(world, "third", 0), 0, "172.18.0.4");
+    world_pump(world);
+    _cleanup_free_ char *containers = id_of(world, shop, STATUS_OK);
+    assert_string_not_equal(first, containers);
+    world_free(world);
+}
+
+static void not_before_the_containers_are_known(void **state)
+{
+    struct world *world = world_new_on(world_tables(), shop, NULL);
+
+    (void)state;
+    assert_non_null(strstr(plan_impossible(world->brain), "not known yet"));
+    world_add_network(world, "backend", "br-backend");
+    world_pump(world);
+    assert_null(plan_impossible(world->brain));
+    brain_teardown(world->brain, world->now);
+    world_pump(world);
+    assert_non_null(strstr(plan_impossible(world->brain), "removed"));
+    world_free(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(the_same_policies_change_nothing),
+        cmocka_unit_test(it_is_what_loading_then_does),
+        cmocka_unit_test(what_somebody_took_out_is_put_back),
+        cmocka_unit_test(live_connections_that_end),
+        cmocka_unit_test(problems),
+        cmocka_unit_test(plan_id),
+        cmocka_unit_test(not_before_the_containers_are_known),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
