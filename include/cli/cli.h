@@ -42,7 +42,7 @@ enum { /* which options a verb takes, besides those that all take; the table is 
 /* Texts are NULL where not given, and never empty. */
 struct cli_options {
     const char *config, *control, *state, *policies, *inventory, *format;
-    bool json, yes, all, schema, brief, rules;
+    bool json, yes, all, schema, brief, full, rules;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };

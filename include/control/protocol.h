@@ -5,8 +5,9 @@
  *
  *   request   {"verb": "status" | "explain" | "plan" | "apply" | "verify" | "teardown", ...arguments}
  *             explain: "from", "to", "port" (optional text such as "5432/tcp")
- *             plan: "files": [{"path", "text"}], all policy files of the set that is meant; "rules": BOOL (optional), whether
- *             the lines of the rules that change are wanted, and not only their numbers. The result is in daemon/plan.h.
+ *             plan: "files": [{"path", "text"}], all policy files of the set that is meant; "rules" and "full": BOOL
+ *             (optional), whether the lines of the rules that change are wanted, and not only their numbers, and all names
+ *             where there are many. The result is in daemon/plan.h.
  *   answer    {"ok": true, "exit": N, "result": {...}}
  *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT?, "diagnostics": [...]?}
  *

@@ -21,6 +21,7 @@ enum {
     OPT_YES,
     OPT_ALL,
     OPT_SHORT,
+    OPT_FULL,
     OPT_RULES,
     OPT_HELP,
     OPT_VERSION
@@ -48,7 +49,8 @@ static const struct {
     {"state", "DIRECTORY", OPT_STATE, 0, TAKES_STATE, "the daemon's state, instead of that of the settings"},
     {"yes", NULL, OPT_YES, 'y', TAKES_YES, "do not ask; needed where there is no terminal"},
     {"all", NULL, OPT_ALL, 0, TAKES_ALL, "what is well, too"},
-    {"short", NULL, OPT_SHORT, 0, TAKES_PLAN, "the summary alone"},
+    {"short", NULL, OPT_SHORT, 0, TAKES_PLAN, "the summary and the connections alone"},
+    {"full", NULL, OPT_FULL, 0, TAKES_PLAN, "all names and ports, however many"},
     {"rules", NULL, OPT_RULES, 0, TAKES_PLAN,
      "each chain, rule, set and element that changes, as nft has it"},
     {"config", "FILE", OPT_CONFIG, 0, 0, "the host's settings (default " SETTINGS_FILE ")"},
@@ -111,6 +113,9 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_SHORT:
         options->brief = true;
+        break;
+    case OPT_FULL:
+        options->full = true;
         break;
     case OPT_RULES:
         options->rules = true;

@@ -23,6 +23,7 @@ static const struct cli_verb verb = {
         "are open, and the rules that the kernel holds, which it reads back for that; and it has the kernel check\n"
         "the change without making it. A summary comes first and last. In between:\n"
         "  Policies                            added (+), changed (~) and removed (-)\n"
+        "  Connections                         that would become allowed (+) or denied (-), and by which rule\n"
         "  Live connections that would be cut  those open now that the new policies do not allow\n"
         "  Rules                               what changes in the kernel's tables, with --rules line by line\n"
         "  Problems                            mistakes, failed expectations, and who is not enforced\n",
@@ -67,6 +68,7 @@ static int fill(const struct cli_options *options, const struct settings *settin
     }
     json_object_set_new(request, "files", files_to_json(set));
     json_object_set_new(request, "rules", json_boolean(options->rules || options->json));
+    json_object_set_new(request, "full", json_boolean(options->full));
     return STATUS_OK;
 }
 

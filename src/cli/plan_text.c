@@ -71,6 +71,18 @@ static void add_rules(char **line, const json_t *summary)
     add_part(line, moved, xasprintf("%lld chain%s in another order", moved, plural(moved)));
 }
 
+static void add_connections(char **line, const json_t *summary)
+{
+    long long allowed = number_of(summary, "connections_allowed"),
+              denied = number_of(summary, "connections_denied");
+
+    add_part(line, allowed, xasprintf("%lld connection%s allowed", allowed, plural(allowed)));
+    if (allowed)
+        add_part(line, denied, xasprintf("%lld denied", denied));
+    else
+        add_part(line, denied, xasprintf("%lld connection%s denied", denied, plural(denied)));
+}
+
 /* The caller frees it. */
 static char *summary_text(const json_t *result)
 {
@@ -83,6 +95,7 @@ static char *summary_text(const json_t *result)
     add_policies(&line, summary, "policies_added", "added");
     add_policies(&line, summary, "policies_changed", "changed");
     add_policies(&line, summary, "policies_removed", "removed");
+    add_connections(&line, summary);
     add_part(&line, cut, xasprintf("%lld live connection%s cut", cut, plural(cut)));
     add_rules(&line, summary);
     add_part(&problems, errors, xasprintf("%lld error%s", errors, plural(errors)));
@@ -162,6 +175,26 @@ static void print_policies(const json_t *result, FILE *out, bool colour)
     json_array_foreach (policies, i, policy)
         add_policy(table, policy);
     cli_table_print(table, out, colour);
+}
+
+/* ---- connections -------------------------------------------------------------------------------------- */
+
+static enum cli_style style_of(const char *line)
+{
+    return line[0] == '+' ? STYLE_GOOD : line[0] == '-' ? STYLE_BAD : STYLE_NONE;
+}
+
+static void print_changes(const json_t *result, FILE *out, bool colour)
+{
+    _cleanup_free_ char *text = xstrdup(json_string_value(json_object_get(result, "connections_text")) ?: "");
+    char *rest = text, *line;
+
+    if (!*text)
+        return;
+    print_head(out, colour, xstrdup("Connections"));
+    while ((line = strsep(&rest, "\n")))
+        if (*line)
+            print_line(out, colour, style_of(line), xasprintf("  %s", line));
 }
 
 /* ---- live connections --------------------------------------------------------------------------------- */
@@ -284,9 +317,11 @@ void plan_print(const json_t *result, const struct cli_options *options, FILE *o
                 json_array_size(json_object_get(result, "problems")) > 0;
 
     print_summary(result, out, colour);
+    if (!options->brief)
+        print_policies(result, out, colour);
+    print_changes(result, out, colour);
     if (options->brief)
         return;
-    print_policies(result, out, colour);
     print_connections(result, out, colour);
     print_rules(result, out, colour);
     print_problems(result, out, colour);

@@ -2,33 +2,18 @@
 #include "daemon/plan.h"
 
 #include <netinet/in.h>
-#include <sha2.h>
-#include <stdio.h>
 #include <string.h>
 
-#include "brain_private.h"
 #include "control/protocol.h"
 #include "inventory/json.h"
+#include "plan_private.h"
 #include "policy/compare.h"
 #include "ruleset/compare.h"
-#include "ruleset/print.h"
-#include "verdict/expect.h"
-#include "verdict/flow.h"
-#include "verdict/lint.h"
+#include "verdict/changes.h"
+#include "verdict/changes_json.h"
 
 #define LINES_MAX 100000 /* of rules; with the flows below they stay under CONTROL_MESSAGE_MAX */
 #define FLOWS_MAX 50000
-
-struct plan {
-    const struct brain *brain;
-    struct evaluation old, new;
-    struct ruleset *kernel;
-    struct compiler *compiler;
-    struct delta delta;
-    struct flow_judge *old_judge, *new_judge; /* made when the first flow is told of */
-    struct flow *cut;
-    size_t n_cut, n_more;
-};
 
 const char *plan_impossible(const struct brain *brain)
 {
@@ -104,6 +89,33 @@ static json_t *policies_to_json(const struct policy_changes *changes)
     for (size_t i = 0; i < changes->n; i++)
         json_array_append_new(list, change_to_json(&changes->v[i]));
     return list;
+}
+
+/* ---- connections -------------------------------------------------------------------------------------- */
+
+static size_t count_connections(const struct changes *changes, enum verdict verdict)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < changes->n; i++)
+        n += !changes->v[i].docker_blocks && changes->v[i].verdict == verdict;
+    return n;
+}
+
+static json_t *connections_to_json(const struct changes *changes)
+{
+    json_t *document = changes_to_json(changes),
+           *list = json_incref(json_object_get(document, "connections"));
+
+    json_decref(document);
+    return list;
+}
+
+static json_t *connections_text(const struct changes *changes, bool full)
+{
+    _cleanup_free_ char *text = changes_text(changes, full);
+
+    return json_text_or_null(text);
 }
 
 /* ---- live connections --------------------------------------------------------------------------------- */
@@ -269,194 +281,77 @@ static json_t *rules_to_json(const struct plan *plan, const struct differences *
                      facts->lines ? (json_int_t)differences->n_more : 0);
 }
 
-/* ---- problems ----------------------------------------------------------------------------------------- */
-
-/* About no place in a file. */
-static void copy_messages(const struct diags *from, struct diags *to)
-{
-    for (size_t i = 0; from && i < from->n; i++) {
-        const struct diag *diag = &from->v[i];
-        struct diag *copy = diag_add(to, diag->level, diag->code, NULL, "%s", diag->message);
-
-        if (diag->help)
-            diag_help(copy, "%s", diag->help);
-    }
-}
-
-static void test(const struct plan *plan, struct diags *problems)
-{
-    struct expect_result result;
-
-    inventory_lint(&plan->new, problems);
-    expect_test(&plan->new, &result);
-    expect_report(&plan->new, &result, problems);
-    expect_result_clear(&result);
-}
-
-static bool is_selected(const struct plan *plan, const struct container *container)
-{
-    struct selection selection = {0};
-    bool all = true;
-
-    for (size_t i = 0; i < container->n_endpoints && all; i++) {
-        policies_selecting(&plan->new, container, &container->endpoints[i], &selection);
-        all = selection.n > 0;
-        free(STEAL(selection.v));
-    }
-    return all;
-}
-
-static void report_containers(const struct plan *plan, struct diags *problems)
-{
-    const struct inventory *inventory = plan->brain->inventory;
-    size_t n_free = 0;
-
-    for (const struct container *c = inventory->containers; c; c = c->hh.next) {
-        _cleanup_free_ char *why = c->running ? container_unenforced_reason(inventory, c) : NULL;
-
-        if (why)
-            diag_add(problems, DIAG_WARNING, NULL, NULL, "%s is not enforced: it %s", c->name, why);
-        else if (c->running && !is_selected(plan, c))
-            n_free++;
-    }
-    if (plan->brain->settings->default_mode == MODE_AUDIT && n_free)
-        diag_add(
-            problems, DIAG_WARNING, NULL, NULL,
-            "default_mode is audit: %zu running container%s that no enforcing policy selects %s not restricted",
-            n_free, n_free == 1 ? "" : "s", n_free == 1 ? "is" : "are");
-}
-
-static void find_problems(const struct plan *plan, const struct plan_facts *facts, struct diags *problems)
-{
-    test(plan, problems);
-    copy_messages(compiler_problems(plan->compiler), problems);
-    report_containers(plan, problems);
-    if (facts->flows_error < 0)
-        diag_add(problems, DIAG_WARNING, NULL, NULL, "the open connections cannot be looked at: %s",
-                 strerror(-facts->flows_error));
-    if (facts->validation == 0)
-        return;
-    diag_add(problems, DIAG_ERROR, NULL, NULL, "the kernel would refuse this change: %s",
-             strerror(facts->validation < 0 ? -facts->validation : facts->validation));
-    copy_messages(facts->validations, problems);
-}
-
-/* Those of the files first, which the caller has. */
-static json_t *problems_to_json(const struct diags *problems, const struct plan_facts *facts)
-{
-    json_t *list = facts->warnings ? diags_to_json(facts->warnings) : json_array(),
-           *more = diags_to_json(problems);
-
-    json_array_extend(list, more);
-    json_decref(more);
-    return list;
-}
-
-/* ---- plan_id ------------------------------------------------------------------------------------------ */
-
-typedef char digest[SHA256_DIGEST_STRING_LENGTH];
-
-static void digest_of(const void *bytes, size_t len, digest ret)
-{
-    SHA256Data(bytes, len, ret);
-}
-
-static int compare_digests(const void *a, const void *b)
-{
-    return strcmp(a, b);
-}
-
-/* The same files under other names, or in another order, are the same set. */
-static void digest_policies(const struct policy_set *set, digest ret)
-{
-    digest *files = xcalloc(set->n_files + 1, sizeof(*files));
-
-    for (size_t i = 0; i < set->n_files; i++)
-        digest_of((const uint8_t *)set->files[i].text, set->files[i].len, files[i]);
-    qsort(files, set->n_files, sizeof(*files), compare_digests);
-    digest_of(files, set->n_files * sizeof(*files), ret);
-    free(files);
-}
-
-static void digest_inventory(const struct inventory *inventory, digest ret)
-{
-    json_t *json = inventory_to_json(inventory);
-    _cleanup_free_ char *text = json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS);
-
-    digest_of(text ?: "", text ? strlen(text) : 0, ret);
-    json_decref(json);
-}
-
-static void digest_kernel(const struct ruleset *kernel, digest ret)
-{
-    _cleanup_free_ char *text = NULL;
-    size_t len;
-    FILE *out = open_memstream(&text, &len);
-
-    if (!out)
-        abort(); /* out of memory */
-    ruleset_print(kernel, out);
-    for (size_t i = 0; i < TABLES; i++) {
-        const struct table *table = &kernel->tables[i];
-
-        fprintf(out, "%d %d\n", table->absent, table->standby);
-        for (size_t j = 0; j < table->n_odd; j++)
-            fprintf(out, "%s\n", table->odd[j]);
-    }
-    if (fclose(out) != 0)
-        abort();
-    digest_of(text, len, ret);
-}
-
-static void identify(const struct plan *plan, digest ret)
-{
-    digest parts[4];
-
-    digest_policies(plan->old.policies, parts[0]);
-    digest_policies(plan->new.policies, parts[1]);
-    digest_inventory(plan->brain->inventory, parts[2]);
-    digest_kernel(plan->kernel, parts[3]);
-    digest_of(parts, sizeof(parts), ret);
-}
-
 /* ---- all of it ---------------------------------------------------------------------------------------- */
 
-static json_t *summarise(const struct plan *plan, const struct policy_changes *policies,
-                         const struct differences *rules, const struct diags *problems,
-                         const struct plan_facts *facts)
-{
-    size_t n_warnings = problems->n - problems->n_errors + (facts->warnings ? facts->warnings->n : 0);
+/* What was found, before it is told. */
+struct findings {
+    struct policy_changes policies;
+    struct changes *connections;
+    struct differences rules;
+    struct diags problems;
+};
 
-    return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "policies_added",
-                     (json_int_t)policies->n_of[POLICY_ADDED], "policies_changed",
-                     (json_int_t)policies->n_of[POLICY_CHANGED], "policies_removed",
-                     (json_int_t)policies->n_of[POLICY_REMOVED], "policies_same",
-                     (json_int_t)policies->n_same, "live_connections_cut",
-                     (json_int_t)(plan->n_cut + plan->n_more), "rules_added",
-                     (json_int_t)rules->n_of[DIFFERENCE_MISSING], "rules_removed",
-                     (json_int_t)rules->n_of[DIFFERENCE_FOREIGN], "rules_reordered",
-                     (json_int_t)rules->n_of[DIFFERENCE_DIFFERENT], "errors", (json_int_t)problems->n_errors,
-                     "warnings", (json_int_t)n_warnings);
+static void find(struct plan *plan, const struct plan_facts *facts, struct findings *ret)
+{
+    *ret = (struct findings){.connections = changes_find(&plan->old, &plan->new)};
+    policy_sets_compare(plan->old.policies, plan->new.policies, &ret->policies);
+    ruleset_diff(plan->kernel, compiler_ruleset(plan->compiler), facts->lines ? LINES_MAX : 0, &ret->rules);
+    plan_problems(plan, facts, &ret->problems);
+    sort_flows(plan);
+}
+
+static void findings_clear(struct findings *found)
+{
+    policy_changes_clear(&found->policies);
+    changes_free(found->connections);
+    differences_clear(&found->rules);
+    diags_clear(&found->problems);
+}
+
+static json_t *summarise(const struct plan *plan, const struct findings *found)
+{
+    const struct {
+        const char *key;
+        size_t n;
+    } numbers[] = {
+        {"policies_added", found->policies.n_of[POLICY_ADDED]},
+        {"policies_changed", found->policies.n_of[POLICY_CHANGED]},
+        {"policies_removed", found->policies.n_of[POLICY_REMOVED]},
+        {"policies_same", found->policies.n_same},
+        {"connections_allowed", count_connections(found->connections, VERDICT_ALLOW)},
+        {"connections_denied", count_connections(found->connections, VERDICT_DENY)},
+        {"live_connections_cut", plan->n_cut + plan->n_more},
+        {"rules_added", found->rules.n_of[DIFFERENCE_MISSING]},
+        {"rules_removed", found->rules.n_of[DIFFERENCE_FOREIGN]},
+        {"rules_reordered", found->rules.n_of[DIFFERENCE_DIFFERENT]},
+        {"errors", found->problems.n_errors},
+        {"warnings", found->problems.n - found->problems.n_errors},
+    };
+    json_t *object = json_object();
+
+    for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+        json_object_set_new(object, numbers[i].key, json_integer((json_int_t)numbers[i].n));
+    return object;
+}
+
+static bool has_changes(const struct plan *plan, const struct findings *found)
+{
+    return found->policies.n || found->connections->n || plan->n_cut || delta_count(&plan->delta);
 }
 
 json_t *plan_to_json(struct plan *plan, const struct plan_facts *facts, int *ret_exit)
 {
-    _cleanup_policy_changes_ struct policy_changes policies = {0};
-    _cleanup_differences_ struct differences rules = {0};
-    _cleanup_diags_ struct diags problems = {0};
-    digest id;
+    _cleanup_(findings_clear) struct findings found;
+    char id[PLAN_ID_SIZE];
 
-    policy_sets_compare(plan->old.policies, plan->new.policies, &policies);
-    ruleset_diff(plan->kernel, compiler_ruleset(plan->compiler), facts->lines ? LINES_MAX : 0, &rules);
-    find_problems(plan, facts, &problems);
-    sort_flows(plan);
-    identify(plan, id);
-
-    bool changes = policies.n > 0 || delta_count(&plan->delta) > 0 || plan->n_cut > 0;
-    *ret_exit = problems.n_errors ? STATUS_ERROR : changes ? STATUS_CHANGES : STATUS_OK;
-    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o, s:o}", "changes", changes, "plan_id", id, "summary",
-                     summarise(plan, &policies, &rules, &problems, facts), "policies",
-                     policies_to_json(&policies), "live_connections",
+    find(plan, facts, &found);
+    plan_identify(plan, id);
+    bool changes = has_changes(plan, &found);
+    *ret_exit = found.problems.n_errors ? STATUS_ERROR : changes ? STATUS_CHANGES : STATUS_OK;
+    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "changes", changes, "plan_id", id,
+                     "summary", summarise(plan, &found), "policies", policies_to_json(&found.policies),
+                     "connections", connections_to_json(found.connections), "connections_text",
+                     connections_text(found.connections, facts->full), "live_connections",
                      flows_to_json(plan, facts->flows_error == 0), "rules",
-                     rules_to_json(plan, &rules, facts), "problems", problems_to_json(&problems, facts));
+                     rules_to_json(plan, &found.rules, facts), "problems", diags_to_json(&found.problems));
 }

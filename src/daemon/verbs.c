@@ -159,7 +159,9 @@ static json_t *verb_plan(struct daemon *daemon, const json_t *request)
 {
     _cleanup_(policy_set_freep) struct policy_set *policies = NULL;
     _cleanup_diags_ struct diags diags = {0};
-    struct plan_facts facts = {.lines = json_is_true(json_object_get(request, "rules")), .warnings = &diags};
+    struct plan_facts facts = {.lines = json_is_true(json_object_get(request, "rules")),
+                               .full = json_is_true(json_object_get(request, "full")),
+                               .warnings = &diags};
     const char *impossible = plan_impossible(daemon->brain);
 
     if (impossible)

@@ -99,9 +99,13 @@ class Plan(Playground, unittest.TestCase):
         self.assertEqual([(policy["name"], policy["change"]) for policy in document["policies"]],
                          [("db", "changed"), ("web", "changed")])
         self.assertIs(document["rules"]["validated"], True)
+        self.assertEqual([(connection["from"]["names"], connection["to"]["names"], connection["ports"], connection["new"])
+                          for connection in sorted(document["connections"], key=lambda connection: connection["new"])],
+                         [(["web"], ["db"], ["80/tcp"], "allowed"), (["web"], ["db"], ["5432/tcp"], "denied")])
+        self.assertRegex(text, r"  \+ web -> db +80/tcp +denied -> allowed +\S+policies.yaml:\d+")
         first, last = text.splitlines()[0], text.splitlines()[-1]
         self.assertEqual(first, last)
-        self.assertRegex(first, r"^Plan: 2 policies changed, .*3 live connections cut, \d+ rules \+, \d+ -$")
+        self.assertRegex(first, r"^Plan: 2 policies changed, 1 connection allowed, 1 denied, 3 live connections cut, \d+ rules \+, \d+ -$")
         self.assertRegex(text, r"  -  web -> db  5432/tcp  +(2|3) connections\n")
 
         self.cofferdam.apply(OTHER)

@@ -119,6 +119,17 @@ static void it_is_what_loading_then_does(void **state)
     assert_true(json_is_null(json_object_get(json_array_get(policies, 1), "old_place")));
     assert_string_equal(text_at(policies, 2, "change"), "removed");
     assert_true(json_is_null(json_object_get(json_array_get(policies, 2), "place")));
+    const json_t *connections = json_object_get(result, "connections");
+    assert_int_equal(summary(result, "connections_allowed"), 1);
+    assert_int_equal(summary(result, "connections_denied"), 1);
+    assert_int_equal(json_array_size(connections), 2);
+    for (size_t i = 0; i < 2; i++) {
+        bool allowed = strcmp(text_at(connections, i, "new"), "allowed") == 0;
+        const json_t *ports = json_object_get(json_array_get(connections, i), "ports");
+
+        assert_string_equal(json_string_value(json_array_get(ports, 0)), allowed ? "80/tcp" : "5432/tcp");
+    }
+    assert_non_null(strstr(json_string_value(json_object_get(result, "connections_text")), "-> db "));
     json_int_t operations = json_integer_value(json_object_get(rules, "operations"));
     assert_int_equal(json_array_size(json_object_get(rules, "lines")),
                      summary(result, "rules_added") + summary(result, "rules_removed"));

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What the files of the dry run share. */
+#pragma once
+
+#include "brain_private.h"
+#include "daemon/plan.h"
+#include "verdict/flow.h"
+
+struct plan {
+    const struct brain *brain;
+    struct evaluation old, new;
+    struct ruleset *kernel;
+    struct compiler *compiler;
+    struct delta delta;
+    struct flow_judge *old_judge, *new_judge; /* made when the first flow is told of */
+    struct flow *cut;
+    size_t n_cut, n_more;
+};
+
+#define PLAN_ID_SIZE sizeof("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
+
+/* What it depends on, in one number. */
+void plan_identify(const struct plan *plan, char ret[static PLAN_ID_SIZE]);
+/* What an operator should know of the new policies and of what is not enforced; those of the files come first. */
+void plan_problems(const struct plan *plan, const struct plan_facts *facts, struct diags *ret);
