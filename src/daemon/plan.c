@@ -165,7 +165,7 @@ static bool is_host(const struct inventory *inventory, struct ip ip)
     return false;
 }
 
-static json_t *end_to_json(const struct plan *plan, struct ip ip)
+static json_t *name_of(const struct plan *plan, struct ip ip)
 {
     const struct inventory *inventory = plan->brain->inventory;
     const struct container *container;
@@ -175,6 +175,21 @@ static json_t *end_to_json(const struct plan *plan, struct ip ip)
     if (inventory_owner(inventory, ip, &container, &endpoint))
         return json_text_or_null(container->name);
     return json_string(is_host(inventory, ip) ? "host" : ip_format(ip, text));
+}
+
+/* Flows are sorted: the one before mostly had the same end. */
+struct named_end {
+    struct ip ip;
+    json_t *name; /* NULL: none yet */
+};
+
+static json_t *end_to_json(const struct plan *plan, struct ip ip, struct named_end *last)
+{
+    if (!last->name || !ip_equal(last->ip, ip)) {
+        json_decref(last->name);
+        *last = (struct named_end){ip, name_of(plan, ip)};
+    }
+    return json_incref(last->name);
 }
 
 static json_t *port_to_json(const struct flow *flow)
@@ -211,23 +226,26 @@ static json_t *via_to_json(const struct flow *flow)
                : json_string(text);
 }
 
-static json_t *flow_to_json(const struct plan *plan, const struct flow *flow)
+static json_t *flow_to_json(const struct plan *plan, const struct flow *flow, struct named_end ends[2])
 {
     char from[IP_TEXT_MAX], to[IP_TEXT_MAX];
 
-    return json_pack("{s:o, s:s, s:i, s:o, s:s, s:o, s:o}", "from", end_to_json(plan, flow->original.source),
-                     "from_address", ip_format(flow->original.source, from), "from_port",
-                     (int)flow->original.source_port, "to", end_to_json(plan, flow->reply.source),
-                     "to_address", ip_format(flow->reply.source, to), "port", port_to_json(flow), "via",
-                     via_to_json(flow));
+    return json_pack("{s:o, s:s, s:i, s:o, s:s, s:o, s:o}", "from",
+                     end_to_json(plan, flow->original.source, &ends[0]), "from_address",
+                     ip_format(flow->original.source, from), "from_port", (int)flow->original.source_port,
+                     "to", end_to_json(plan, flow->reply.source, &ends[1]), "to_address",
+                     ip_format(flow->reply.source, to), "port", port_to_json(flow), "via", via_to_json(flow));
 }
 
 static json_t *flows_to_json(const struct plan *plan, bool known)
 {
+    struct named_end ends[2] = {0};
     json_t *list = json_array();
 
     for (size_t i = 0; i < plan->n_cut; i++)
-        json_array_append_new(list, flow_to_json(plan, &plan->cut[i]));
+        json_array_append_new(list, flow_to_json(plan, &plan->cut[i], ends));
+    json_decref(ends[0].name);
+    json_decref(ends[1].name);
     return json_pack("{s:b, s:o, s:I}", "known", known, "cut", list, "more", (json_int_t)plan->n_more);
 }
 
