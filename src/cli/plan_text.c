@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "util/text.h"
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -83,13 +84,19 @@ static void add_connections(char **line, const json_t *summary)
         add_part(line, denied, xasprintf("%lld connection%s denied", denied, plural(denied)));
 }
 
+/* An answer that does not say so is not one that nothing changes. */
+static bool has_changes(const json_t *result)
+{
+    return !json_is_false(json_object_get(result, "changes"));
+}
+
 /* The caller frees it. */
 static char *summary_text(const json_t *result)
 {
     const json_t *summary = json_object_get(result, "summary");
     long long cut = number_of(summary, "live_connections_cut"), errors = number_of(summary, "errors"),
               warnings = number_of(summary, "warnings");
-    bool changes = json_is_true(json_object_get(result, "changes"));
+    bool changes = has_changes(result);
     _cleanup_free_ char *line = NULL, *problems = NULL;
 
     add_policies(&line, summary, "policies_added", "added");
@@ -249,6 +256,7 @@ static void print_connections(const json_t *result, FILE *out, bool colour)
 /* The chain or set that a rule or element stands in; what stands in none says itself what it is. */
 static char *holder_of(const json_t *line)
 {
+    _cleanup_free_ char *name = text_escape(text_of(line, "name"), false);
     const char *kind = text_of(line, "kind");
     bool table = strcmp(kind, "table") == 0, chain = strcmp(kind, "chain") == 0 || strcmp(kind, "rule") == 0;
 
@@ -256,7 +264,7 @@ static char *holder_of(const json_t *line)
                      table   ? ""
                      : chain ? ", chain "
                              : ", set ",
-                     table ? "" : text_of(line, "name"));
+                     table ? "" : name);
 }
 
 static void print_lines(const json_t *lines, FILE *out, bool colour)
@@ -267,13 +275,14 @@ static void print_lines(const json_t *lines, FILE *out, bool colour)
 
     json_array_foreach (lines, i, line) {
         const struct mark *mark = mark_of(text_of(line, "change"));
+        _cleanup_free_ char *text = text_escape(text_of(line, "text"), false); /* a line end would make two */
         char *next = holder_of(line);
 
         if (!holder || strcmp(holder, next) != 0)
             print_line(out, colour, STYLE_DIM, xstrdup(next));
         free(holder);
         holder = next;
-        print_line(out, colour, mark->style, xasprintf("    %s %s", mark->sign, text_of(line, "text")));
+        print_line(out, colour, mark->style, xasprintf("    %s %s", mark->sign, text));
     }
 }
 
@@ -313,8 +322,7 @@ static void print_problems(const json_t *result, FILE *out, bool colour)
 
 void plan_print(const json_t *result, const struct cli_options *options, FILE *out, bool colour)
 {
-    bool last = json_is_true(json_object_get(result, "changes")) ||
-                json_array_size(json_object_get(result, "problems")) > 0;
+    bool last = has_changes(result) || json_array_size(json_object_get(result, "problems")) > 0;
 
     print_summary(result, out, colour);
     if (!options->brief)
