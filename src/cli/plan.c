@@ -9,6 +9,11 @@
 #include "inventory/json.h"
 #include "policy/parse.h"
 
+static bool is_same(const json_t *result)
+{
+    return json_is_false(json_object_get(result, "changes"));
+}
+
 static const struct cli_verb verb = {
     .name = "plan",
     .arguments = "[PATH...]",
@@ -35,6 +40,7 @@ static const struct cli_verb verb = {
         "\n"
         "Exit status: 0 nothing would change, 2 something would, 1 error, such as mistakes in the policies, an\n"
         "expectation that fails, or a change that the kernel refuses; 64 wrong usage.\n",
+    .is_well = is_same,
 };
 
 static json_t *files_to_json(const struct policy_set *set)

@@ -91,7 +91,7 @@ class Usage(unittest.TestCase):
             named = {word for word in section.replace(",", " ").split() if word.startswith("--")}
             self.assertLessEqual({"--config", "--json", "--help", "--version"}, named)
             for option in ("--control", "--state", "--policies", "--yes", "--all", "--inventory", "--schema", "--format",
-                           "--docker"):
+                           "--short", "--full", "--rules", "--docker"):
                 complaint = f"unknown option '{option}'"
                 # the empty word makes every command line wrong, so that nothing is done
                 _, _, err = run(verb, option, "", "", "", "", "")
@@ -153,6 +153,9 @@ class Usage(unittest.TestCase):
             (("check", ""), "check: the path is empty"),
             (("check", "--policies", ""), "check: the value of '--policies' is empty"),
             (("check", "--policies", "/x", "/y"), "check: either --policies or a PATH says which policies are meant"),
+            (("plan", "--policies", "/x", "/y"), "plan: either --policies or a PATH says which policies are meant"),
+            (("plan", ""), "plan: the path is empty"),
+            (("apply", "--rules"), "apply: unknown option '--rules'"),
         ):
             code, out, err = run(*args)
             self.assertEqual((code, out), (64, ""), args)
@@ -378,6 +381,62 @@ class WithDaemon(unittest.TestCase):
         self.ok({"verdict": "allowed", "text": "a\033]0;x\007 -> b: allowed\n  \u202eevil\n"})
         code, out, _ = run("explain", "a", "b", "--config", self.config)
         self.assertEqual((code, out), (0, "a\\x1b]0;x\\x07 -> b: allowed\n  \\xe2\\x80\\xaeevil\n"))
+
+    def write(self, name, text):
+        path = os.path.join(self.folder.name, name)
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        return path
+
+    def test_plan(self):
+        a, b = self.write("a.yaml", "policy: a\nselect: {all: true}\n"), self.write("b.yaml", "policy: b\nselect: {name: ü}\n")
+        same = {"changes": False, "summary": {}, "policies": [], "problems": []}
+        self.ok(same)
+        self.assertEqual(run("plan", "--config", self.config, b, a), (0, "No changes.\n", ""))
+        files = [{"path": b, "text": "policy: b\nselect: {name: ü}\n"}, {"path": a, "text": "policy: a\nselect: {all: true}\n"}]
+        asked = self.daemon.requests[0]
+        self.assertEqual((asked["verb"], sorted(asked["files"], key=str), asked["rules"], asked["full"]),
+                         ("plan", sorted(files, key=str), False, False))
+        code, out, _ = run("plan", "--config", self.config, "--json", "--full", a)
+        self.assertEqual((code, json.loads(out)), (0, {"format_version": "1.0", **same}))
+        self.assertEqual((self.daemon.requests[1]["rules"], self.daemon.requests[1]["full"]), (True, True))
+        self.assertIs(run("plan", "--config", self.config, "--rules", a)[0], 0)
+        self.assertIs(self.daemon.requests[2]["rules"], True)
+
+    def test_plan_exits_as_the_daemon_says(self):
+        a = self.write("a.yaml", "policy: a\nselect: {all: true}\n")
+        for status in (1, 2):
+            self.ok({"changes": True, "summary": {"policies_added": 1}}, status)
+            code, out, _ = run("plan", "--short", "--config", self.config, a)
+            self.assertEqual((code, out), (status, "Plan: 1 policy added\n"))
+            self.daemon.close()
+            self.daemon = None
+            os.unlink(self.socket)
+
+    def test_plan_takes_no_half_answer_for_a_good_one(self):
+        a = self.write("a.yaml", "policy: a\nselect: {all: true}\n")
+        for result in ({}, {"changes": None}, {"changes": 0}, {"changes": True}):
+            with self.subTest(result):
+                self.ok(result)
+                code, out, _ = run("plan", "--config", self.config, a)
+                self.assertEqual((code, out[:5]), (3, "Plan:"))
+                self.daemon.close()
+                self.daemon = None
+                os.unlink(self.socket)
+
+    def test_plan_asks_nothing_about_mistakes(self):
+        self.ok({"changes": False})
+        bad = self.write("bad.yaml", "policy: a\nselect: {nmae: x}\n")
+        code, out, err = run("plan", "--config", self.config, bad)
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn(f"{bad}:2:10: error[", err)
+        self.assertTrue(err.endswith("cofferdam: the policies have mistakes\n"), err)
+        code, out, err = run("plan", "--json", "--config", self.config, bad)
+        self.assertEqual((code, err, json.loads(out)["diagnostics"][0]["line"]), (1, "", 2))
+        code, out, err = run("plan", "--config", self.config, "--policies", os.path.join(self.folder.name, "none"))
+        self.assertEqual((code, out), (1, ""))
+        self.assertIn("none", err)
+        self.assertEqual(self.daemon.requests, [])
 
     def test_verify(self):
         same = {"same": True, "objects": 143, "differences": [], "more": 0, "repairing": False, "generation": 7}
