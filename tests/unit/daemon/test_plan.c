@@ -260,6 +260,56 @@ static void problems(void **state)
     world_free(world);
 }
 
+static void who_is_not_restricted(void **state)
+{
+    struct world *world = started();
+
+    (void)state;
+    world->settings->default_mode = MODE_AUDIT;
+    json_t *result = plan(world, shop, STATUS_OK);
+    assert_false(has_problem(result, "warning", "default_mode is audit"));
+    json_decref(result);
+    result = plan(world, DB, STATUS_CHANGES);
+    assert_true(
+        has_problem(result, "warning", "1 running container that no enforcing policy selects is not"));
+    json_decref(result);
+    world_free(world);
+}
+
+/* Through a published port, and of the host. */
+static void connections_by_other_ways(void **state)
+{
+    struct world *world = started();
+    struct ip host;
+    assert_int_equal(ip_parse("203.0.113.1", &host), 0);
+    brain_set_host_addresses(world->brain, &host, 1);
+    brain_load_policies(world->brain, world_policies("policy: db\nselect: {name: db}\ningress: [{}]\n"),
+                        world->now);
+    world_pump(world);
+    _cleanup_(policy_set_freep) struct policy_set *policies = world_policies(DB);
+    struct flow flows[] = {
+        tcp("198.51.100.7", "172.18.0.3", 80, 40000),
+        tcp("203.0.113.1", "172.18.0.3", 80, 40000),
+        tcp("198.51.100.7", "172.18.0.3", 80, 40001),
+    };
+    struct asked asked = {.flows = flows, .n_flows = ARRAY_SIZE(flows)};
+
+    (void)state;
+    flows[2].original.destination = host;
+    flows[2].original.destination_port = 8080;
+    json_t *result = ask(world, policies, &asked);
+    const json_t *cut = json_object_get(json_object_get(result, "live_connections"), "cut");
+    assert_int_equal(json_array_size(cut), 3);
+    assert_string_equal(text_at(cut, 0, "from"), "198.51.100.7");
+    assert_null(text_at(cut, 0, "via"));
+    assert_string_equal(text_at(cut, 1, "from"), "198.51.100.7");
+    assert_string_equal(text_at(cut, 1, "via"), "203.0.113.1:8080");
+    assert_string_equal(text_at(cut, 1, "port"), "80/tcp");
+    assert_string_equal(text_at(cut, 2, "from"), "host");
+    json_decref(result);
+    world_free(world);
+}
+
 static char *id_of(const struct world *world, const char *yaml, int expected_exit)
 {
     json_t *result = plan(world, yaml, expected_exit);
@@ -314,6 +364,8 @@ int main(void)
         cmocka_unit_test(what_somebody_took_out_is_put_back),
         cmocka_unit_test(live_connections_that_end),
         cmocka_unit_test(problems),
+        cmocka_unit_test(who_is_not_restricted),
+        cmocka_unit_test(connections_by_other_ways),
         cmocka_unit_test(plan_id),
         cmocka_unit_test(not_before_the_containers_are_known),
     };
