@@ -98,6 +98,20 @@ static void the_same_policies_change_nothing(void **state)
     world_free(world);
 }
 
+/* Not even one that the kernel never hears of passes for none. */
+static void a_description_is_a_change(void **state)
+{
+    struct world *world = started();
+    json_t *result = plan(world, DB "description: new\n" NEXT WEB, STATUS_CHANGES);
+
+    (void)state;
+    assert_true(changes(result));
+    assert_int_equal(summary(result, "policies_changed"), 1);
+    assert_int_equal(summary(result, "rules_added") + summary(result, "rules_removed"), 0);
+    json_decref(result);
+    world_free(world);
+}
+
 static void it_is_what_loading_then_does(void **state)
 {
     static const char next[] =
@@ -291,21 +305,25 @@ static void connections_by_other_ways(void **state)
         tcp("198.51.100.7", "172.18.0.3", 80, 40000),
         tcp("203.0.113.1", "172.18.0.3", 80, 40000),
         tcp("198.51.100.7", "172.18.0.3", 80, 40001),
+        tcp("203.0.113.1", "172.18.0.3", 80, 40002),
     };
     struct asked asked = {.flows = flows, .n_flows = ARRAY_SIZE(flows)};
 
     (void)state;
+    flows[3].original.destination_port = 8081;
     flows[2].original.destination = host;
     flows[2].original.destination_port = 8080;
     json_t *result = ask(world, policies, &asked);
     const json_t *cut = json_object_get(json_object_get(result, "live_connections"), "cut");
-    assert_int_equal(json_array_size(cut), 3);
+    assert_int_equal(json_array_size(cut), 4);
     assert_string_equal(text_at(cut, 0, "from"), "198.51.100.7");
     assert_null(text_at(cut, 0, "via"));
     assert_string_equal(text_at(cut, 1, "from"), "198.51.100.7");
     assert_string_equal(text_at(cut, 1, "via"), "203.0.113.1:8080");
     assert_string_equal(text_at(cut, 1, "port"), "80/tcp");
     assert_string_equal(text_at(cut, 2, "from"), "host");
+    assert_null(text_at(cut, 2, "via"));
+    assert_string_equal(text_at(cut, 3, "via"), "172.18.0.3:8081");
     json_decref(result);
     world_free(world);
 }
@@ -360,6 +378,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_same_policies_change_nothing),
+        cmocka_unit_test(a_description_is_a_change),
         cmocka_unit_test(it_is_what_loading_then_does),
         cmocka_unit_test(what_somebody_took_out_is_put_back),
         cmocka_unit_test(live_connections_that_end),
