@@ -49,7 +49,7 @@ static void report_containers(const struct plan *plan, struct diags *problems)
         _cleanup_free_ char *why = c->running ? container_unenforced_reason(inventory, c) : NULL;
 
         if (why)
-            diag_add(problems, DIAG_WARNING, NULL, NULL, "%s is not enforced: it %s", c->name, why);
+            diag_add(problems, DIAG_WARNING, NULL, NULL, "%s is not enforced: %s", c->name, why);
         else if (c->running && !is_selected(plan, c))
             n_free++;
     }

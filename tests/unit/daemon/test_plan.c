@@ -258,7 +258,7 @@ static void problems(void **state)
     assert_int_equal(asked.exit, STATUS_ERROR); /* the expectation */
     assert_true(has_problem(result, "error", "web"));
     assert_true(has_problem(result, "warning", "selects no container"));
-    assert_true(has_problem(result, "warning", "outlaw is not enforced: it uses the host's network"));
+    assert_true(has_problem(result, "warning", "outlaw is not enforced: uses the host's network"));
     assert_true(has_problem(result, "warning", "open connections cannot be looked at"));
     assert_false(json_is_true(json_object_get(json_object_get(result, "live_connections"), "known")));
     assert_true(json_is_true(json_object_get(json_object_get(result, "rules"), "validated")));
