@@ -5,7 +5,8 @@
  *
  * {"changes": BOOL, "plan_id": TEXT (64 hexadecimal digits),
  *  "summary": {"policies_added", "policies_changed", "policies_removed", "policies_same", "connections_allowed",
- *              "connections_denied", "live_connections_cut", "rules_added", "rules_removed", "rules_reordered", "errors", "warnings"},            (numbers)
+ *              "connections_denied", "live_connections_cut", "rules_added", "rules_removed", "rules_reordered", "errors",
+ *              "warnings"},                                                   (numbers)
  *  "policies": [{"name", "change": "added" | "changed" | "removed", "mode": "enforce" | "audit" | null, "old_mode",
  *                "place": {"file", "line"} | null, "old_place"}],          (null where there is none, before or after)
  *  "connections": [...], "connections_text": TEXT,                          (those of verdict/changes_json.h and changes.h)
@@ -24,7 +25,8 @@
  * whatever the policies say are listed, and not counted.
  *
  * plan_id depends on the policies in force and the new ones (the bytes of their files, not their names), the containers
- * and networks, and the content of our tables: as long as it is the same, so is the plan.
+ * and networks, and the content of our tables: as long as it is the same, so is the plan, but for
+ * the connections that are open.
  */
 #pragma once
 
