@@ -189,8 +189,9 @@ class Engine:
             file.write(f'version = 2\nroot = "{self.path("containerd")}"\nstate = "{self.path("containerd-run")}"\n'
                        f'disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.internal.v1.opt"]\n'
                        f'[grpc]\naddress = "{self.path("containerd.sock")}"\n')
-        self.containerd = self.spawn("containerd", [*([IN_TREE, ENGINE_TREE] if ENGINE_TREE else []),
-                                                    "containerd", "--config", config])
+        # Where it runs is, to Docker 28, the host's network for the containers that share that.
+        self.containerd = self.spawn("containerd", self.host.enter(*([IN_TREE, ENGINE_TREE] if ENGINE_TREE else []),
+                                                                   "containerd", "--config", config))
         self._wait_for(self.containerd, lambda: os.path.exists(self.path("containerd.sock")))
 
     def _bridged_frames(self):

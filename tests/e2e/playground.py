@@ -72,9 +72,11 @@ class Playground:
             cls.cofferdam.start()
 
     def run_container(self, name, role=None, networks=("front",), **options):
-        """Starts an echoing container that is removed after the test."""
+        """Starts an echoing container that is removed after the test; with the host's network it has no ports, which are the
+        host's."""
         labels = dict({"role": role} if role else {}, **options.pop("labels", {}))
-        container = self.engine.create(name, networks, labels=labels, command=["probe", "serve", *SERVED], **options)
+        served = [] if options.get("mode") == "host" else SERVED
+        container = self.engine.create(name, networks, labels=labels, command=["probe", "serve", *served], **options)
         self.addCleanup(self._remove, container)
         return container.start()
 

@@ -105,8 +105,11 @@ class Published(Redteam):
             for to, way in (("127.0.0.1", "loopback"), ("127.0.0.1", "all")):
                 arguments = ["packet", f"kind={kind}", f"from={cls.attacker.address()}", f"to={to}", f"dport={OUTER[way] + add}",
                              f"dmac={interface_mac(cls.engine.host, cls.engine.bridge('front'))}"]
+                kernel = "docker-proxy listens on the loopback interface" if cls.PROXY else ""
+                if way == "loopback" and cls.engine.version >= (28, 0):
+                    kernel = kernel or "no, Docker: since 28 it drops what comes to such a port by a wire"
                 yield Attack(f"published ({way}), frame to {to}, {kind}", cls.attacker, arguments, arrivals(target, PORT, proto), "ipv4",
-                             f"attacker -> {name}", cls.DENIED, 3, "docker-proxy listens on the loopback interface" if cls.PROXY else "")
+                             f"attacker -> {name}", cls.DENIED, 3, kernel)
 
     @classmethod
     def _from_host(cls):
