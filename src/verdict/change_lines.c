@@ -191,7 +191,7 @@ static void add_line(const struct crowd *crowd, struct namer *namer, const struc
     line->n_pairs = count_pairs(&line->from, &line->to);
 }
 
-/* By theme; those of one theme stay in their order, which is by source and destination. */
+/* By theme; those of one theme stay in their order. */
 static void sort_cells(struct cells *cells, size_t n_themes)
 {
     _cleanup_free_ size_t *next = xcalloc(n_themes + 1, sizeof(*next));

@@ -28,7 +28,7 @@ struct cell {
 };
 
 struct cells {
-    struct cell *v; /* by source and destination */
+    struct cell *v; /* those of one source stand together, by destination */
     size_t n;
 };
 

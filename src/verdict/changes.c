@@ -16,9 +16,9 @@ struct search {
     struct interned *known_themes;
     struct theme *themes;
     size_t n_themes;
-    struct interned *known_pairs;
-    struct bytes pair;        /* the one asked for; kept so that it is allocated once */
-    struct numbers *outcomes; /* of each known pair: its themes, without docker_blocks */
+    struct interned *known_pairs; /* of the kind of source that is looked at */
+    struct bytes pair;            /* the one asked for; kept so that it is allocated once */
+    struct numbers *outcomes;     /* of each known pair: its themes, without docker_blocks */
     size_t n_outcomes;
     struct cells cells;
     struct changes *changes;
@@ -328,7 +328,6 @@ static const struct numbers *outcome_of(struct search *search, const struct clas
     size_t number;
 
     pair->n = 0;
-    bytes_add(pair, &from->kind, sizeof(from->kind));
     bytes_add(pair, &to->kind, sizeof(to->kind));
     for (size_t i = 0; i < search->crowd.n_values; i++)
         bytes_add(pair, from->values[i] && from->values[i] == to->values[i] ? "1" : "0", 1);
@@ -365,19 +364,35 @@ static void add_pair(struct search *search, size_t from, size_t to)
 
 /* ---- the whole ---------------------------------------------------------------------------------------- */
 
+static void forget_pairs(struct search *search)
+{
+    for (size_t i = 0; i < search->n_outcomes; i++)
+        free(search->outcomes[i].v);
+    free(search->outcomes);
+    search->outcomes = NULL;
+    search->n_outcomes = 0;
+    intern_clear(&search->known_pairs);
+}
+
 static void search_clear(struct search *search)
 {
     for (size_t i = 0; i < search->n_themes; i++)
         theme_clear(&search->themes[i]);
-    for (size_t i = 0; i < search->n_outcomes; i++)
-        free(search->outcomes[i].v);
+    forget_pairs(search);
     free(search->themes);
-    free(search->outcomes);
     free(search->cells.v);
     intern_clear(&search->known_themes);
-    intern_clear(&search->known_pairs);
     bytes_clear(&search->pair);
     crowd_clear(&search->crowd);
+}
+
+/* What is remembered of pairs is of no use to another kind of source, and for all kinds it would be much. */
+static void search_kind(struct search *search, size_t kind)
+{
+    for (size_t from = 0; from < search->crowd.n_classes; from++)
+        for (size_t to = 0; search->crowd.classes[from].kind == kind && to < search->crowd.n_classes; to++)
+            add_pair(search, from, to);
+    forget_pairs(search);
 }
 
 struct changes *changes_find(const struct evaluation *before, const struct evaluation *after)
@@ -385,9 +400,8 @@ struct changes *changes_find(const struct evaluation *before, const struct evalu
     struct search search = {.changes = xnew(struct changes)};
 
     crowd_init(&search.crowd, before, after);
-    for (size_t from = 0; from < search.crowd.n_classes; from++)
-        for (size_t to = 0; to < search.crowd.n_classes; to++)
-            add_pair(&search, from, to);
+    for (size_t kind = 0; kind < search.crowd.n_kinds; kind++)
+        search_kind(&search, kind);
     draw_lines(&search.crowd, search.themes, search.n_themes, &search.cells, search.changes);
     search_clear(&search);
     return search.changes;

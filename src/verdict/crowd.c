@@ -90,15 +90,6 @@ static void ask_policy(struct questions *ask, const struct roll *roll, const str
                 ask_peer(ask, roll, &policy->rules[d][r].peers[i]);
 }
 
-static bool policy_asks_dns(const struct policy *policy)
-{
-    for (size_t r = 0; r < policy->n_rules[EGRESS]; r++)
-        for (size_t i = 0; i < policy->rules[EGRESS][r].n_peers; i++)
-            if (policy->rules[EGRESS][r].peers[i].kind == PEER_DNS)
-                return true;
-    return false;
-}
-
 /* Only where a policy that selects it says `dns` do a container's name servers make a difference. */
 static bool asks_dns(const struct resident *resident)
 {

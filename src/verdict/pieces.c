@@ -73,6 +73,7 @@ typedef void (*port_visitor)(const struct port *port, void *userdata);
 struct judges {
     const struct policy_set *policies;
     const struct explain_way *way; /* NULL: all policies */
+    bool lookups;                  /* they say `dns`, which means port 53 without naming it */
 };
 
 static void visit_rules(const struct policy *policy, enum direction direction, port_visitor visit,
@@ -102,6 +103,28 @@ static void visit_ports(const struct judges *judges, port_visitor visit, void *u
     }
 }
 
+bool policy_asks_dns(const struct policy *policy)
+{
+    for (size_t r = 0; r < policy->n_rules[EGRESS]; r++)
+        for (size_t i = 0; i < policy->rules[EGRESS][r].n_peers; i++)
+            if (policy->rules[EGRESS][r].peers[i].kind == PEER_DNS)
+                return true;
+    return false;
+}
+
+static bool may_ask_dns(const struct judges *judges)
+{
+    const struct selection *selection = judges->way ? judges->way->from.selection : NULL;
+
+    for (size_t i = 0; selection && i < selection->n; i++)
+        if (policy_asks_dns(selection->v[i]))
+            return true;
+    for (size_t i = 0; !judges->way && i < judges->policies->n_policies; i++)
+        if (policy_asks_dns(&judges->policies->policies[i]))
+            return true;
+    return false;
+}
+
 struct cut_search {
     struct cuts *cuts;
     const struct port *within;
@@ -124,11 +147,11 @@ static void add_cuts(const struct port *port, void *userdata)
 static void find_cuts(const struct judges *judges, const struct port *within, struct cuts *ret)
 {
     struct cut_search search = {ret, within};
-    const struct port lookups = {
-        .kind = within->kind, .first = DNS_PORT, .last = DNS_PORT}; /* of the peer `dns` */
+    const struct port lookups = {.kind = within->kind, .first = DNS_PORT, .last = DNS_PORT};
 
     *ARRAY_ADD(ret->v, ret->n) = within->first;
-    add_cuts(&lookups, &search);
+    if (judges->lookups)
+        add_cuts(&lookups, &search);
     visit_ports(judges, add_cuts, &search);
     qsort(ret->v, ret->n, sizeof(*ret->v), compare_unsigned);
 }
@@ -232,8 +255,9 @@ void pieces_find(const struct policy_set *policies, const struct explain_way *wa
                  struct pieces *ret)
 {
     static const enum port_kind kinds[] = {PORT_TCP, PORT_UDP, PORT_SCTP};
-    const struct judges judges = {policies, way};
+    struct judges judges = {policies, way, false};
 
+    judges.lookups = may_ask_dns(&judges);
     *ret = (struct pieces){};
     if (asked && asked->kind == PORT_ICMP && asked->icmp_name) {
         add_piece(ret, *asked);

@@ -67,6 +67,8 @@ struct pieces {
 };
 
 void pieces_clear(struct pieces *pieces);
+/* Does one of its rules have the peer `dns`? */
+bool policy_asks_dns(const struct policy *policy);
 /* "5432/tcp", "1-442/tcp", "icmp/echo-request", "other protocols". The caller frees it. */
 char *piece_text(const struct piece *piece);
 /*

@@ -217,7 +217,7 @@ static void test_every_port(void **state)
     holds("allowed: [{from: {name: two, network: front}, to: {name: open}}]");
     holds("denied: [{from: {name: web2}, to: {name: db}}]");
     fails("allowed: [{from: {name: web1}, to: {name: db}}]",
-          "'x' fails: web1 -> db 1-52/tcp (IPv4) is not allowed",
+          "'x' fails: web1 -> db 1-442/tcp (IPv4) is not allowed",
           "egress of web1: denied: policy web selects it, and none of its egress rules allows this; "
           "ingress of db: denied: policy db selects it, and none of its ingress rules allows this");
     fails(
