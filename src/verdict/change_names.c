@@ -162,26 +162,27 @@ static bool is_whole(const struct namer *namer, size_t group)
     return namer->found[group] == namer->groups[group].n_residents && namer->groups[group].n_containers > 1;
 }
 
-/* How many are in the group and not named yet; then they are named, if that are enough to be worth it. */
+static bool belongs(const struct namer *namer, size_t resident, size_t group)
+{
+    for (size_t i = 0; i < namer->of[resident].n; i++)
+        if (namer->of[resident].v[i] == group)
+            return true;
+    return false;
+}
+
+/* Names the group, unless only one of its endpoints has no name yet: that is better named by itself. */
 static void name_group(struct namer *namer, size_t number, const size_t *residents, size_t n, bool *named,
                        struct change_party *party)
 {
     const struct group *group = &namer->groups[number];
     size_t n_unnamed = 0;
 
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < n; i++) {
-            const struct numbers *of = &namer->of[residents[i]];
-
-            for (size_t j = 0; j < of->n && !named[i]; j++)
-                if (of->v[j] == number) {
-                    n_unnamed++;
-                    named[i] = pass == 1;
-                }
-        }
-        if (n_unnamed < 2)
-            return;
-    }
+    for (size_t i = 0; i < n; i++)
+        n_unnamed += !named[i] && belongs(namer, residents[i], number);
+    if (n_unnamed < 2)
+        return;
+    for (size_t i = 0; i < n; i++)
+        named[i] = named[i] || belongs(namer, residents[i], number);
     add_name(party, xasprintf("%s (%zu)", group->name, group->n_containers));
 }
 
