@@ -30,7 +30,7 @@ struct fact_number {
 enum device_sysctl {
     DEV_ROUTE_LOCALNET,
     DEV_SOURCE_ROUTE,
-    DEV_SOURCE_ROUTE6,
+    DEV_SEG6,
     DEV_PROXY_ARP,
     DEV_RP_FILTER,
     DEV_ACCEPT_RA,

@@ -38,7 +38,7 @@ static void read_device(const char *name, struct fact_number *ret)
     } files[DEVICE_SYSCTLS] = {
         [DEV_ROUTE_LOCALNET] = {"ipv4", "route_localnet"},
         [DEV_SOURCE_ROUTE] = {"ipv4", "accept_source_route"},
-        [DEV_SOURCE_ROUTE6] = {"ipv6", "accept_source_route"},
+        [DEV_SEG6] = {"ipv6", "seg6_enabled"},
         [DEV_PROXY_ARP] = {"ipv4", "proxy_arp"},
         [DEV_RP_FILTER] = {"ipv4", "rp_filter"},
         [DEV_ACCEPT_RA] = {"ipv6", "accept_ra"},

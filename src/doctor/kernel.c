@@ -227,7 +227,7 @@ void judge_source_route(const struct host_facts *facts, struct finding *finding)
         const struct fact_device *device = &kernel->devices[i];
         bool is_v4 = value_of(&kernel->all[DEV_SOURCE_ROUTE]) && value_of(&device->sysctl[DEV_SOURCE_ROUTE]);
         bool is_v6 =
-            value_of(&kernel->all[DEV_SOURCE_ROUTE6]) > 0 && value_of(&device->sysctl[DEV_SOURCE_ROUTE6]) > 0;
+            value_of(&kernel->all[DEV_SEG6]) > 0 && value_of(&device->sysctl[DEV_SEG6]) > 0;
 
         if (!is_loopback_device(device) && (is_v4 || is_v6))
             finding_say(finding, FINDING_WARN, "%s accepts %s packets with a route of the sender's",
@@ -240,9 +240,9 @@ void judge_source_route(const struct host_facts *facts, struct finding *finding)
         finding_say(finding, FINDING_OK, "no interface accepts packets with a route of the sender's");
     finding_advise(
         finding,
-        "The sender chooses by which hosts its packet goes: it passes this one under an address that is not "
-        "where it ends.",
-        "sysctl net.ipv4.conf.all.accept_source_route=0 net.ipv6.conf.all.accept_source_route=0");
+        "The sender chooses by which hosts its packet goes (IPv4 source routes, IPv6 segment routing): it passes "
+        "this one under an address that is not where it ends. What containers send so is dropped.",
+        "sysctl net.ipv4.conf.all.accept_source_route=0 net.ipv6.conf.all.seg6_enabled=0");
 }
 
 /* 1: unless the interface forwards; 2: always. */

@@ -586,14 +586,14 @@ static void source_route(struct host_facts *f)
 
 static void source_route6(struct host_facts *f)
 {
-    f->kernel.all[DEV_SOURCE_ROUTE6].value = f->kernel.devices[1].sysctl[DEV_SOURCE_ROUTE6].value = 1;
+    f->kernel.all[DEV_SEG6].value = f->kernel.devices[1].sysctl[DEV_SEG6].value = 1;
 }
 
 static void source_route_of_one(struct host_facts *f)
 {
     f->kernel.devices[1].sysctl[DEV_SOURCE_ROUTE].value = 1; /* the kernel's default: not without "all" */
-    f->kernel.all[DEV_SOURCE_ROUTE6].value = -1;
-    f->kernel.devices[1].sysctl[DEV_SOURCE_ROUTE6].value = 1;
+    f->kernel.all[DEV_SEG6].value = -1;
+    f->kernel.devices[1].sysctl[DEV_SEG6].value = 1;
 }
 
 static void accept_ra(struct host_facts *f)
