@@ -65,6 +65,12 @@ static inline bool ip_equal(struct ip a, struct ip b)
 int ip_compare(const void *a, const void *b);
 void ip_sort(struct ip *ips, size_t n);
 
+/* 127.0.0.0/8 (RFC 1122, 3.2.1.3) and ::1 (RFC 4291, 2.5.3): each host's, and each container's, own. */
+static inline bool ip_is_loopback(struct ip ip)
+{
+    return ip.family == IP4 ? ip.num >> 24 == 127 : ip.num == 1;
+}
+
 /* Highest number of the family. */
 ipnum ip_max(enum ip_family family);
 

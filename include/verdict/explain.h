@@ -43,6 +43,7 @@ enum explain_state {
     EXPLAIN_ITSELF,     /* both ends are one container: what it sends itself never leaves it */
     EXPLAIN_UNENFORCED, /* no end is a container on a managed network */
     EXPLAIN_NO_NETWORK, /* one end has no network at all */
+    EXPLAIN_LOOPBACK,   /* to a loopback address of the host: for this host alone, whatever the policies say */
     EXPLAIN_NO_FAMILY,  /* one end has only IPv4, the other only IPv6 */
 };
 

@@ -80,11 +80,6 @@ void judge_engine(const struct host_facts *facts, struct finding *finding)
 
 /* ---- who reaches it ----------------------------------------------------------------------------------- */
 
-static bool is_loopback(struct ip ip)
-{
-    return ip.family == IP4 ? ip.num >> 24 == 127 : ip.num == 1;
-}
-
 /* The port of "tcp://address:port"; the usual one where there is none. */
 static unsigned port_of_host(const char *host, bool tls)
 {
@@ -126,7 +121,7 @@ static void judge_listener(const struct dockerd_options *options, const struct l
         finding_say(finding, FINDING_NOTE, "dockerd listens on %s port %u, for clients with a certificate",
                     ip, listener->port);
     else
-        finding_say(finding, is_loopback(listener->ip) ? FINDING_WARN : FINDING_BAD,
+        finding_say(finding, ip_is_loopback(listener->ip) ? FINDING_WARN : FINDING_BAD,
                     "dockerd listens on %s port %u and asks nobody for a certificate", ip, listener->port);
 }
 

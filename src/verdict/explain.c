@@ -21,17 +21,12 @@ struct target {
     struct party party;
 };
 
-static bool is_loopback(struct ip ip)
-{
-    return ip.family == IP4 ? ip.num >> 24 == 127 : ip.num == 1;
-}
-
 static bool is_host_address(const struct inventory *inventory, struct ip ip)
 {
     for (size_t i = 0; i < inventory->n_host_addresses; i++)
         if (ip_equal(inventory->host_addresses[i], ip))
             return true;
-    return is_loopback(ip);
+    return ip_is_loopback(ip);
 }
 
 /* The container in whose network this one is, NULL when that is nobody's; with a note when it is not its own. */
@@ -345,6 +340,13 @@ static bool is_itself(const struct target *from, const struct target *to)
     return from->container && from->container == to->container;
 }
 
+/* The rules refuse what a container sends to a loopback address of the host, whatever the policies say. */
+static bool is_refused_loopback(const struct explanation *x, const struct target *to)
+{
+    return x->state == EXPLAIN_DECIDED && to->party.kind == PARTY_HOST && to->party.has_ip &&
+           ip_is_loopback(to->party.ip);
+}
+
 static void answer(struct explanation *x, const struct target *from, const struct target *to,
                    const struct port *port)
 {
@@ -352,6 +354,10 @@ static void answer(struct explanation *x, const struct target *from, const struc
         x->state = EXPLAIN_ITSELF;
     else
         find_ways(x, from, to);
+    if (is_refused_loopback(x, to)) {
+        x->state = EXPLAIN_LOOPBACK;
+        x->n_ways = 0;
+    }
 
     if (x->state != EXPLAIN_DECIDED) {
         x->verdict =

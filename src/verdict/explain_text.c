@@ -446,6 +446,11 @@ static void write_state(const struct explanation *x, FILE *out)
     case EXPLAIN_NO_NETWORK:
         fputs("  one of them has no network, or no address that is known\n", out);
         break;
+    case EXPLAIN_LOOPBACK:
+        fputs("  a loopback address is for the host alone, whatever the policies say; within a container it is the\n"
+              "  container itself. The host's services have its other addresses (in policies: to: [host])\n",
+              out);
+        break;
     case EXPLAIN_NO_FAMILY:
         fputs("  they have no family of addresses in common: one has only IPv4, the other only IPv6\n", out);
         break;

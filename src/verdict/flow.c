@@ -233,11 +233,6 @@ static void add_network(struct flow_judge *judge, const struct network *network)
     }
 }
 
-static bool is_loopback(struct ip ip)
-{
-    return ip.family == IP4 ? ip.num >> 24 == 127 : ip.num == 1;
-}
-
 static bool is_link_local(struct ip ip)
 {
     return ip.family == IP6 && ip.num >> 118 == 0xfe80 >> 6;
@@ -260,7 +255,7 @@ static struct end end_of(const struct flow_judge *judge, struct ip ip)
         end.who = WHO_GROUP;
     else if (ip_ranges_contain(&judge->subnets[ip.family], ip.num))
         end.who = WHO_UNKNOWN;
-    else if (is_loopback(ip))
+    else if (ip_is_loopback(ip))
         end.who = WHO_HOST;
     else if (is_link_local(ip))
         end.who = WHO_LINK_LOCAL;
@@ -421,7 +416,7 @@ static bool is_dhcp_server(const struct end *from, const struct flow *flow)
 /* Nor does anybody but the host reach its loopback address, or what is published there. */
 static bool is_for_the_host_alone(const struct end *from, const struct flow *flow)
 {
-    return from->who != WHO_HOST && is_loopback(flow->original.destination);
+    return from->who != WHO_HOST && ip_is_loopback(flow->original.destination);
 }
 
 static bool is_ours(const struct end *end)

@@ -406,6 +406,26 @@ static void test_shared_and_no_network(void **state)
                 "  they have no family of addresses in common: one has only IPv4, the other only IPv6\n");
 }
 
+/* The rules drop it even where the policies let the host be reached. */
+static void test_loopback(void **state)
+{
+    assert_text(
+        state, "open1", "127.0.0.1", "80/tcp",
+        "open1 -> host (127.0.0.1) 80/tcp: denied\n"
+        "  a loopback address is for the host alone, whatever the policies say; within a container it is the\n"
+        "  container itself. The host's services have its other addresses (in policies: to: [host])\n");
+    _cleanup_(explanation_freep) struct explanation *v6 = ask(state, "shop-web-1", "::1", NULL);
+    assert_int_equal(v6->verdict, VERDICT_DENY);
+    assert_int_equal(v6->state, EXPLAIN_LOOPBACK);
+    _cleanup_(explanation_freep) struct explanation *other = ask(state, "open1", "192.0.2.1", "80/tcp");
+    assert_int_equal(other->verdict, VERDICT_ALLOW);
+    /* Not ours to judge. */
+    _cleanup_(explanation_freep) struct explanation *host = ask(state, "host", "127.0.0.1", "80/tcp");
+    assert_int_equal(host->state, EXPLAIN_UNENFORCED);
+    _cleanup_(explanation_freep) struct explanation *lan = ask(state, "lan1", "127.0.0.1", "80/tcp");
+    assert_int_equal(lan->state, EXPLAIN_UNENFORCED);
+}
+
 static void test_stopped(void **state)
 {
     _cleanup_(explanation_freep) struct explanation *x = ask(state, "shop-web-1", "old", "80/tcp");
@@ -541,6 +561,7 @@ int main(void)
         cmocka_unit_test(test_not_enforced),
         cmocka_unit_test(test_not_where_the_rules_are),
         cmocka_unit_test(test_shared_and_no_network),
+        cmocka_unit_test(test_loopback),
         cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_default_audit),
         cmocka_unit_test(test_words),
