@@ -29,6 +29,7 @@ struct explain_way {
     enum ip_family family;
     bool shared;        /* both ends are on the same network */
     bool docker_blocks; /* whatever the policies say: across networks, or out of an internal one */
+    struct traffic traffic; /* what was tried */
     struct connection_verdict decision;
 };
 

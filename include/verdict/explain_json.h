@@ -6,8 +6,14 @@
  *  "from": {"kind": "container"|"host"|"outside", "text", "name", "id", "note"}, "to": {the same},
  *  "port": TEXT|null, "allowed_ports": [TEXT, ...]|null,
  *  "paths": [{"network_from", "network_to", "family": "ipv4"|"ipv6", "verdict", "docker_blocks": bool,
- *             "egress": {"verdict", "reason", "policy", "direction", "rule", "file", "line"}|null, "ingress":
- * ...}], "text": TEXT, "hint": TEXT|null}
+ *             "egress": {"verdict", "reason", "policy", "direction", "rule", "file", "line",
+ *                        "near": [{"why", "policy", "rule", "file", "line", "text"}, ...]}|null,
+ *             "ingress": {the same}|null}],
+ *  "text": TEXT, "hint": TEXT|null}
+ *
+ * "near" has the allow rules that almost match, the nearest first; none where that side allows it. "why" is what keeps
+ * one from allowing it: "deny_rule", "staged" (its policy's mode is audit), "except" (of a cidr), "cidr" (which never
+ * means a container or the host), "port" (it is for others), "peer" (the same).
  */
 #pragma once
 

@@ -83,3 +83,9 @@ void policies_selecting(const struct evaluation *with, const struct container *c
                         const struct endpoint *endpoint, struct selection *ret);
 
 bool port_matches(const struct port *port, const struct traffic *traffic);
+
+/* The two conditions of a rule, each by itself; it matches when both do. subject: who its policy selects, other: the
+ * peer. */
+bool rule_ports_match(const struct rule *rule, const struct traffic *traffic);
+bool rule_peers_match(const struct evaluation *with, const struct rule *rule, const struct party *subject,
+                      const struct party *other, const struct traffic *traffic);

@@ -37,7 +37,7 @@ bool port_matches(const struct port *port, const struct traffic *traffic)
     return false;
 }
 
-static bool ports_match(const struct rule *rule, const struct traffic *traffic)
+bool rule_ports_match(const struct rule *rule, const struct traffic *traffic)
 {
     for (size_t i = 0; i < rule->n_ports; i++) {
         if (port_matches(&rule->ports[i], traffic))
@@ -179,11 +179,9 @@ static bool peer_matches(const struct evaluation *with, const struct peer *peer,
     return false;
 }
 
-static bool rule_matches(const struct evaluation *with, const struct rule *rule, const struct party *subject,
-                         const struct party *other, const struct traffic *traffic)
+bool rule_peers_match(const struct evaluation *with, const struct rule *rule, const struct party *subject,
+                      const struct party *other, const struct traffic *traffic)
 {
-    if (!ports_match(rule, traffic))
-        return false;
     for (size_t i = 0; i < rule->n_peers; i++) {
         if (peer_matches(with, &rule->peers[i], subject, other, traffic))
             return true;
@@ -230,7 +228,7 @@ static struct side_verdict evaluate_side(const struct evaluation *with, enum dir
         for (size_t j = 0; j < policy->n_rules[direction]; j++) {
             const struct rule *rule = &policy->rules[direction][j];
 
-            if (!rule_matches(with, rule, subject, other, traffic))
+            if (!rule_ports_match(rule, traffic) || !rule_peers_match(with, rule, subject, other, traffic))
                 continue;
             if (rule->deny)
                 return (struct side_verdict){VERDICT_DENY, REASON_DENY_RULE, policy, rule};

@@ -210,6 +210,7 @@ static void decide(struct explanation *x, const struct probe *probe)
         struct explain_way way = x->ways[i];
         if (!probe_applies(&way, probe))
             continue;
+        way.traffic = probe_traffic(probe, way.family);
         way.decision = probe_way(&x->with, &way, probe);
         if (way.decision.verdict == VERDICT_ALLOW) {
             x->verdict = VERDICT_ALLOW;

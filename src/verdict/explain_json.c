@@ -2,6 +2,7 @@
 #include "verdict/explain_json.h"
 
 #include "inventory/json.h"
+#include "near.h"
 
 static const char *verdict_name(enum verdict verdict)
 {
@@ -30,6 +31,29 @@ static json_t *party_to_json(const struct explain_party *party)
                      json_text_or_null(party->note));
 }
 
+static json_t *near_to_json(const struct explanation *x, const struct explain_way *way,
+                            enum direction direction)
+{
+    _cleanup_(near_rules_clear) struct near_rules near = {};
+    json_t *list = json_array();
+
+    near_rules_find(x, way, direction, &near);
+    for (size_t i = 0; i < near.n; i++) {
+        const struct near_rule *rule = &near.v[i];
+        _cleanup_free_ char *name = rule_text(rule->policy, direction, rule->rule);
+        _cleanup_free_ char *text = near_rule_text(rule, direction);
+        const char *file = rule->rule->pos.file;
+
+        json_array_append_new(list,
+                              json_pack("{s:s, s:o, s:o, s:o, s:o, s:o}", "why", near_miss_name(rule->miss),
+                                        "policy", json_text_or_null(rule->policy->name), "rule",
+                                        json_text_or_null(name), "file", json_text_or_null(file), "line",
+                                        file ? json_integer(rule->rule->pos.line) : json_null(), "text",
+                                        json_text_or_null(text)));
+    }
+    return list;
+}
+
 static json_t *side_to_json(const struct explanation *x, const struct explain_way *way,
                             enum direction direction)
 {
@@ -40,11 +64,12 @@ static json_t *side_to_json(const struct explanation *x, const struct explain_wa
     _cleanup_free_ char *reason = explain_side_text(x, way, direction);
     _cleanup_free_ char *rule = side->rule ? rule_text(side->policy, direction, side->rule) : NULL;
     const char *file = side->rule ? side->rule->pos.file : NULL;
-    return json_pack(
-        "{s:s, s:o, s:o, s:s, s:o, s:o, s:o}", "verdict", verdict_name(side->verdict), "reason",
-        json_text_or_null(reason), "policy", json_text_or_null(side->policy ? side->policy->name : NULL),
-        "direction", direction_name(direction), "rule", json_text_or_null(rule), "file",
-        json_text_or_null(file), "line", file ? json_integer(side->rule->pos.line) : json_null());
+    return json_pack("{s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:o}", "verdict", verdict_name(side->verdict),
+                     "reason", json_text_or_null(reason), "policy",
+                     json_text_or_null(side->policy ? side->policy->name : NULL), "direction",
+                     direction_name(direction), "rule", json_text_or_null(rule), "file",
+                     json_text_or_null(file), "line", file ? json_integer(side->rule->pos.line) : json_null(),
+                     "near", near_to_json(x, way, direction));
 }
 
 static json_t *network_to_json(const struct network *network)

@@ -1,31 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The wording of an explanation: why each side decided as it did, and what would allow what is denied.
+ * The wording of an explanation: why each side decided as it did. What would allow what is denied is in
+ * explain_hint.c.
  */
 #include "verdict/explain.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#include "inventory/match.h"
+#include "near.h"
 
-#define COMPOSE_PROJECT "com.docker.compose.project"
-#define COMPOSE_SERVICE "com.docker.compose.service"
-
-static const struct party *side_party(const struct explain_way *way, enum direction direction)
-{
-    return direction == EGRESS ? &way->from : &way->to;
-}
-
-static const struct side_verdict *side_verdict(const struct explain_way *way, enum direction direction)
-{
-    return direction == EGRESS ? &way->decision.egress : &way->decision.ingress;
-}
-
-static bool selects(const struct policy *policy, const struct party *party)
-{
-    return selector_matches(&policy->select, party->container, party->endpoint);
-}
+#define NEAR_SHOWN 3 /* rules of each side */
 
 /* Writes "policy a" or "policies a, b and c" for those of this mode that select the party; returns how many.
  */
@@ -35,11 +20,11 @@ static size_t write_policies(const struct policy_set *set, const struct party *p
     size_t n = 0, written = 0;
 
     for (size_t i = 0; i < set->n_policies; i++)
-        n += set->policies[i].mode == mode && selects(&set->policies[i], party);
+        n += set->policies[i].mode == mode && policy_selects(&set->policies[i], party);
     if (n > 0)
         fputs(n == 1 ? "policy " : "policies ", out);
     for (size_t i = 0; i < set->n_policies && written < n; i++)
-        if (set->policies[i].mode == mode && selects(&set->policies[i], party)) {
+        if (set->policies[i].mode == mode && policy_selects(&set->policies[i], party)) {
             written++;
             fprintf(out, "%s%s", set->policies[i].name,
                     written == n       ? ""
@@ -47,15 +32,6 @@ static size_t write_policies(const struct policy_set *set, const struct party *p
                                        : ", ");
         }
     return n;
-}
-
-static void write_rule(const struct side_verdict *side, enum direction direction, FILE *out)
-{
-    _cleanup_free_ char *rule = rule_text(side->policy, direction, side->rule);
-
-    fprintf(out, "%s", rule);
-    if (side->rule->pos.file)
-        fprintf(out, " (%s:%u)", side->rule->pos.file, side->rule->pos.line);
 }
 
 static void write_staged(const struct explanation *x, const struct party *party, FILE *out)
@@ -86,11 +62,11 @@ static void write_side(const struct explanation *x, const struct explain_way *wa
         return;
     case REASON_RULE:
         fputs("allowed by ", out);
-        write_rule(side, direction, out);
+        write_rule(side->policy, direction, side->rule, out);
         return;
     case REASON_DENY_RULE:
         fputs("denied by the deny rule ", out);
-        write_rule(side, direction, out);
+        write_rule(side->policy, direction, side->rule, out);
         return;
     case REASON_NO_RULE:
         fputs("denied: ", out);
@@ -121,202 +97,6 @@ char *explain_side_text(const struct explanation *x, const struct explain_way *w
     return text;
 }
 
-/* ---- what would allow it ------------------------------------------------------------------------------ */
-
-/* The value as YAML: plain where nobody could misread it, in single quotes else. Names hold no control
- * characters (Docker sees to that), and a glob's characters cannot stand in them either. */
-static void write_scalar(const char *value, FILE *out)
-{
-    static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off"};
-    bool plain =
-        *value &&
-        strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-") == strlen(value);
-
-    plain = plain && !strchr("0123456789.-", *value);
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        plain = plain && strcasecmp(value, words[i]) != 0;
-    if (plain) {
-        fputs(value, out);
-        return;
-    }
-    fputc('\'', out);
-    for (; *value; value++)
-        fputs(*value == '\'' ? "''" : (char[]){*value, '\0'}, out);
-    fputc('\'', out);
-}
-
-/* The selector that fits best: a Compose service outlives its containers, a name at least one of them. */
-static void write_selector(const struct container *container, FILE *out)
-{
-    const char *project = container_label(container, COMPOSE_PROJECT);
-    const char *service = container_label(container, COMPOSE_SERVICE);
-
-    if (project && service) {
-        _cleanup_free_ char *value = xasprintf("%s/%s", project, service);
-        fputs("{compose: ", out);
-        write_scalar(value, out);
-    } else {
-        fputs("{name: ", out);
-        write_scalar(container->name, out);
-    }
-    fputc('}', out);
-}
-
-static bool is_name_server(const struct explanation *x, const struct explain_way *way)
-{
-    if (way->to.kind == PARTY_ENDPOINT || !way->to.has_ip || way->from.kind != PARTY_ENDPOINT || !x->port ||
-        strncmp(x->port, "53/", 3) != 0)
-        return false;
-
-    _cleanup_free_ struct ip *servers = NULL;
-    size_t n = container_name_servers(x->with.inventory, way->from.container, &servers);
-    for (size_t i = 0; i < n; i++)
-        if (ip_equal(servers[i], way->to.ip))
-            return true;
-    return false;
-}
-
-static void write_peer(const struct explanation *x, const struct explain_way *way, enum direction direction,
-                       FILE *out)
-{
-    const struct party *peer = direction == EGRESS ? &way->to : &way->from;
-    char address[IP_TEXT_MAX];
-
-    if (direction == EGRESS && is_name_server(x, way)) {
-        fputs("dns", out);
-        return;
-    }
-    switch (peer->kind) {
-    case PARTY_ENDPOINT:
-        write_selector(peer->container, out);
-        break;
-    case PARTY_HOST:
-        fputs("host", out);
-        break;
-    case PARTY_OUTSIDE:
-        fprintf(out, "{cidr: '%s/%u'}", ip_format(peer->ip, address), ip_bits(peer->ip.family));
-        break;
-    }
-}
-
-static void write_snippet(const struct explanation *x, const struct explain_way *way,
-                          enum direction direction, const char *indent, FILE *out)
-{
-    fprintf(out, "%s- %s: [", indent, direction == EGRESS ? "to" : "from");
-    write_peer(x, way, direction, out);
-    fputs("]\n", out);
-    if (x->any_port && !x->port)
-        fprintf(out, "%s  ports: [80/tcp] # for example\n", indent);
-    else
-        fprintf(out, "%s  ports: [%s]\n", indent, x->port);
-}
-
-/* A policy to which the rule can be added without giving it to anybody else: it selects this container alone.
- */
-static const struct policy *policy_of_its_own(const struct explanation *x, const struct party *party)
-{
-    const struct policy_set *set = x->with.policies;
-
-    for (size_t i = 0; i < set->n_policies; i++) {
-        const struct policy *policy = &set->policies[i];
-        const struct container *container, *next;
-        bool alone = policy->mode == MODE_ENFORCE && selects(policy, party);
-        HASH_ITER (hh, x->with.inventory->containers, container, next) {
-            if (!alone)
-                break;
-            if (container == party->container)
-                continue;
-            for (size_t e = 0; alone && e < container->n_endpoints; e++)
-                alone = !selector_matches(&policy->select, container, &container->endpoints[e]);
-        }
-        if (alone)
-            return policy;
-    }
-    return NULL;
-}
-
-static bool name_taken(const struct policy_set *set, const char *name)
-{
-    for (size_t i = 0; i < set->n_policies; i++)
-        if (strcmp(set->policies[i].name, name) == 0)
-            return true;
-    return false;
-}
-
-/* A name for a new policy: the container's, as far as a policy's name may look like it, with a number if need
- * be. */
-static char *new_policy_name(const struct policy_set *set, const struct container *container)
-{
-    char base[48] = "";
-    size_t len = 0;
-
-    for (const char *c = container->name; *c && len < sizeof(base) - 1; c++) {
-        char low = *c >= 'A' && *c <= 'Z' ? (char)(*c + 'a' - 'A') : *c;
-        bool word = (low >= 'a' && low <= 'z') || (low >= '0' && low <= '9');
-        if (word || (len > 0 && base[len - 1] != '-'))
-            base[len++] = word ? low : '-';
-    }
-    while (len > 0 && base[len - 1] == '-')
-        len--;
-    base[len] = '\0';
-    char *name = xstrdup(len ? base : "new");
-    for (unsigned i = 2; name_taken(set, name); i++) {
-        free(name);
-        name = xasprintf("%s-%u", len ? base : "new", i);
-    }
-    return name;
-}
-
-static void write_side_hint(const struct explanation *x, const struct explain_way *way,
-                            enum direction direction, const char *intro, FILE *out)
-{
-    const struct side_verdict *side = side_verdict(way, direction);
-    const struct party *party = side_party(way, direction);
-
-    if (side->reason == REASON_DENY_RULE) {
-        fprintf(out, "%s, remove or narrow the deny rule ", intro);
-        write_rule(side, direction, out);
-        fputs(": a deny rule beats every allow.\n", out);
-        return;
-    }
-    const struct policy *policy = policy_of_its_own(x, party);
-    if (policy) {
-        fprintf(out, "%s, add to policy %s", intro, policy->name);
-        if (policy->pos.file)
-            fprintf(out, " (%s:%u)", policy->pos.file, policy->pos.line);
-        fprintf(out, ", under %s:\n", direction_name(direction));
-        write_snippet(x, way, direction, "    ", out);
-        return;
-    }
-    _cleanup_free_ char *name = new_policy_name(x->with.policies, party->container);
-    fprintf(out, "%s, add this policy:\n    policy: %s\n    select: ", intro, name);
-    write_selector(party->container, out);
-    fprintf(out, "\n    %s:\n", direction_name(direction));
-    write_snippet(x, way, direction, "      ", out);
-}
-
-char *explain_hint(const struct explanation *x)
-{
-    const struct explain_way *way = NULL;
-    char *text = NULL;
-    size_t len;
-
-    if (x->verdict == VERDICT_ALLOW || x->n_ways == 0)
-        return NULL;
-    way = &x->ways[0];
-    FILE *out = open_memstream(&text, &len);
-    if (!out)
-        return NULL;
-    bool egress = way->decision.egress.verdict == VERDICT_DENY;
-    bool ingress = way->decision.ingress.verdict == VERDICT_DENY;
-    if (egress)
-        write_side_hint(x, way, EGRESS, "To allow it", out);
-    if (ingress)
-        write_side_hint(x, way, INGRESS, egress ? "For the other side" : "To allow it", out);
-    fclose(out);
-    return text;
-}
-
 /* ---- the whole ---------------------------------------------------------------------------------------- */
 
 /* "backend", or "frontend to backend". */
@@ -328,6 +108,21 @@ static char *way_networks(const struct explain_way *way)
     if (from && to && strcmp(from, to) != 0)
         return xasprintf("%s to %s", from, to);
     return xstrdup(from ?: to ?: "");
+}
+
+/* The rules that come nearest to what is denied; the rest is counted. */
+static void write_near(const struct explanation *x, const struct explain_way *way, enum direction direction,
+                       FILE *out)
+{
+    _cleanup_(near_rules_clear) struct near_rules near = {};
+
+    near_rules_find(x, way, direction, &near);
+    for (size_t i = 0; i < near.n && i < NEAR_SHOWN; i++) {
+        _cleanup_free_ char *text = near_rule_text(&near.v[i], direction);
+        fprintf(out, "    near: %s\n", text);
+    }
+    if (near.n > NEAR_SHOWN)
+        fprintf(out, "    and %zu that are no nearer\n", near.n - NEAR_SHOWN);
 }
 
 /* Why, without the network: ways that differ in that alone are shown together. */
@@ -343,11 +138,13 @@ static char *way_reasons(const struct explanation *x, const struct explain_way *
         fprintf(out, "  egress of %s: ", way->from.container->name);
         write_side(x, way, EGRESS, out);
         fputc('\n', out);
+        write_near(x, way, EGRESS, out);
     }
     if (way->decision.ingress.reason != REASON_NOT_SUBJECT) {
         fprintf(out, "  ingress of %s: ", way->to.container->name);
         write_side(x, way, INGRESS, out);
         fputc('\n', out);
+        write_near(x, way, INGRESS, out);
     }
     fclose(out);
     return text;

@@ -34,12 +34,16 @@ struct probe probe_of_port(const struct port *port)
                                    : probe_number(port->kind, port->first, port->first);
 }
 
+struct traffic probe_traffic(const struct probe *probe, enum ip_family family)
+{
+    return (struct traffic){
+        .family = family, .proto = probe->proto[family], .port = (uint16_t)probe->port[family]};
+}
+
 struct connection_verdict probe_way(const struct evaluation *with, const struct explain_way *way,
                                     const struct probe *probe)
 {
-    struct traffic traffic = {.family = way->family,
-                              .proto = probe->proto[way->family],
-                              .port = (uint16_t)probe->port[way->family]};
+    struct traffic traffic = probe_traffic(probe, way->family);
 
     return evaluate(with, &way->from, &way->to, &traffic);
 }

@@ -47,6 +47,7 @@ struct probe {
 };
 
 struct probe probe_of_port(const struct port *port);
+struct traffic probe_traffic(const struct probe *probe, enum ip_family family);
 struct connection_verdict probe_way(const struct evaluation *with, const struct explain_way *way,
                                     const struct probe *probe);
 bool probe_applies(const struct explain_way *way, const struct probe *probe);

@@ -47,7 +47,23 @@ static const char policies[] =
     "policy: open-b\n"
     "select: {network: back, labels: {open: 'yes'}}\n"
     "egress:\n"
-    "  - {name: not-udp, deny: true, ports: [udp]}\n";
+    "  - {name: not-udp, deny: true, ports: [udp]}\n"
+    "---\n"
+    "policy: far\n"
+    "select: {name: far}\n"
+    "egress:\n"
+    "  - {to: [{cidr: 10.0.0.0/8, except: [10.1.0.0/16]}], ports: [443/tcp]}\n"
+    "  - {to: [{cidr: 172.18.0.0/16}]}\n"
+    "  - {to: [host, internet], ports: [22/tcp, 23/tcp, 24/tcp, 25/tcp, 26/tcp, 27/tcp]}\n"
+    "  - {name: one, deny: true, to: [host], ports: [tcp]}\n"
+    "  - {name: two, deny: true, to: [host], ports: [20-30/tcp]}\n"
+    "---\n"
+    "policy: far-trial\n"
+    "mode: audit\n"
+    "select: {name: far}\n"
+    "egress:\n"
+    "  - {to: [outside]}\n"
+    "  - {deny: true, ports: [443/tcp]}\n";
 
 /* front has both families, back only IPv4; lan is a macvlan. */
 static const char inventory_json[] =
@@ -73,6 +89,8 @@ static const char inventory_json[] =
     "  {'id': 'bb55', 'name': 'open2', 'running': true, 'network_mode': 'bridge', 'labels': {'open': 'yes'},"
     "   'endpoints': [{'network': 'n1', 'network_name': 'front', 'id': 'e7', 'ipv4': '172.18.0.6'},"
     "                 {'network': 'n2', 'network_name': 'back', 'id': 'e8', 'ipv4': '172.19.0.6'}]},"
+    "  {'id': 'bb66', 'name': 'far', 'running': true, 'network_mode': 'bridge',"
+    "   'endpoints': [{'network': 'n1', 'network_name': 'front', 'id': 'eb', 'ipv4': '172.18.0.9'}]},"
     "  {'id': 'cc66', 'name': 'exporter', 'running': true, 'network_mode': 'host'},"
     "  {'id': 'cc77', 'name': 'sidecar', 'running': true, 'network_mode': 'container', 'network_target': "
     "'aa11'},"
@@ -175,16 +193,18 @@ static void test_allowed(void **state)
 
 static void test_denied_by_one_side(void **state)
 {
-    assert_text(state, "shop-web-1", "shop-api-1", "8001/tcp",
-                "shop-web-1 -> shop-api-1 8001/tcp: denied\n"
-                "  network: front IPv4, IPv6\n"
-                "  egress of shop-web-1: allowed by shop-web egress ask (p.yaml:6)\n"
-                "  ingress of shop-api-1: denied: policy shop-api selects it, and none of its ingress rules "
-                "allows this\n"
-                "\n"
-                "To allow it, add to policy shop-api (p.yaml:10), under ingress:\n"
-                "    - from: [{compose: shop/web}]\n"
-                "      ports: [8001/tcp]\n");
+    assert_text(
+        state, "shop-web-1", "shop-api-1", "8001/tcp",
+        "shop-web-1 -> shop-api-1 8001/tcp: denied\n"
+        "  network: front IPv4, IPv6\n"
+        "  egress of shop-web-1: allowed by shop-web egress ask (p.yaml:6)\n"
+        "  ingress of shop-api-1: denied: policy shop-api selects it, and none of its ingress rules "
+        "allows this\n"
+        "    near: shop-api ingress 1 (p.yaml:13) allows this peer, but only 8000/tcp, 8005/tcp, icmp/echo-request\n"
+        "\n"
+        "To allow it, add to policy shop-api (p.yaml:10), under ingress:\n"
+        "    - from: [{compose: shop/web}]\n"
+        "      ports: [8001/tcp]\n");
 }
 
 static void test_denied_by_both_without_a_policy(void **state)
@@ -197,6 +217,7 @@ static void test_denied_by_both_without_a_policy(void **state)
         "audit)\n"
         "  ingress of shop-api-1: denied: policy shop-api selects it, and none of its ingress rules allows "
         "this\n"
+        "    near: shop-api ingress 1 (p.yaml:13) allows this port, but only from compose: shop/web\n"
         "\n"
         "To allow it, add this policy:\n"
         "    policy: lone\n"
@@ -218,7 +239,10 @@ static void test_deny_rule(void **state)
                 "\n"
                 "To allow it, remove or narrow the deny rule shop-api egress no-metadata (p.yaml:17): a deny "
                 "rule beats "
-                "every allow.\n");
+                "every allow.\n"
+                "No rule allows it either: besides, add to policy shop-api (p.yaml:10), under egress:\n"
+                "    - to: [{cidr: '169.254.169.254/32'}]\n"
+                "      ports: [80/tcp]\n");
 }
 
 static void test_outside_and_host(void **state)
@@ -239,6 +263,7 @@ static void test_outside_and_host(void **state)
                 "  network: front IPv4\n"
                 "  ingress of shop-web-1: denied: policy shop-web selects it, and none of its ingress rules "
                 "allows this\n"
+                "    near: shop-web ingress 1 (p.yaml:4) allows this peer, but only 80/tcp\n"
                 "\n"
                 "To allow it, add to policy shop-web (p.yaml:1), under ingress:\n"
                 "    - from: [host]\n"
@@ -260,6 +285,61 @@ static void test_dns_hint(void **state)
     assert_int_equal(z->verdict, VERDICT_ALLOW);
 }
 
+static void assert_says(void **state, const char *from, const char *to, const char *port, const char *part)
+{
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, from, to, port);
+    _cleanup_free_ char *text = explanation_text(x);
+
+    if (!strstr(text, part))
+        assert_string_equal(text, part);
+}
+
+static void test_near_addresses(void **state)
+{
+    assert_says(state, "far", "10.1.2.3", "443/tcp",
+                "is only staged: mode: audit)\n"
+                "    near: far egress 1 (p.yaml:39) allows 10.0.0.0/8, but its except takes 10.1.0.0/16 out\n"
+                "    near: far egress 2 (p.yaml:40) allows every port, but only to cidr: 172.18.0.0/16\n"
+                "\n");
+    assert_says(
+        state, "far", "open1", "80/tcp",
+        "    near: far egress 2 (p.yaml:40) allows 172.18.0.0/16, but a cidr never means a container or the "
+        "host\n"
+        "  ingress");
+    assert_says(
+        state, "far", "8.8.8.8", "80/tcp",
+        "    near: far-trial egress 1 (p.yaml:49) would allow it, but is only staged\n"
+        "    near: far egress 3 (p.yaml:41) allows this peer, but only 22/tcp, 23/tcp, 24/tcp, 25/tcp and 2 "
+        "more\n"
+        "    near: far egress 2 ");
+}
+
+/* A deny rule of its own keeps what is staged from allowing it. */
+static void test_staged_that_would_not(void **state)
+{
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "far", "8.8.8.8", "443/tcp");
+    _cleanup_free_ char *text = explanation_text(x);
+
+    assert_null(strstr(text, "near: far-trial"));
+}
+
+static void test_all_that_stands_in_the_way(void **state)
+{
+    assert_says(state, "far", "host", "22/tcp",
+                "  egress of far: denied by the deny rule far egress one (p.yaml:42)\n"
+                "    near: far egress 3 (p.yaml:41) would allow it, but a deny rule beats every allow\n"
+                "\n"
+                "To allow it, remove or narrow the deny rules far egress one (p.yaml:42) and far egress two "
+                "(p.yaml:43): a deny rule beats every allow.\n");
+    assert_says(
+        state, "far", "host", "99/tcp",
+        "\nTo allow it, remove or narrow the deny rule far egress one (p.yaml:42): a deny rule beats every "
+        "allow.\n"
+        "No rule allows it either: besides, add to policy far (p.yaml:36), under egress:\n"
+        "    - to: [host]\n"
+        "      ports: [99/tcp]\n");
+}
+
 static void test_ways_that_differ(void **state)
 {
     assert_text(state, "open1", "open2", "53/udp",
@@ -269,6 +349,7 @@ static void test_ways_that_differ(void **state)
                 "  ingress of open2: allowed by open-a ingress 1 (p.yaml:28)\n"
                 "  network: back IPv4: denied\n"
                 "  egress of open1: denied by the deny rule open-b egress not-udp (p.yaml:34)\n"
+                "    near: open-a egress 1 (p.yaml:29) would allow it, but a deny rule beats every allow\n"
                 "  ingress of open2: allowed by open-a ingress 1 (p.yaml:28)\n");
 }
 
@@ -286,6 +367,7 @@ static void test_docker_blocks(void **state)
         "  egress of open1: allowed by open-a egress 1 (p.yaml:29)\n"
         "  ingress of lone: denied: no policy selects it (policy trial selects it, but is only staged: mode: "
         "audit)\n"
+        "    near: trial ingress 1 (p.yaml:24) would allow it, but is only staged\n"
         "\n"
         "To allow it, add this policy:\n"
         "    policy: lone\n"
@@ -397,6 +479,7 @@ static void test_shared_and_no_network(void **state)
                 "  network: front IPv6\n"
                 "  egress of shop-api-1: denied: policy shop-api selects it, and none of its egress rules "
                 "allows this\n"
+                "    near: shop-api egress 1 (p.yaml:15) allows this port, but only to internet\n"
                 "\n"
                 "To allow it, add to policy shop-api (p.yaml:10), under egress:\n"
                 "    - to: [{cidr: 'fd00::99/128'}]\n"
@@ -541,6 +624,19 @@ static void test_json(void **state)
     assert_string_equal(ingress, "denied");
     assert_true(json_is_null(policy));
     assert_true(json_is_string(text) && json_is_string(hint));
+    const json_t *side = json_object_get(json_array_get(json_object_get(json, "paths"), 0), "ingress");
+    const char *why, *near_text;
+    assert_int_equal(json_unpack((json_t *)side, "{s:[{s:s, s:s, s:s, s:i, s:s}!]}", "near", "why", &why,
+                                 "rule", &rule, "file", &file, "line", &line, "text", &near_text),
+                     0);
+    assert_string_equal(why, "port");
+    assert_string_equal(rule, "shop-api ingress 1");
+    assert_int_equal(line, 13);
+    assert_string_equal(near_text,
+                        "shop-api ingress 1 (p.yaml:13) allows this peer, but only 8000/tcp, 8005/tcp, "
+                        "icmp/echo-request");
+    side = json_object_get(json_array_get(json_object_get(json, "paths"), 0), "egress");
+    assert_int_equal(json_array_size(json_object_get(side, "near")), 0);
     json_decref(json);
 }
 
@@ -553,6 +649,9 @@ int main(void)
         cmocka_unit_test(test_deny_rule),
         cmocka_unit_test(test_outside_and_host),
         cmocka_unit_test(test_dns_hint),
+        cmocka_unit_test(test_near_addresses),
+        cmocka_unit_test(test_staged_that_would_not),
+        cmocka_unit_test(test_all_that_stands_in_the_way),
         cmocka_unit_test(test_ways_that_differ),
         cmocka_unit_test(test_docker_blocks),
         cmocka_unit_test(test_any_port),
