@@ -72,7 +72,7 @@ void container_list_clear(struct container_list *list);
 int docker_decode_containers(const char *bytes, size_t len, struct container_list *ret, struct diags *diags);
 
 /*
- * GET /containers/ID/json: everything; labels_known is false. The Engine answers only when a start or stop
+ * GET /containers/ID/json: everything but the published ports; labels_known is false. The Engine answers only when a start or stop
  * that is under way has ended.
  */
 int docker_decode_container(const char *bytes, size_t len, struct container **ret, struct diags *diags);

@@ -40,6 +40,14 @@ struct endpoint {
     unsigned port_index; /* its ifindex; 0 when not known */
 };
 
+/* What the Engine publishes: a port of the host that leads to one of a container's. */
+struct published_port {
+    struct ip address;   /* of the host; 0.0.0.0 or :: for every one of its family */
+    enum port_kind kind; /* never PORT_ICMP */
+    uint16_t outer;      /* on the host */
+    uint16_t inner;      /* as the container, and each policy, sees it */
+};
+
 struct container {
     char *id;
     char *name;       /* without the leading slash */
@@ -56,6 +64,8 @@ struct container {
     struct ip *dns;    /* from --dns */
     size_t n_dns;
     bool privileged, net_admin; /* has CAP_NET_ADMIN; both known together with dns */
+    struct published_port *published; /* sorted by published_port_compare(); none while it does not run */
+    size_t n_published;
     struct endpoint *endpoints;
     size_t n_endpoints;
     UT_hash_handle hh; /* by id */
@@ -117,6 +127,13 @@ int inventory_find(const struct inventory *inventory, const char *word, const st
 
 void endpoint_clear(struct endpoint *endpoint);
 struct endpoint endpoint_copy(const struct endpoint *endpoint);
+
+/* By protocol, container's port, host's port and address, as qsort(3) asks. */
+int published_port_compare(const void *a, const void *b);
+
+/* "tcp", "udp" or "sctp", both ways; parsing returns false for any other. */
+const char *transport_name(enum port_kind kind);
+bool transport_parse(const char *text, enum port_kind *ret);
 
 /* By key, as container_label() needs them. */
 void labels_sort(struct label *labels, size_t n);

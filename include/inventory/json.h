@@ -9,6 +9,7 @@
  * "running", "labels": {"key": "value"}, "image_labels": ["key", ...],   (those that repeat the image's)
  *                  "network_mode": "bridge"|"none"|"host"|"container", "network_target": ID,
  *                  "dns": ["10.0.0.53"], "privileged", "net_admin",
+ *                  "published": [{"address": "0.0.0.0", "port": 8080, "container_port": 80, "protocol": "tcp"}],
  *                  "endpoints": [{"network": ID, "network_name", "id", "mac", "ipv4", "ipv6", "port"}]}],
  *  "name_servers": ["192.0.2.53"], "host_addresses": ["192.0.2.1"], "rootless"}
  *

@@ -308,12 +308,21 @@ static bool same_endpoint(const struct endpoint *a, const struct endpoint *b)
     return same;
 }
 
+static bool same_published(const struct container *a, const struct container *b)
+{
+    bool same = a->n_published == b->n_published;
+
+    for (size_t i = 0; same && i < a->n_published; i++)
+        same = published_port_compare(&a->published[i], &b->published[i]) == 0;
+    return same;
+}
+
 static bool same_container(const struct fact_container *fact, const struct container *old,
                            const struct container *new)
 {
     if (!same_text(old->name, new->name) || !same_text(old->image_id, new->image_id) ||
         fact->mode != new->mode || !same_text(old->mode_target, new->mode_target) ||
-        fact->running != new->running || old->n_labels != new->n_labels ||
+        fact->running != new->running || !same_published(old, new) || old->n_labels != new->n_labels ||
         fact->n_settings != new->n_endpoints)
         return false;
     if (!old->dns_known && !same_text(old->image, new->image))

@@ -126,6 +126,42 @@ static char *decode_listed_image(const json_t *json)
     return image && strncmp(image, DIGEST, strlen(DIGEST)) != 0 ? xstrdup(image) : NULL;
 }
 
+static bool listed_port(const json_t *json, const char *key, uint16_t *ret)
+{
+    double number = json_number_value(json_object_get(json, key));
+
+    if (!(number >= 1 && number <= 65535))
+        return false;
+    *ret = (uint16_t)number;
+    return true;
+}
+
+static bool decode_published(const json_t *json, struct published_port *port)
+{
+    const char *type = answer_text(json, "Type");
+
+    return type && transport_parse(type, &port->kind) && listed_port(json, "PrivatePort", &port->inner) &&
+           listed_port(json, "PublicPort", &port->outer) &&
+           (answer_ip(json, "IP", IP4, &port->address) || answer_ip(json, "IP", IP6, &port->address));
+}
+
+/* Ports that are only exposed are among them, without one on the host. The order changes from answer to answer. */
+static void decode_listed_ports(const json_t *ports, struct container *container)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (ports, i, item) {
+        struct published_port port;
+
+        if (decode_published(item, &port))
+            *ARRAY_ADD(container->published, container->n_published) = port;
+    }
+    if (container->n_published > 1)
+        qsort(container->published, container->n_published, sizeof(*container->published),
+              published_port_compare);
+}
+
 static bool is_running_state(const char *state)
 {
     return state && (strcmp(state, "running") == 0 || strcmp(state, "paused") == 0 ||
@@ -147,6 +183,7 @@ static struct container *decode_listed(const json_t *json, struct diags *diags)
     container->image_id = xstrdup_null(answer_id(json, "ImageID"));
     container->running = is_running_state(answer_text(json, "State"));
     answer_labels(answer_object(json, "Labels"), &container->labels, &container->n_labels);
+    decode_listed_ports(answer_array(json, "Ports"), container);
     decode_endpoints(json, container);
     decode_mode(json, container);
     return container;

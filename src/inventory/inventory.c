@@ -47,6 +47,7 @@ struct container *container_free(struct container *container)
         endpoint_clear(&container->endpoints[i]);
     free(container->labels);
     free(container->endpoints);
+    free(container->published);
     free(container->dns);
     free(container->mode_target);
     free(container->image_id);
@@ -199,6 +200,36 @@ struct endpoint endpoint_copy(const struct endpoint *endpoint)
     copy.network_name = xstrdup_null(endpoint->network_name);
     copy.id = xstrdup_null(endpoint->id);
     return copy;
+}
+
+static const char *const transports[] = {[PORT_TCP] = "tcp", [PORT_UDP] = "udp", [PORT_SCTP] = "sctp"};
+
+const char *transport_name(enum port_kind kind)
+{
+    return kind < (int)ARRAY_SIZE(transports) ? transports[kind] : "?";
+}
+
+bool transport_parse(const char *text, enum port_kind *ret)
+{
+    for (enum port_kind kind = PORT_TCP; kind <= PORT_SCTP; kind++)
+        if (strcmp(text, transports[kind]) == 0) {
+            *ret = kind;
+            return true;
+        }
+    return false;
+}
+
+int published_port_compare(const void *a, const void *b)
+{
+    const struct published_port *x = a, *y = b;
+
+    if (x->kind != y->kind)
+        return x->kind < y->kind ? -1 : 1;
+    if (x->inner != y->inner)
+        return x->inner < y->inner ? -1 : 1;
+    if (x->outer != y->outer)
+        return x->outer < y->outer ? -1 : 1;
+    return ip_compare(&x->address, &y->address);
 }
 
 static int compare_labels(const void *a, const void *b)

@@ -99,6 +99,20 @@ static json_t *endpoint_json(const struct endpoint *endpoint)
     return object;
 }
 
+static json_t *published_json(const struct container *container)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < container->n_published; i++) {
+        const struct published_port *port = &container->published[i];
+
+        json_array_append_new(list, json_pack("{s:o, s:i, s:i, s:s}", "address", ip_json(port->address),
+                                              "port", port->outer, "container_port", port->inner, "protocol",
+                                              transport_name(port->kind)));
+    }
+    return list;
+}
+
 static const char *mode_name(enum network_mode mode)
 {
     switch (mode) {
@@ -146,6 +160,7 @@ static json_t *container_json(const struct container *container)
     put_true(object, "net_admin", container->net_admin);
     if (!container->dns_known)
         json_object_set_new(object, "dns_known", json_false());
+    put_list(object, "published", published_json(container));
     for (size_t i = 0; i < container->n_endpoints; i++)
         json_array_append_new(endpoints, endpoint_json(&container->endpoints[i]));
     put_list(object, "endpoints", endpoints);
@@ -368,6 +383,26 @@ static void read_endpoint(struct reader *reader, const json_t *object, struct en
         fail(reader, "port: %s is too long for an interface's name", port);
 }
 
+static uint16_t read_port_number(struct reader *reader, const json_t *object, const char *key)
+{
+    json_int_t number = json_integer_value(json_object_get(object, key));
+
+    if (number < 1 || number > 65535)
+        fail(reader, "%s must be a number from 1 to 65535", key);
+    return (uint16_t)number;
+}
+
+static void read_published(struct reader *reader, const json_t *object, struct published_port *port)
+{
+    const char *protocol = get_text(reader, object, "protocol");
+
+    read_ip(reader, "address", get_text(reader, object, "address"), &port->address);
+    port->outer = read_port_number(reader, object, "port");
+    port->inner = read_port_number(reader, object, "container_port");
+    if (!protocol || !transport_parse(protocol, &port->kind))
+        fail(reader, "protocol: %s is none of tcp, udp, sctp", protocol ? protocol : "this");
+}
+
 static bool list_has(const json_t *list, const char *text)
 {
     const json_t *item;
@@ -434,6 +469,11 @@ static struct container *read_container(struct reader *reader, const json_t *obj
     container->net_admin = get_bool(reader, object, "net_admin", false);
     read_labels(reader, object, container);
     read_ips(reader, object, "dns", &container->dns, &container->n_dns);
+    json_array_foreach (get_list(reader, object, "published"), i, item)
+        read_published(reader, item, ARRAY_ADD(container->published, container->n_published));
+    if (container->n_published > 1)
+        qsort(container->published, container->n_published, sizeof(*container->published),
+              published_port_compare);
     json_array_foreach (get_list(reader, object, "endpoints"), i, item)
         read_endpoint(reader, item, ARRAY_ADD(container->endpoints, container->n_endpoints));
     return container;

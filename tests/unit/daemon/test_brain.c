@@ -1448,6 +1448,26 @@ static void a_resync_finds_what_events_did_not_tell(void **state)
     world_free(world);
 }
 
+/* As after a restart of the container, whose ports the Engine may choose anew. */
+static void published_ports_are_those_of_the_last_list(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    int web = world_add_container(world, "web", network);
+
+    (void)state;
+    world_start(world, web, network, "172.18.0.2");
+    world->containers[web].published = 8080;
+    world_wait(world, 61 * SECONDS);
+    assert_int_equal(world_known(world, web)->n_published, 1);
+    assert_int_equal(world_known(world, web)->published[0].outer, 8080);
+    world->containers[web].published = 8081;
+    world_wait(world, 61 * SECONDS);
+    assert_int_equal(world_known(world, web)->published[0].outer, 8081);
+    world_check_fresh(world, false);
+    world_free(world);
+}
+
 static void an_engine_that_goes_changes_nothing(void **state)
 {
     int network;
@@ -2447,6 +2467,7 @@ int main(void)
         TEST(a_teardown_that_is_refused_changes_nothing),
         TEST(a_resync_without_news_changes_nothing),
         TEST(a_resync_finds_what_events_did_not_tell),
+        TEST(published_ports_are_those_of_the_last_list),
         TEST(an_engine_that_goes_changes_nothing),
         TEST(an_engine_that_comes_back_unchanged_changes_nothing),
         TEST(an_engine_that_comes_back_with_swapped_addresses),

@@ -46,6 +46,9 @@ static struct container *list_entry(struct world *world, int number)
         label->key = xstrdup(from->label_key);
         label->value = xstrdup(from->label_value);
     }
+    if (from->published)
+        *ARRAY_ADD(container->published, container->n_published) =
+            (struct published_port){.kind = PORT_TCP, .outer = from->published, .inner = 80};
     for (int i = 0; i < 4 && from->networks[i] >= 0; i++)
         *ARRAY_ADD(container->endpoints, container->n_endpoints) =
             settings_endpoint(&world->networks[from->networks[i]]);

@@ -17,6 +17,7 @@ struct world_container {
     char image[64], image_id[64];
     const char *label_key, *label_value; /* one label, or none */
     bool listed_running;
+    uint16_t published; /* on the host, for port 80; 0: none */
     bool host_mode, none_mode;
     bool net_admin;  /* which only an inspection tells */
     int networks[4]; /* of its settings; -1: none */

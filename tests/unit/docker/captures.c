@@ -141,6 +141,24 @@ static void test_list(void **state)
     container_list_clear(&list);
 }
 
+static void test_list_published(void **state)
+{
+    struct container_list list = read_list(*state);
+    const struct container *web = find(&list, "web");
+
+    assert_int_equal(find(&list, "db")->n_published, 0);
+    assert_int_equal(web->n_published, 2);
+    for (size_t i = 0; i < 2; i++) {
+        const struct published_port *port = &web->published[i];
+
+        assert_int_equal(port->kind, PORT_TCP);
+        assert_int_equal(port->inner, 80);
+        assert_int_equal(port->outer, 8080);
+        assert_true(port->address.num == 0 && port->address.family == (i == 0 ? IP4 : IP6));
+    }
+    container_list_clear(&list);
+}
+
 static void test_list_modes(void **state)
 {
     struct container_list list = read_list(*state);
@@ -495,6 +513,7 @@ int main(void)
             cmocka_unit_test_prestate(test_version, engine),
             cmocka_unit_test_prestate(test_info, engine),
             cmocka_unit_test_prestate(test_list, engine),
+            cmocka_unit_test_prestate(test_list_published, engine),
             cmocka_unit_test_prestate(test_list_modes, engine),
             cmocka_unit_test_prestate(test_list_not_running, engine),
             cmocka_unit_test_prestate(test_inspect, engine),

@@ -308,6 +308,36 @@ static void test_modes(void **state)
     assert_mode("\"NetworkSettings\":{\"Networks\":{}}", NETMODE_BRIDGE, NULL);
 }
 
+/* What is only exposed, or makes no sense, is not published; the order does not matter. */
+static void test_published(void **state)
+{
+    struct container_list list =
+        read_list("[{\"Id\":\"aa\",\"Ports\":[{\"PrivatePort\":443,\"Type\":\"tcp\"},"
+                  "{\"IP\":\"::\",\"PrivatePort\":53,\"PublicPort\":1053,\"Type\":\"udp\"},"
+                  "{\"IP\":\"127.0.0.1\",\"PrivatePort\":80,\"PublicPort\":8080,\"Type\":\"tcp\"},"
+                  "{\"IP\":\"0.0.0.0\",\"PrivatePort\":80,\"PublicPort\":0,\"Type\":\"tcp\"},"
+                  "{\"IP\":\"0.0.0.0\",\"PrivatePort\":80,\"PublicPort\":65536,\"Type\":\"tcp\"},"
+                  "{\"IP\":\"0.0.0.0\",\"PrivatePort\":80,\"PublicPort\":81,\"Type\":\"icmp\"},"
+                  "{\"IP\":\"x\",\"PrivatePort\":80,\"PublicPort\":81,\"Type\":\"tcp\"},"
+                  "{\"IP\":\"0.0.0.0\",\"PrivatePort\":\"80\",\"PublicPort\":81,\"Type\":\"tcp\"},7]},"
+                  "{\"Id\":\"bb\",\"Ports\":null}]",
+                  NULL);
+    const struct published_port *ports = list.v[0]->published;
+    char text[IP_TEXT_MAX];
+
+    (void)state;
+    assert_int_equal(list.v[0]->n_published, 2);
+    assert_int_equal(ports[0].kind, PORT_TCP);
+    assert_int_equal(ports[0].outer, 8080);
+    assert_int_equal(ports[0].inner, 80);
+    assert_string_equal(ip_format(ports[0].address, text), "127.0.0.1");
+    assert_int_equal(ports[1].kind, PORT_UDP);
+    assert_int_equal(ports[1].outer, 1053);
+    assert_string_equal(ip_format(ports[1].address, text), "::");
+    assert_int_equal(list.v[1]->n_published, 0);
+    container_list_clear(&list);
+}
+
 static void test_dns(void **state)
 {
     _cleanup_diags_ struct diags diags = {0};
@@ -759,6 +789,7 @@ int main(void)
         cmocka_unit_test(test_names),
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_modes),
+        cmocka_unit_test(test_published),
         cmocka_unit_test(test_dns),
         cmocka_unit_test(test_privileges),
         cmocka_unit_test(test_odd_values),

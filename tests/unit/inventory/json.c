@@ -20,6 +20,8 @@ static const char full[] =
     "\"id\":\"bb\",\"image\":\"postgres:16\",\"image_id\":\"sha256:12\",\"image_labels\":[\"vendor\"],"
     "\"labels\":{\"a\":\"\",\"role\":\"db\",\"vendor\":\"acme "
     "\\u00e9\"},\"name\":\"db\",\"network_mode\":\"bridge\","
+    "\"published\":[{\"address\":\"127.0.0.1\",\"container_port\":5432,\"port\":15432,\"protocol\":\"tcp\"},"
+    "{\"address\":\"::\",\"container_port\":53,\"port\":53,\"protocol\":\"udp\"}],"
     "\"running\":true},"
     "{\"id\":\"cc\",\"labels\":{},\"name\":\"host\",\"net_admin\":true,\"network_mode\":\"host\","
     "\"privileged\":true,\"running\":true},"
@@ -93,6 +95,11 @@ static void test_values(void **state)
     assert_int_equal(ip_parse("fd12::2", &ip), 0);
     assert_true(db->endpoints[0].has_ip[IP6] && ip_equal(db->endpoints[0].ip[IP6], ip));
     assert_string_equal(db->endpoints[1].network_id, "");
+    assert_int_equal(db->n_published, 2);
+    assert_int_equal(db->published[0].outer, 15432);
+    assert_int_equal(db->published[0].inner, 5432);
+    assert_int_equal(db->published[1].kind, PORT_UDP);
+    assert_int_equal(db->published[1].address.family, IP6);
     assert_null(db->endpoints[1].id);
     assert_false(db->endpoints[1].has_mac || db->endpoints[1].has_ip[IP4]);
     assert_false(side->labels_known || side->dns_known || side->running);
@@ -165,6 +172,15 @@ static void test_errors(void **state)
          "inventory: container 1: port: 0123456789abcdef is too long for an interface's name"},
         {"{\"format_version\":\"1.0\",\"containers\":[{\"id\":\"a\",\"dns\":[1]}]}",
          "inventory: container 1: dns: this is no IP address"},
+        {"{\"format_version\":\"1.0\",\"containers\":[{\"id\":\"a\",\"published\":[{\"address\":\"::\","
+         "\"port\":0,\"container_port\":1,\"protocol\":\"tcp\"}]}]}",
+         "inventory: container 1: port must be a number from 1 to 65535"},
+        {"{\"format_version\":\"1.0\",\"containers\":[{\"id\":\"a\",\"published\":[{\"address\":\"::\","
+         "\"port\":1,\"container_port\":1,\"protocol\":\"icmp\"}]}]}",
+         "inventory: container 1: protocol: icmp is none of tcp, udp, sctp"},
+        {"{\"format_version\":\"1.0\",\"containers\":[{\"id\":\"a\",\"published\":[{\"address\":\"all\","
+         "\"port\":1,\"container_port\":1,\"protocol\":\"tcp\"}]}]}",
+         "inventory: container 1: address: all is no IP address"},
         {"{\"format_version\":\"1.0\",\"networks\":[{\"id\":\"n\",\"subnets\":[\"10.0.0.1/8\"]}]}",
          "inventory: network 1: subnets: 10.0.0.1/8 is no network in CIDR notation"},
         {"{\"format_version\":\"1.0\",\"name_servers\":[\"x\"]}",
