@@ -51,7 +51,11 @@ enum explain_state {
 struct explanation {
     enum explain_state state;
     struct explain_party from, to;
-    char *port; /* as asked, or NULL */
+    char *port; /* as asked, or that of the container to which the port of the host leads; or NULL */
+    const struct container *publisher; /* whose port is published at the one asked about, or NULL */
+    const struct published_port *published;
+    bool followed;        /* the question was changed to the publisher and its own port */
+    char *published_note; /* what must be said of published ports; may be NULL */
     char *
         probe; /* any_port: the port whose decision the ways show, "5432/tcp"; NULL: one that no rule names */
     enum verdict verdict;     /* some way allows it */

@@ -14,8 +14,8 @@ static const struct cli_verb verb = {
         "Says whether FROM may open a connection to TO, which policy and rule (with file and line), or the\n"
         "absence of one, decides it, and what would allow it. FROM and TO are each a container (name, ID or\n"
         "unique ID prefix), `host` for this host, or an IPv4 or IPv6 address. The port is the one that the\n"
-        "container sees: for a published port 8080:80 it is 80/tcp. Without a port, all that are allowed are\n"
-        "listed.\n",
+        "container sees: for a published port 8080:80 it is 80/tcp; from outside and from the host, 8080/tcp\n"
+        "is followed to it. Without a port, all that are allowed are listed.\n",
     .examples = "Examples:\n"
                 "  cofferdam explain web db 5432/tcp\n"
                 "  cofferdam explain 203.0.113.7 web 80/tcp    from outside, to a published port\n"

@@ -97,8 +97,20 @@ static void write_snippet(const struct explanation *x, const struct explain_way 
         fprintf(out, "%s  ports: [%s]\n", indent, x->port);
 }
 
-/* A policy to which the rule can be added without giving it to anybody else: it selects this container alone.
- */
+/* The same container, or one that write_selector() selects with it. */
+static bool is_same_service(const struct container *a, const struct container *b)
+{
+    const char *project = container_label(a, COMPOSE_PROJECT), *service = container_label(a, COMPOSE_SERVICE);
+    const char *project_b = container_label(b, COMPOSE_PROJECT),
+               *service_b = container_label(b, COMPOSE_SERVICE);
+
+    if (!project || !service || !project_b || !service_b)
+        return a == b;
+    return strcmp(project, project_b) == 0 && strcmp(service, service_b) == 0;
+}
+
+/* A policy to which the rule can be added without giving it to anybody else: it selects this container, or the
+ * containers of its service, alone. */
 static const struct policy *policy_of_its_own(const struct explanation *x, const struct party *party)
 {
     const struct policy_set *set = x->with.policies;
@@ -110,7 +122,7 @@ static const struct policy *policy_of_its_own(const struct explanation *x, const
         HASH_ITER (hh, x->with.inventory->containers, container, next) {
             if (!alone)
                 break;
-            if (container == party->container)
+            if (is_same_service(container, party->container))
                 continue;
             for (size_t e = 0; alone && e < container->n_endpoints; e++)
                 alone = !selector_matches(&policy->select, container, &container->endpoints[e]);
@@ -203,14 +215,21 @@ static void write_side_hint(const struct explanation *x, const struct explain_wa
         write_addition(x, way, direction, "No rule allows it either: besides", out);
 }
 
-/* Of those that are denied, one that lacks least. */
+/* What has to change for this way; what Docker blocks, policies cannot open. */
+static int lacks(const struct explain_way *way)
+{
+    return 4 * way->docker_blocks + (way->decision.egress.verdict == VERDICT_DENY) +
+           (way->decision.ingress.verdict == VERDICT_DENY);
+}
+
 static const struct explain_way *nearest_way(const struct explanation *x)
 {
-    for (size_t i = 0; i < x->n_ways; i++)
-        if (x->ways[i].decision.egress.verdict == VERDICT_ALLOW ||
-            x->ways[i].decision.ingress.verdict == VERDICT_ALLOW)
-            return &x->ways[i];
-    return &x->ways[0];
+    const struct explain_way *nearest = &x->ways[0];
+
+    for (size_t i = 1; i < x->n_ways; i++)
+        if (lacks(&x->ways[i]) < lacks(nearest))
+            nearest = &x->ways[i];
+    return nearest;
 }
 
 char *explain_hint(const struct explanation *x)
@@ -219,6 +238,9 @@ char *explain_hint(const struct explanation *x)
     size_t len;
 
     if (x->verdict == VERDICT_ALLOW || x->n_ways == 0)
+        return NULL;
+    /* Another port than the one asked about is meant: this one need not be opened. */
+    if (x->published && !x->followed && x->to.kind == PARTY_ENDPOINT)
         return NULL;
     const struct explain_way *way = nearest_way(x);
     FILE *out = open_memstream(&text, &len);

@@ -72,6 +72,18 @@ static json_t *side_to_json(const struct explanation *x, const struct explain_wa
                      "near", near_to_json(x, way, direction));
 }
 
+static json_t *published_to_json(const struct explanation *x)
+{
+    const struct published_port *port = x->published;
+    char address[IP_TEXT_MAX];
+
+    if (!port)
+        return json_null();
+    return json_pack("{s:o, s:s, s:i, s:i, s:s, s:b}", "container", json_text_or_null(x->publisher->name),
+                     "address", ip_format(port->address, address), "port", port->outer, "container_port",
+                     port->inner, "protocol", transport_name(port->kind), "followed", x->followed);
+}
+
 static json_t *network_to_json(const struct network *network)
 {
     return json_text_or_null(network ? network->name : NULL);
@@ -95,10 +107,11 @@ json_t *explanation_to_json(const struct explanation *x)
         json_array_append_new(paths, way_to_json(x, &x->ways[i]));
     for (size_t i = 0; x->any_port && i < x->allowed_ports.n; i++)
         json_array_append_new(ports, json_string(x->allowed_ports.v[i]));
-    return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format_version", "1.0",
+    return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "format_version", "1.0",
                      "verdict", verdict_name(x->verdict), "enforced",
                      x->state != EXPLAIN_UNENFORCED && !x->unenforced_network, "docker_blocks",
                      x->docker_blocks && x->n_ways > 0, "from", party_to_json(&x->from), "to",
-                     party_to_json(&x->to), "port", json_text_or_null(x->port), "allowed_ports", ports,
-                     "paths", paths, "text", json_text_or_null(text), "hint", json_text_or_null(x->hint));
+                     party_to_json(&x->to), "port", json_text_or_null(x->port), "published",
+                     published_to_json(x), "allowed_ports", ports, "paths", paths, "text",
+                     json_text_or_null(text), "hint", json_text_or_null(x->hint));
 }

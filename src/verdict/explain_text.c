@@ -268,11 +268,12 @@ static void write_docker(const struct explanation *x, FILE *out)
                 way->from.container->name);
     else if (x->docker_blocks)
         fprintf(out, "note: Docker itself lets nothing pass between an internal network and the outside\n");
-    else if (x->verdict == VERDICT_ALLOW && way->from.kind == PARTY_OUTSIDE && way->to.kind == PARTY_ENDPOINT)
+    else if (x->any_port && x->verdict == VERDICT_ALLOW && way->from.kind == PARTY_OUTSIDE &&
+             way->to.kind == PARTY_ENDPOINT)
         fprintf(
             out,
-            "note: Docker itself lets connections from outside in to published ports only; the port meant\n"
-            "      here is the one that the container sees\n");
+            "note: Docker itself lets connections from outside in to published ports only; ports are those\n"
+            "      that the container sees\n");
 }
 
 static void write_notes(const struct explanation *x, FILE *out)
@@ -287,6 +288,8 @@ static void write_notes(const struct explanation *x, FILE *out)
             "note: both are on %s, which Cofferdam does not or cannot manage: nothing is enforced there\n",
             x->unenforced_network);
     write_docker(x, out);
+    if (x->published_note)
+        fprintf(out, "note: %s\n", x->published_note);
 }
 
 char *explanation_text(const struct explanation *x)

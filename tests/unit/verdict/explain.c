@@ -91,6 +91,13 @@ static const char inventory_json[] =
     "                 {'network': 'n2', 'network_name': 'back', 'id': 'e8', 'ipv4': '172.19.0.6'}]},"
     "  {'id': 'bb66', 'name': 'far', 'running': true, 'network_mode': 'bridge',"
     "   'endpoints': [{'network': 'n1', 'network_name': 'front', 'id': 'eb', 'ipv4': '172.18.0.9'}]},"
+    "  {'id': 'bb77', 'name': 'shop-web-2', 'running': true, 'network_mode': 'bridge',"
+    "   'labels': {'com.docker.compose.project': 'shop', 'com.docker.compose.service': 'web'},"
+    "   'published': [{'address': '0.0.0.0', 'port': 8080, 'container_port': 80, 'protocol': 'tcp'},"
+    "                 {'address': '::', 'port': 8080, 'container_port': 80, 'protocol': 'tcp'},"
+    "                 {'address': '127.0.0.1', 'port': 9000, 'container_port': 81, 'protocol': 'tcp'},"
+    "                 {'address': '192.0.2.1', 'port': 81, 'container_port': 82, 'protocol': 'tcp'}],"
+    "   'endpoints': [{'network': 'n1', 'network_name': 'front', 'id': 'ec', 'ipv4': '172.18.0.10'}]},"
     "  {'id': 'cc66', 'name': 'exporter', 'running': true, 'network_mode': 'host'},"
     "  {'id': 'cc77', 'name': 'sidecar', 'running': true, 'network_mode': 'container', 'network_target': "
     "'aa11'},"
@@ -252,8 +259,8 @@ static void test_outside_and_host(void **state)
         "198.51.100.9 -> shop-web-1 80/tcp: allowed\n"
         "  network: front IPv4\n"
         "  ingress of shop-web-1: allowed by shop-web ingress 1 (p.yaml:4)\n"
-        "note: Docker itself lets connections from outside in to published ports only; the port meant\n"
-        "      here is the one that the container sees\n");
+        "note: 80/tcp is not published, and Docker itself lets connections from outside in to published\n"
+        "      ports only\n");
     assert_text(state, "host", "shop-web-1", "80/tcp",
                 "host -> shop-web-1 80/tcp: allowed\n"
                 "  network: front IPv4, IPv6\n"
@@ -294,6 +301,109 @@ static void assert_says(void **state, const char *from, const char *to, const ch
         assert_string_equal(text, part);
 }
 
+/* What those outside and the host ask about is followed to the container, and denied or allowed as its own port is. */
+static void test_published_followed(void **state)
+{
+    static const char answer[] =
+        "198.51.100.9 -> shop-web-2 80/tcp: allowed\n"
+        "  network: front IPv4\n"
+        "  ingress of shop-web-2: allowed by shop-web ingress 1 (p.yaml:4)\n"
+        "note: port 8080 of the host (published at 0.0.0.0:8080) leads to 80/tcp of shop-web-2; policies name that "
+        "one\n";
+
+    assert_text(state, "198.51.100.9", "shop-web-2", "8080/tcp", answer);
+    assert_text(state, "198.51.100.9", "host", "8080/tcp", answer);
+    assert_text(state, "198.51.100.9", "192.0.2.1", "8080/tcp", answer);
+    assert_says(state, "host", "127.0.0.1", "9000/tcp",
+                "host -> shop-web-2 81/tcp: denied\n"
+                "  network: front IPv4\n"
+                "  ingress of shop-web-2: denied: policy shop-web selects it");
+    assert_says(
+        state, "host", "127.0.0.1", "9000/tcp",
+        "note: port 9000 of the host (published at 127.0.0.1:9000) leads to 81/tcp of shop-web-2; policies "
+        "name that one\n");
+    assert_says(state, "host", "::1", "8080/tcp", "(published at [::]:8080) leads to 80/tcp");
+}
+
+static void test_published_not_followed(void **state)
+{
+    /* 81/tcp is a port of the container's as well; UDP is not published; nor is any port elsewhere on the host. */
+    static const char *const asked[][3] = {
+        {"198.51.100.9", "shop-web-2", "81/tcp"},   {"198.51.100.9", "shop-web-2", "8080/udp"},
+        {"198.51.100.9", "host", "9000/tcp"},       {"198.51.100.9", "172.18.0.10", "8080/tcp"},
+        {"198.51.100.9", "shop-web-1", "8080/tcp"}, {"198.51.100.9", "172.18.0.1", "81/tcp"},
+        {"198.51.100.9", "host", "80/tcp"},         {"198.51.100.9", "shop-web-2", "8080-8081/tcp"},
+        {"shop-web-1", "127.0.0.1", "8080/tcp"},
+    };
+
+    for (size_t i = 0; i < ARRAY_SIZE(asked); i++) {
+        _cleanup_(explanation_freep) struct explanation *x =
+            ask(state, asked[i][0], asked[i][1], asked[i][2]);
+        assert_false(x->followed);
+        assert_string_equal(x->port, asked[i][2]);
+        if (x->published_note)
+            assert_null(strstr(x->published_note, "leads to"));
+    }
+    _cleanup_(explanation_freep) struct explanation *at = ask(state, "198.51.100.9", "192.0.2.1", "81/tcp");
+    assert_true(at->followed);
+}
+
+static void test_published_at(void **state)
+{
+    struct policy *web = &((struct world *)*state)->policies->policies[0];
+
+    assert_says(state, "198.51.100.9", "shop-web-2", "80/tcp",
+                "note: 80/tcp is published at 0.0.0.0:8080, [::]:8080\n");
+    for (size_t i = 1; strcmp(web->name, "shop-web") != 0; i++)
+        web = &((struct world *)*state)->policies->policies[i];
+    struct port *port = &web->rules[INGRESS][0].ports[0];
+    port->last = 81;
+    assert_says(
+        state, "198.51.100.9", "shop-web-2", "81/tcp",
+        "note: 81/tcp is published at 127.0.0.1:9000 alone: Docker lets no connection from outside in to it\n");
+    port->last = 80;
+}
+
+static void test_published_between_containers(void **state)
+{
+    assert_text(
+        state, "open1", "shop-web-2", "8080/tcp",
+        "open1 -> shop-web-2 8080/tcp: denied\n"
+        "  network: front IPv4\n"
+        "  egress of open1: allowed by open-a egress 1 (p.yaml:29)\n"
+        "  ingress of shop-web-2: denied: policy shop-web selects it, and none of its ingress rules allows "
+        "this\n"
+        "note: port 8080 is the host's, and leads to 80/tcp of shop-web-2: between containers, that one "
+        "counts, which is denied\n"
+        "      (see: cofferdam explain open1 shop-web-2 80/tcp)\n");
+    assert_text(
+        state, "open1", "host", "8080/tcp",
+        "open1 -> host 8080/tcp: allowed\n"
+        "  network: front IPv4; back IPv4\n"
+        "  egress of open1: allowed by open-a egress 1 (p.yaml:29)\n"
+        "note: port 8080 is the host's, and leads to 80/tcp of shop-web-2: the connection is the host's where "
+        "docker-proxy\n"
+        "      takes it, else one to that port, which is denied\n"
+        "      (see: cofferdam explain open1 shop-web-2 80/tcp)\n");
+    /* What has to be written for the host is said, nothing for a port that is not meant. */
+    _cleanup_(explanation_freep) struct explanation *host = ask(state, "lone", "host", "8080/tcp");
+    assert_non_null(strstr(host->hint, "- to: [host]\n        ports: [8080/tcp]\n"));
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "open1", "shop-web-2", "8080/tcp");
+    assert_null(x->hint);
+    json_t *json = explanation_to_json(x);
+    const char *container, *address, *protocol;
+    int port, inner, followed;
+    assert_int_equal(json_unpack(json, "{s:{s:s, s:s, s:i, s:i, s:s, s:b}}", "published", "container",
+                                 &container, "address", &address, "port", &port, "container_port", &inner,
+                                 "protocol", &protocol, "followed", &followed),
+                     0);
+    assert_string_equal(container, "shop-web-2");
+    assert_string_equal(address, "0.0.0.0");
+    assert_string_equal(protocol, "tcp");
+    assert_true(port == 8080 && inner == 80 && !followed);
+    json_decref(json);
+}
+
 static void test_near_addresses(void **state)
 {
     assert_says(state, "far", "10.1.2.3", "443/tcp",
@@ -321,6 +431,22 @@ static void test_staged_that_would_not(void **state)
     _cleanup_free_ char *text = explanation_text(x);
 
     assert_null(strstr(text, "near: far-trial"));
+}
+
+/* On back, a deny rule stands in the way of UDP besides; on front, only one side is missing. */
+static void test_hint_is_for_the_nearest_way(void **state)
+{
+    struct container *open1 = inventory_container(((struct world *)*state)->inventory, "bb44");
+    struct endpoint swapped = open1->endpoints[0];
+
+    open1->endpoints[0] = open1->endpoints[1];
+    open1->endpoints[1] = swapped;
+    _cleanup_(explanation_freep) struct explanation *x = ask(state, "open1", "shop-api-1", "5/udp");
+    assert_ptr_equal(x->ways[0].network_from, inventory_network(((struct world *)*state)->inventory, "n2"));
+    assert_null(strstr(x->hint, "deny rule"));
+    assert_non_null(strstr(x->hint, "To allow it, add to policy shop-api (p.yaml:10), under ingress:\n"));
+    open1->endpoints[1] = open1->endpoints[0];
+    open1->endpoints[0] = swapped;
 }
 
 static void test_all_that_stands_in_the_way(void **state)
@@ -649,8 +775,13 @@ int main(void)
         cmocka_unit_test(test_deny_rule),
         cmocka_unit_test(test_outside_and_host),
         cmocka_unit_test(test_dns_hint),
+        cmocka_unit_test(test_published_followed),
+        cmocka_unit_test(test_published_not_followed),
+        cmocka_unit_test(test_published_at),
+        cmocka_unit_test(test_published_between_containers),
         cmocka_unit_test(test_near_addresses),
         cmocka_unit_test(test_staged_that_would_not),
+        cmocka_unit_test(test_hint_is_for_the_nearest_way),
         cmocka_unit_test(test_all_that_stands_in_the_way),
         cmocka_unit_test(test_ways_that_differ),
         cmocka_unit_test(test_docker_blocks),
