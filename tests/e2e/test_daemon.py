@@ -480,6 +480,28 @@ class Daemon(Playground, unittest.TestCase):
         self.assertIn(f"policies.yaml:{line}", answer.stdout)
         self.assertEqual(self.cofferdam("explain", "nobody", "db").returncode, 1)
 
+    def test_explain_follows_published_ports(self):
+        self.run_container("shown", "web", publish=[(8088, 80, "tcp"), (8089, 5432, "tcp")],
+                           PortBindings={"80/tcp": [{"HostPort": "8088"}],
+                                         "5432/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8089"}]})
+        self.cofferdam.settle()
+        for target in ("shown", "host", "10.91.0.1"):
+            answer = self.cofferdam("explain", "host", target, "8088/tcp")
+            self.assertEqual(answer.returncode, 0, answer.stdout)
+            self.assertIn("host -> shown 80/tcp: allowed\n", answer.stdout)
+            self.assertIn("(published at 0.0.0.0:8088) leads to 80/tcp of shown", answer.stdout)
+        self.assertEqual(self.ask(self.engine.host, "10.91.0.1", "8088/tcp", timeout=3000), "connected")
+        # Only the host is let in, and only to that port.
+        answer = self.cofferdam("explain", "198.41.0.4", "host", "8088/tcp")
+        self.assertIn("198.41.0.4 -> shown 80/tcp: denied\n", answer.stdout)
+        self.assertIn("host -> shown 5432/tcp: denied\n", self.cofferdam("explain", "host", "127.0.0.1", "8089/tcp").stdout)
+        self.assertFalse(self.cofferdam.json("explain", "198.41.0.4", "host", "8089/tcp")["published"])
+        # Policies that let everybody reach everything end before the host's loopback address.
+        self.cofferdam.apply(OPEN)
+        answer = self.cofferdam("explain", "db", "127.0.0.1", "8089/tcp")
+        self.assertEqual(answer.returncode, 3, answer.stdout)
+        self.assertEqual(self.cofferdam("explain", "db", "10.91.0.1", "8089/tcp").returncode, 0)
+
     def test_explain_agrees_with_packets(self):
         other = self.run_container("other", "other")
         self.cofferdam.settle()
