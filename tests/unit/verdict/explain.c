@@ -656,6 +656,81 @@ static void test_default_audit(void **state)
         strstr(text, "ingress of lone: allowed: no policy selects it, and default_mode is audit"));
 }
 
+/* What a hint says to write, as policies: "add to policy" becomes one that selects that container. NULL where a deny rule
+ * is to be removed. */
+static char *policies_of_hint(const char *hint, const char *from, const char *to)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    assert_non_null(out);
+    for (const char *line = hint, *end; *line; line = end + 1) {
+        end = strchr(line, '\n');
+        assert_non_null(end);
+        _cleanup_free_ char *copy = xstrndup(line, (size_t)(end - line));
+        bool egress = strstr(copy, "under egress:");
+
+        if (strncmp(copy, "    ", 4) == 0)
+            fprintf(out, "%s\n", copy + 4);
+        else if (egress || strstr(copy, "under ingress:"))
+            fprintf(out, "---\npolicy: added-%s\nselect: {name: %s}\n%s:\n", egress ? "egress" : "ingress",
+                    egress ? from : to, egress ? "egress" : "ingress");
+        else
+            fputs("---\n", out);
+    }
+    fclose(out);
+    if (!strstr(hint, "deny rule"))
+        return text;
+    free(text);
+    return NULL;
+}
+
+static enum verdict verdict_with(void **state, const char *added, const char *from, const char *to,
+                                 const char *port)
+{
+    struct world *world = *state;
+    _cleanup_(policy_set_freep) struct policy_set *set = policy_set_new();
+    _cleanup_(explanation_freep) struct explanation *x = NULL;
+    struct diags diags = {};
+    struct evaluation with = world->evaluation;
+
+    assert_int_equal(policy_parse(set, "p.yaml", policies, strlen(policies), &diags), 0);
+    int r = policy_parse(set, "hint.yaml", added, strlen(added), &diags);
+    r = policy_set_finish(set, &diags) ?: r;
+    with.policies = set;
+    r = explain(&with, from, to, port, &x, &diags) ?: r;
+    print_diags(&diags);
+    assert_int_equal(r, 0);
+    return x->verdict;
+}
+
+/* Whoever writes what the hint says has what was asked for, and no other port. */
+static void test_hints_hold(void **state)
+{
+    static const char *const who[] = {"shop-web-1", "shop-api-1", "lone",         "open1",      "far",
+                                      "host",       "192.0.2.53", "198.51.100.9", "2001:db8::9"};
+    static const char *const ports[] = {"8001/tcp", "53/udp", "icmp/echo-request"};
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(who) * ARRAY_SIZE(who) * ARRAY_SIZE(ports); i++) {
+        const char *from = who[i % ARRAY_SIZE(who)], *to = who[i / ARRAY_SIZE(who) % ARRAY_SIZE(who)];
+        const char *port = ports[i / ARRAY_SIZE(who) / ARRAY_SIZE(who)];
+        _cleanup_(explanation_freep) struct explanation *x = ask(state, from, to, port);
+        _cleanup_free_ char *added = x->hint ? policies_of_hint(x->hint, from, to) : NULL;
+
+        if (!added)
+            continue;
+        n++;
+        if (verdict_with(state, added, from, to, port) != VERDICT_ALLOW)
+            fail_msg("%s -> %s %s is denied with\n%s", from, to, port, added);
+        _cleanup_(explanation_freep) struct explanation *other = ask(state, from, to, "7777/tcp");
+        if (verdict_with(state, added, from, to, "7777/tcp") != other->verdict)
+            fail_msg("%s -> %s 7777/tcp is changed by\n%s", from, to, added);
+    }
+    assert_in_range(n, 60, 200);
+}
+
 /* Rules that no packet meets deny none. */
 static void test_not_where_the_rules_are(void **state)
 {
@@ -794,6 +869,7 @@ int main(void)
         cmocka_unit_test(test_loopback),
         cmocka_unit_test(test_stopped),
         cmocka_unit_test(test_default_audit),
+        cmocka_unit_test(test_hints_hold),
         cmocka_unit_test(test_words),
         cmocka_unit_test(test_json),
     };
