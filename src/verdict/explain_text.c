@@ -272,7 +272,7 @@ static void write_docker(const struct explanation *x, FILE *out)
              way->to.kind == PARTY_ENDPOINT)
         fprintf(
             out,
-            "note: Docker itself lets connections from outside in to published ports only; ports are those\n"
+            "note: from outside, ports of the host lead to published ports alone; the ports here are those\n"
             "      that the container sees\n");
 }
 

@@ -143,20 +143,22 @@ static size_t write_places(const struct container *container, const struct port 
     return open;
 }
 
+/* Not that Docker blocks it: by a route to the container's network, older ones let those outside in all the same. */
 static void write_from_outside(const struct explanation *x, const struct port *port, FILE *out)
 {
     const struct container *container = x->ways[0].to.container;
+    bool published = is_inner(container, port);
 
-    if (!is_inner(container, port)) {
-        fprintf(out,
-                "%s is not published, and Docker itself lets connections from outside in to published\n"
-                "      ports only",
-                x->port);
-        return;
+    fprintf(out, "%s is %spublished", x->port, published ? "" : "not ");
+    if (published) {
+        fputs(" at ", out);
+        if (write_places(container, port, out) > 0)
+            return;
+        fputs(" alone", out);
     }
-    fprintf(out, "%s is published at ", x->port);
-    if (write_places(container, port, out) == 0)
-        fputs(" alone: Docker lets no connection from outside in to it", out);
+    fputs(": no port of the host leads those outside to it; a route to the\n"
+          "      container's network does, where Docker allows that (by default before Docker 28)",
+          out);
 }
 
 static bool is_let_in_from_outside(const struct explanation *x)

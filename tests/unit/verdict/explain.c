@@ -259,8 +259,8 @@ static void test_outside_and_host(void **state)
         "198.51.100.9 -> shop-web-1 80/tcp: allowed\n"
         "  network: front IPv4\n"
         "  ingress of shop-web-1: allowed by shop-web ingress 1 (p.yaml:4)\n"
-        "note: 80/tcp is not published, and Docker itself lets connections from outside in to published\n"
-        "      ports only\n");
+        "note: 80/tcp is not published: no port of the host leads those outside to it; a route to the\n"
+        "      container's network does, where Docker allows that (by default before Docker 28)\n");
     assert_text(state, "host", "shop-web-1", "80/tcp",
                 "host -> shop-web-1 80/tcp: allowed\n"
                 "  network: front IPv4, IPv6\n"
@@ -360,8 +360,12 @@ static void test_published_at(void **state)
     port->last = 81;
     assert_says(
         state, "198.51.100.9", "shop-web-2", "81/tcp",
-        "note: 81/tcp is published at 127.0.0.1:9000 alone: Docker lets no connection from outside in to it\n");
+        "note: 81/tcp is published at 127.0.0.1:9000 alone: no port of the host leads those outside to it; a route to");
     port->last = 80;
+    assert_says(
+        state, "198.51.100.9", "shop-web-2", NULL,
+        "note: from outside, ports of the host lead to published ports alone; the ports here are those\n"
+        "      that the container sees\n");
 }
 
 static void test_published_between_containers(void **state)
