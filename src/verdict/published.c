@@ -65,11 +65,21 @@ static bool find_published(struct explanation *x, const struct target *from, con
     return false;
 }
 
+/* Where the container has no address of the family, it is docker-proxy that goes on to it, as the host. */
+static bool is_translated(const struct explanation *x, const struct party *from)
+{
+    bool has_ip = from->kind != PARTY_OUTSIDE;
+
+    for (size_t i = 0; i < x->publisher->n_endpoints; i++)
+        has_ip = has_ip || x->publisher->endpoints[i].has_ip[from->ip.family];
+    return has_ip;
+}
+
 void published_follow(struct explanation *x, const struct target *from, struct target *to, struct port *port)
 {
     if (port->kind == PORT_ICMP || !port_is_single(port) || !find_published(x, from, to, port))
         return;
-    if (from->party.kind == PARTY_ENDPOINT)
+    if (from->party.kind == PARTY_ENDPOINT || !is_translated(x, &from->party))
         return;
     x->followed = true;
     port->first = port->last = x->published->inner;
@@ -118,10 +128,20 @@ static void write_other(const struct explanation *x, FILE *out)
         fputs(": the connection is the host's where docker-proxy\n      takes it, else one to that port",
               out);
     else
-        fputs(": between containers, that one counts", out);
-    fprintf(out, ", which is %s\n      (see: cofferdam explain %s %s %s)",
+        fputs(": between containers, that port counts", out);
+    fprintf(out, ", and it is %s\n      (see: cofferdam explain %s %s %s)",
             inner->verdict == VERDICT_DENY ? "denied" : "allowed", x->from.container->name,
             x->publisher->name, port);
+}
+
+static void write_proxied(const struct explanation *x, FILE *out)
+{
+    _cleanup_free_ char *port = xasprintf("%u/%s", x->published->inner, transport_name(x->published->kind));
+
+    fprintf(out,
+            "port %u of the host leads to %s of %s, which has no address of this family: docker-proxy\n"
+            "      goes on to it, and its connections are the host's (see: cofferdam explain host %s %s)",
+            x->published->outer, port, x->publisher->name, x->publisher->name, port);
 }
 
 /* The places of the host that lead to a container's port; returns how many others than loopback. */
@@ -175,6 +195,8 @@ static void write_note(const struct explanation *x, FILE *out)
 
     if (x->published && x->followed)
         write_followed(x, out);
+    else if (x->published && x->from.kind == PARTY_OUTSIDE)
+        write_proxied(x, out);
     else if (x->published && x->state != EXPLAIN_LOOPBACK && x->state != EXPLAIN_ITSELF)
         write_other(x, out);
     else if (is_let_in_from_outside(x) && port_parse(x->port, &port, &why) == 0 && port.kind != PORT_ICMP)

@@ -348,6 +348,19 @@ static void test_published_not_followed(void **state)
     assert_true(at->followed);
 }
 
+/* By way of docker-proxy, the container sees the host, and so do the policies. */
+static void test_published_in_another_family(void **state)
+{
+    assert_text(
+        state, "2001:db8::9", "host", "8080/tcp",
+        "2001:db8::9 -> host 8080/tcp: not enforced\n"
+        "  nothing is enforced here: neither end is a container on a network that Cofferdam manages\n"
+        "note: port 8080 of the host leads to 80/tcp of shop-web-2, which has no address of this family: "
+        "docker-proxy\n"
+        "      goes on to it, and its connections are the host's (see: cofferdam explain host shop-web-2 "
+        "80/tcp)\n");
+}
+
 static void test_published_at(void **state)
 {
     struct policy *web = &((struct world *)*state)->policies->policies[0];
@@ -377,8 +390,8 @@ static void test_published_between_containers(void **state)
         "  egress of open1: allowed by open-a egress 1 (p.yaml:29)\n"
         "  ingress of shop-web-2: denied: policy shop-web selects it, and none of its ingress rules allows "
         "this\n"
-        "note: port 8080 is the host's, and leads to 80/tcp of shop-web-2: between containers, that one "
-        "counts, which is denied\n"
+        "note: port 8080 is the host's, and leads to 80/tcp of shop-web-2: between containers, that port "
+        "counts, and it is denied\n"
         "      (see: cofferdam explain open1 shop-web-2 80/tcp)\n");
     assert_text(
         state, "open1", "host", "8080/tcp",
@@ -387,7 +400,7 @@ static void test_published_between_containers(void **state)
         "  egress of open1: allowed by open-a egress 1 (p.yaml:29)\n"
         "note: port 8080 is the host's, and leads to 80/tcp of shop-web-2: the connection is the host's where "
         "docker-proxy\n"
-        "      takes it, else one to that port, which is denied\n"
+        "      takes it, else one to that port, and it is denied\n"
         "      (see: cofferdam explain open1 shop-web-2 80/tcp)\n");
     /* What has to be written for the host is said, nothing for a port that is not meant. */
     _cleanup_(explanation_freep) struct explanation *host = ask(state, "lone", "host", "8080/tcp");
@@ -856,6 +869,7 @@ int main(void)
         cmocka_unit_test(test_dns_hint),
         cmocka_unit_test(test_published_followed),
         cmocka_unit_test(test_published_not_followed),
+        cmocka_unit_test(test_published_in_another_family),
         cmocka_unit_test(test_published_at),
         cmocka_unit_test(test_published_between_containers),
         cmocka_unit_test(test_near_addresses),
