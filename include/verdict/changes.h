@@ -43,6 +43,7 @@ struct change_party {
     struct ip_ranges outside[IP_FAMILIES];
     char **names; /* as people say it: "web", "compose shop/web (40)", "host", "internet", "10.0.0.0/8" */
     size_t n_names;
+    size_t first_outside; /* of names: from here on they are those of the outside */
 };
 
 /* Every member of `from` to every member of `to`. */
@@ -67,6 +68,11 @@ struct changes {
 
 /* The sets are finished, over one inventory, and with it outlive the changes. */
 struct changes *changes_find(const struct evaluation *before, const struct evaluation *after);
+/*
+ * Everything that the set allows, in the fewest lines: what it changes where nothing is allowed to any container. All
+ * verdicts are VERDICT_ALLOW, and no line has causes.
+ */
+struct changes *changes_from_nothing(const struct evaluation *with);
 struct changes *changes_free(struct changes *changes);
 DEFINE_CLEANUP(struct changes *, changes_free);
 

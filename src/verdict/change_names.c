@@ -316,6 +316,7 @@ void name_party(struct namer *namer, const size_t *residents, unsigned families,
 {
     name_containers(namer, residents, party);
     name_host(party);
+    party->first_outside = party->n_names;
     if (party->outside[IP4].n || party->outside[IP6].n)
         name_outside(namer, party, families);
 }

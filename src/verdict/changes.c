@@ -13,6 +13,7 @@
 
 struct search {
     struct crowd crowd;
+    bool no_causes; /* why is not asked: what differs in that alone counts as the same */
     struct interned *known_themes;
     struct theme *themes;
     size_t n_themes;
@@ -74,7 +75,7 @@ static struct explain_way way_of(const struct class *from, const struct class *t
     return way_between(&ends[0], &ends[1]);
 }
 
-static struct fate fate_of(const struct crowd *crowd, const struct class *from, const struct class *to,
+static struct fate fate_of(const struct search *search, const struct class *from, const struct class *to,
                            enum ip_family family, const struct probe *probe)
 {
     struct connection_verdict verdicts[POLICY_SETS];
@@ -83,12 +84,14 @@ static struct fate fate_of(const struct crowd *crowd, const struct class *from, 
     for (size_t s = 0; s < POLICY_SETS; s++) {
         struct explain_way way = way_of(from, to, s, family);
 
-        verdicts[s] = probe_way(&crowd->with[s], &way, probe);
+        verdicts[s] = probe_way(&search->crowd.with[s], &way, probe);
     }
     if (verdicts[SET_OLD].verdict == verdicts[SET_NEW].verdict)
         return fate;
     fate.changes = true;
     fate.verdict = verdicts[SET_NEW].verdict;
+    if (search->no_causes)
+        return fate;
     fate.causes[EGRESS] = cause_of(verdicts, EGRESS, from);
     fate.causes[INGRESS] = cause_of(verdicts, INGRESS, to);
     /* A side that changed the other way did not bring this about. */
@@ -118,7 +121,7 @@ struct tried {
     struct fate fate[IP_FAMILIES]; /* if alike, both are the same */
 };
 
-static struct tried try_piece(const struct crowd *crowd, const struct class *from, const struct class *to,
+static struct tried try_piece(const struct search *search, const struct class *from, const struct class *to,
                               unsigned families, const struct piece *piece)
 {
     struct tried tried = {.piece = *piece, .alike = true};
@@ -129,7 +132,7 @@ static struct tried try_piece(const struct crowd *crowd, const struct class *fro
 
         if (!(families & 1u << family) || piece->probe.port[family] < 0)
             continue;
-        tried.fate[family] = fate_of(crowd, from, to, family, &piece->probe);
+        tried.fate[family] = fate_of(search, from, to, family, &piece->probe);
         if (first)
             tried.fate[other] = tried.fate[family];
         else
@@ -302,7 +305,7 @@ static struct numbers decide(struct search *search, const struct class *from, co
 
         if (is_range(piece) && piece->port.last == 0) /* port 0 by itself is nobody's */
             continue;
-        *ARRAY_ADD(tried, n) = try_piece(&search->crowd, from, to, families, piece);
+        *ARRAY_ADD(tried, n) = try_piece(search, from, to, families, piece);
     }
     gather(search, tried, n, true, IP4, &outcome);
     for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
@@ -395,9 +398,9 @@ static void search_kind(struct search *search, size_t kind)
     forget_pairs(search);
 }
 
-struct changes *changes_find(const struct evaluation *before, const struct evaluation *after)
+static struct changes *find(const struct evaluation *before, const struct evaluation *after, bool no_causes)
 {
-    struct search search = {.changes = xnew(struct changes)};
+    struct search search = {.changes = xnew(struct changes), .no_causes = no_causes};
 
     crowd_init(&search.crowd, before, after);
     for (size_t kind = 0; kind < search.crowd.n_kinds; kind++)
@@ -405,6 +408,20 @@ struct changes *changes_find(const struct evaluation *before, const struct evalu
     draw_lines(&search.crowd, search.themes, search.n_themes, &search.cells, search.changes);
     search_clear(&search);
     return search.changes;
+}
+
+struct changes *changes_find(const struct evaluation *before, const struct evaluation *after)
+{
+    return find(before, after, false);
+}
+
+struct changes *changes_from_nothing(const struct evaluation *with)
+{
+    _cleanup_(policy_set_freep) struct policy_set *none = policy_set_new();
+    _cleanup_(settings_freep) struct settings *strict = settings_new();
+
+    strict->default_mode = MODE_ENFORCE;
+    return find(&(struct evaluation){none, with->inventory, strict}, with, true);
 }
 
 static void party_clear(struct change_party *party)
