@@ -292,6 +292,38 @@ static char *block_name(const struct inventory *inventory, enum ip_family family
     return xasprintf("%s (%s)", owner->name ?: owner->id, text);
 }
 
+/* "internet except 192.0.2.1 and 198.51.100.0/24" */
+static char *exception_text(const char *word, enum ip_family family, const struct ip_ranges *missing)
+{
+    char *text = xstrdup(word);
+
+    for (size_t i = 0; i < missing->n; i++) {
+        _cleanup_free_ char *shorter = text, *range = ip_range_text(family, missing->v[i]);
+
+        text = xasprintf("%s%s%s", shorter, i ? " and " : " except ", range);
+    }
+    return text;
+}
+
+/* The same for all but a few ranges of what the word means, where that says it in fewer ranges. */
+static bool name_most(struct ip_ranges *rest, const struct ip_ranges *meant, enum ip_family family,
+                      const char *word, struct change_party *party)
+{
+    struct ip_ranges missing = ip_ranges_copy(&meant[family]), beyond = ip_ranges_copy(&rest[family]);
+    bool shorter;
+
+    ip_ranges_subtract(&missing, &rest[family]);
+    ip_ranges_subtract(&beyond, &meant[family]);
+    shorter = missing.n + beyond.n + 1 < rest[family].n;
+    if (shorter) {
+        add_name(party, exception_text(word, family, &missing));
+        ip_ranges_subtract(&rest[family], &meant[family]);
+    }
+    ip_ranges_clear(&missing);
+    ip_ranges_clear(&beyond);
+    return shorter;
+}
+
 static void name_outside(const struct namer *namer, struct change_party *party, unsigned families)
 {
     static const char *const words[][2] = {{"outside (IPv4)", "internet (IPv4)"},
@@ -306,6 +338,10 @@ static void name_outside(const struct namer *namer, struct change_party *party, 
             if (!name_word(rest, namer->outside, 1u << family, words[family][0], party))
                 (void)name_word(rest, namer->internet, 1u << family, words[family][1], party);
     for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
+        bool alone = families == 1u << family;
+
+        if (!name_most(rest, namer->internet, family, alone ? "internet" : words[family][1], party))
+            (void)name_most(rest, namer->outside, family, alone ? "outside" : words[family][0], party);
         for (size_t i = 0; i < rest[family].n; i++)
             add_name(party, block_name(namer->crowd->with[SET_NEW].inventory, family, rest[family].v[i]));
         ip_ranges_clear(&rest[family]);
