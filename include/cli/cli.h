@@ -20,6 +20,7 @@ int cli_apply(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_plan(int argc, char **argv);
+int cli_graph(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_teardown(int argc, char **argv);
@@ -37,6 +38,7 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_SCHEMA = 1 << 6,
        TAKES_FORMAT = 1 << 7,
        TAKES_PLAN = 1 << 8,
+       TAKES_DRAWING = 1 << 9,
 };
 
 /* Texts are NULL where not given, and never empty. */
@@ -85,6 +87,12 @@ bool cli_policy_arguments(const struct cli_verb *verb, const struct cli_options 
 /* Reads the policies that are meant, those of the settings where nothing else is said, as one set, which it finishes. */
 void cli_load_policies(const struct cli_options *options, const struct settings *settings,
                        struct policy_set *set, struct diags *diags);
+
+/*
+ * The settings of a command that reads policies itself. They matter where they were named, and where they say which
+ * policies are meant. Returns 0, or a negative errno with the reason in diags.
+ */
+int cli_policy_settings(const struct cli_options *options, struct settings *settings, struct diags *diags);
 
 /*
  * The inventory in a file (- is the standard input): what `cofferdam status --json` prints, or the part of it under

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "cli/cli.h"
-#include "files/files.h"
 #include "policy/json_schema.h"
 #include "verdict/expect.h"
 #include "verdict/lint.h"
@@ -47,15 +46,6 @@ static int wrong_usage(const char *why)
 {
     cli_error("check: %s\nsee cofferdam check --help", why);
     return STATUS_USAGE;
-}
-
-/* The settings matter where they were named, and where they say which policies are meant. */
-static int load_settings(const struct cli_options *options, struct settings *settings, struct diags *diags)
-{
-    if (!options->config && (options->n_args || options->policies))
-        return 0;
-    return files_load_settings(options->config ? options->config : SETTINGS_FILE, !options->config, settings,
-                               diags);
 }
 
 /* What testing with an inventory came to. */
@@ -208,7 +198,7 @@ int cli_check(int argc, char **argv)
     if (!cli_policy_arguments(&verb, &options))
         return STATUS_USAGE;
     /* With settings that cannot be read, which policies are meant is not known. */
-    if (load_settings(&options, settings, &diags) == 0 || options.n_args || options.policies)
+    if (cli_policy_settings(&options, settings, &diags) == 0 || options.n_args || options.policies)
         cli_load_policies(&options, settings, set, &diags);
     test_with_inventory(&options, settings, set, &diags, &tested);
     print_result(format, set, &tested, &diags);

@@ -17,6 +17,7 @@ static const struct {
     {"apply", "", "make the daemon load the policies now", cli_apply},
     {"status", "", "show the daemon, the networks and every container", cli_status},
     {"explain", "FROM TO [PORT/PROTO]", "say whether a connection is allowed, and why", cli_explain},
+    {"graph", "[PATH...]", "draw who may talk to whom", cli_graph},
     {"verify", "", "compare the kernel's rules with what they should be", cli_verify},
     {"doctor", "", "find what is wrong with host, Docker or Cofferdam, and how to mend it", cli_doctor},
     {"teardown", "", "remove every rule of Cofferdam from the kernel", cli_teardown},

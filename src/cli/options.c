@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The options that the verbs share, in one table, and the host's settings.
+ * The options that the verbs share, in one table, and the settings and policies that they name.
  */
 #include <getopt.h>
 #include <string.h>
@@ -41,8 +41,9 @@ static const struct {
     {"policies", "DIRECTORY", OPT_POLICIES, 0, TAKES_POLICIES,
      "the policies, instead of those of the settings"},
     {"inventory", "FILE", OPT_INVENTORY, 0, TAKES_INVENTORY,
-     "containers to test the policies with; - is the standard input"},
+     "the containers of a host; - is the standard input"},
     {"format", "FORMAT", OPT_FORMAT, 0, TAKES_FORMAT, "text (default), json, github or sarif"},
+    {"format", "FORMAT", OPT_FORMAT, 0, TAKES_DRAWING, "dot (default), mermaid, html or json"},
     {"schema", NULL, OPT_SCHEMA, 0, TAKES_SCHEMA, "print the JSON Schema of the policy language"},
     {"control", "SOCKET", OPT_CONTROL, 0, TAKES_CONTROL,
      "the daemon's socket, instead of that of the settings"},
@@ -300,6 +301,14 @@ int cli_settings(const struct cli_options *options, struct settings **ret)
 }
 
 /* ---- the policies that are meant ---------------------------------------------------------------------- */
+
+int cli_policy_settings(const struct cli_options *options, struct settings *settings, struct diags *diags)
+{
+    if (!options->config && (options->n_args || options->policies))
+        return 0;
+    return files_load_settings(options->config ? options->config : SETTINGS_FILE, !options->config, settings,
+                               diags);
+}
 
 bool cli_policy_arguments(const struct cli_verb *verb, const struct cli_options *options)
 {

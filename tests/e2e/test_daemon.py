@@ -403,6 +403,9 @@ class Daemon(Playground, unittest.TestCase):
         result = self.cofferdam("explain", "web", "db", "80/tcp")
         self.assertEqual(result.returncode, 1)
         self.assertIn("not known yet", result.stdout + result.stderr)
+        result = self.cofferdam("graph")
+        self.assertEqual((result.returncode, result.stdout), (1, ""))
+        self.assertIn("the daemon knows no containers", result.stderr)
         os.symlink(socket, self.engine.path("nobody.sock"))
         self.addCleanup(os.unlink, self.engine.path("nobody.sock"))
         self.follow_within(8, self.web, self.db, "80/tcp")
@@ -511,6 +514,26 @@ class Daemon(Playground, unittest.TestCase):
             explained = self.cofferdam("explain", question.source.name, question.target.name,
                                        question.port.replace("icmp", "icmp/echo-request"))
             self.assertEqual(explained.returncode == 0, result == "connected", f"{question}\n{explained.stdout}")
+
+    def test_graph_agrees_with_packets(self):
+        """What the daemon's containers and the settings' policies make, and the same from a file."""
+        other = self.run_container("other", "other")
+        self.cofferdam.settle()
+        graph = self.cofferdam.json("graph")
+        names = {node["id"]: node["name"] for node in graph["nodes"]}
+        edges = {(names[edge["from"]], names[edge["to"]]): {port for grant in edge["grants"] for port in grant["ports"]}
+                 for edge in graph["edges"]}
+        questions = [Question(source, target, "5432/tcp")
+                     for source, target in itertools.permutations((self.web, self.db, other), 2)]
+        for question, result in zip(questions, self.ask_all(questions)):
+            ports = edges.get((question.source.name, question.target.name), set())
+            self.assertEqual(bool(ports & {"5432/tcp", "tcp"}), result == "connected", f"{question}\n{edges}")
+        self.assertIn("5432/tcp", edges[self.web.name, self.db.name])
+        path = self.engine.path("inventory.json")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(self.cofferdam("status", "--json").stdout)
+        self.assertEqual(self.cofferdam.json("graph", "--inventory", path), graph)
+        self.assertIn("digraph", self.cofferdam("graph", check=True).stdout)
 
     def test_the_policies_in_force_are_those_of_the_directory(self):
         self.assertEqual(naive.Policies.of_directory(self.cofferdam.policies).verdict(

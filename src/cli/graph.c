@@ -1,0 +1,172 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* `cofferdam graph`: who may talk to whom, drawn. */
+#include <errno.h>
+#include <limits.h>
+#include <string.h>
+
+#include "cli/cli.h"
+#include "control/client.h"
+#include "inventory/json.h"
+#include "verdict/graph_json.h"
+
+static const struct cli_verb verb = {
+    .name = "graph",
+    .arguments = "[PATH...]",
+    .takes = TAKES_POLICIES | TAKES_INVENTORY | TAKES_DRAWING | TAKES_CONTROL,
+    .max_args = INT_MAX,
+    .about =
+        "Draws who may talk to whom, and on which ports: everything that the policies allow. The containers of one\n"
+        "Compose service are one node, with their number; other containers, the host and the addresses outside\n"
+        "that policies tell apart are nodes as well. Only running containers are drawn.\n"
+        "\n"
+        "Each PATH is a file or directory of policies, as for `cofferdam check`. Without one they are those of\n"
+        "--policies, else of the settings, as the files are now. The containers are those that the daemon knows;\n"
+        "with --inventory, those that `cofferdam status --json` on some host has printed: then neither root nor\n"
+        "Docker nor the daemon is needed. The host's settings say what no policy selects (default_mode); with a\n"
+        "PATH or --policies and --inventory they are read only where --config names them.\n"
+        "\n"
+        "The formats: dot for Graphviz, mermaid for pages in Markdown, html for a page by itself that can be\n"
+        "searched and loads nothing, json for scripts. What the policies allow and Docker itself blocks is in\n"
+        "json only; the others count it.\n",
+    .examples = "Examples:\n"
+                "  sudo cofferdam graph | dot -Tsvg > graph.svg\n"
+                "  sudo cofferdam graph --format html > graph.html\n"
+                "  cofferdam graph --inventory inventory.json --format mermaid policies/\n"
+                "\n"
+                "Exit status: 0 printed, 1 error, 64 wrong usage.\n",
+};
+
+enum format { FORMAT_DOT, FORMAT_MERMAID, FORMAT_HTML, FORMAT_JSON, FORMATS };
+static const char *const format_words[FORMATS] = {"dot", "mermaid", "html", "json"};
+
+static int wrong_usage(const char *why)
+{
+    cli_error("graph: %s\nsee cofferdam graph --help", why);
+    return STATUS_USAGE;
+}
+
+/* --json is short for --format json. FORMATS when there is no such format, or both say something different. */
+static enum format find_format(const struct cli_options *options)
+{
+    enum format format = options->json ? FORMAT_JSON : FORMAT_DOT;
+
+    if (!options->format)
+        return format;
+    for (format = 0; format < FORMATS && strcmp(format_words[format], options->format) != 0;)
+        format++;
+    return options->json && format != FORMAT_JSON ? FORMATS : format;
+}
+
+/* ---- the daemon's containers -------------------------------------------------------------------------- */
+
+/* The inventory in the daemon's answer. One without containers may be that of a daemon that does not know them yet. */
+static int read_answer(json_t *answer, struct inventory **ret, struct diags *diags)
+{
+    const json_t *inventory = json_object_get(json_object_get(answer, "result"), "inventory");
+    int r;
+
+    if (!json_is_true(json_object_get(answer, "ok"))) {
+        (void)cli_print_answer(answer, false, NULL); /* says why it refuses */
+        return -EBADMSG;
+    }
+    if (!inventory) {
+        cli_error("the daemon's answer has no inventory; is it another version?");
+        return -EBADMSG;
+    }
+    r = inventory_from_json(inventory, ret, diags);
+    if (r < 0 || (*ret)->containers)
+        return r;
+    cli_error("the daemon knows no containers, so there is nothing to draw\n  see cofferdam status");
+    return -ENOENT;
+}
+
+static int ask_daemon(const struct settings *settings, struct inventory **ret, struct diags *diags)
+{
+    json_t *request = control_request("status"), *answer = NULL;
+    int r = control_call(settings->control, request, CLI_TIMEOUT_MS, &answer);
+
+    json_decref(request);
+    if (r < 0)
+        cli_complain(settings->control, r);
+    else
+        r = read_answer(answer, ret, diags);
+    json_decref(answer);
+    return r;
+}
+
+/* ---- the verb ----------------------------------------------------------------------------------------- */
+
+/* What is drawn. */
+struct input {
+    struct settings *settings;
+    struct policy_set *policies;
+    struct inventory *inventory;
+};
+
+static void input_clear(struct input *input)
+{
+    settings_free(input->settings);
+    policy_set_free(input->policies);
+    inventory_free(input->inventory);
+}
+
+/* This host's settings are needed to find its daemon. A graph of policies with mistakes would be of another set. */
+static int load(const struct cli_options *options, struct input *input, struct diags *diags)
+{
+    int r = 0;
+
+    if (options->inventory) {
+        input->settings = settings_new();
+        r = cli_policy_settings(options, input->settings, diags);
+    } else {
+        r = cli_settings(options, &input->settings);
+    }
+    if (r < 0)
+        return r;
+    cli_load_policies(options, input->settings, input->policies, diags);
+    r = options->inventory ? cli_load_inventory(options->inventory, &input->inventory, diags)
+                           : ask_daemon(input->settings, &input->inventory, diags);
+    return diags->n_errors ? -EBADMSG : r;
+}
+
+static void print(enum format format, const struct graph *graph)
+{
+    static char *(*const draw[FORMATS])(const struct graph *) = {
+        [FORMAT_DOT] = graph_dot, [FORMAT_MERMAID] = graph_mermaid, [FORMAT_HTML] = graph_html};
+    _cleanup_free_ char *text = format == FORMAT_JSON ? NULL : draw[format](graph);
+
+    if (text) {
+        fputs(text, stdout);
+        return;
+    }
+    json_t *json = graph_to_json(graph);
+    cli_print_json(json);
+    json_decref(json);
+}
+
+int cli_graph(int argc, char **argv)
+{
+    _cleanup_(input_clear) struct input input = {.policies = policy_set_new()};
+    _cleanup_(graph_freep) struct graph *graph = NULL;
+    _cleanup_diags_ struct diags diags = {};
+    struct cli_options options;
+    enum format format;
+    int status, r;
+
+    if (!cli_options_parse(&verb, argc, argv, &options, &status))
+        return status;
+    format = find_format(&options);
+    if (format == FORMATS)
+        return wrong_usage(options.json ? "--json is one format, --format names another"
+                                        : "the formats are dot, mermaid, html and json");
+    if (!cli_policy_arguments(&verb, &options))
+        return STATUS_USAGE;
+    r = load(&options, &input, &diags);
+    if (r < 0) { /* warnings alone are for `cofferdam check` */
+        diags_print(&diags, stderr, cli_colour(stderr));
+        return STATUS_ERROR;
+    }
+    graph = graph_make(&(struct evaluation){input.policies, input.inventory, input.settings});
+    print(format, graph);
+    return STATUS_OK;
+}
