@@ -23,7 +23,8 @@ WEB, DB = Alone.ADDRESSES["web"], Alone.ADDRESSES["db"]
 LINK_LOCAL = "fe80::42:acff:fe12:2"
 NOBODY, ALL_NODES, SOURCE, TARGET, NONCE = "fd00:18::99", "ff02::1", 1, 2, 14
 STRANGE, TAKEN = "from a port that is no container's", "a container's address at another port"
-REASONS = (ROUTER, HIDDEN, PROBE, ADVERTISE, SOLICIT, HOPS, ARP, STRANGE, TAKEN)
+ROUTE = "extension headers, which can hold a route"
+REASONS = (ROUTER, HIDDEN, PROBE, ADVERTISE, SOLICIT, HOPS, ARP, STRANGE, TAKEN, ROUTE)
 OTHER = "02:00:00:00:00:99"
 COPIES = 5
 
@@ -186,9 +187,9 @@ class Discovery(Frames, unittest.TestCase):
                 self.assertEqual(self._send(*self._fragments(to, target, 8)), (0, {}))
                 self.assertEqual(self._send(*self._fragments(to, target, 16)), (0, {HIDDEN: COPIES}))
         self.host.run("nft", "flush", "chain", "bridge", "cofferdam", "discovery")
-        for to, target in ends:
+        for (to, target), why in zip(ends, (HIDDEN, ROUTE)):
             with self.subTest(to, bridge="lets it through"):
-                self.assertEqual(self._send(*self._fragments(to, target, 16)), (0, {HIDDEN: COPIES}))
+                self.assertEqual(self._send(*self._fragments(to, target, 16)), (0, {why: COPIES}))
 
     def test_what_containers_need_works(self):
         """Neighbours find each other, and large packets pass in fragments."""
