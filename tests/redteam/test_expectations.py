@@ -169,7 +169,7 @@ class Expectations(Redteam, unittest.TestCase):
         for key, counts in self.seen.items():
             with self.subTest(key):
                 self.assertEqual(len(counts), 2)
-                self.assertGreater(counts[-1], 0)
+                self.assertGreater(min(counts) if self.engine.version < (27, 3) else counts[-1], 0)
 
 
 if __name__ == "__main__":

