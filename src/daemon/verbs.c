@@ -11,10 +11,10 @@
 #include "inventory/json.h"
 #include "policy/parse.h"
 #include "ruleset/compare.h"
+#include "verbs.h"
 #include "verdict/explain_json.h"
 
-/* An error whose first line is the first error among the diagnostics. */
-static json_t *error_of(const struct diags *diags, const char *otherwise)
+json_t *verb_error_of(const struct diags *diags, const char *otherwise)
 {
     for (size_t i = 0; i < diags->n; i++)
         if (diags->v[i].level == DIAG_ERROR)
@@ -22,12 +22,12 @@ static json_t *error_of(const struct diags *diags, const char *otherwise)
     return control_error(STATUS_ERROR, otherwise, NULL, NULL);
 }
 
-static json_t *verb_status(struct daemon *daemon, const json_t *request)
+static json_t *verb_status(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
 {
     uint32_t generation = 0;
     bool enforced;
 
-    (void)request;
+    (void)request, (void)peer;
     nft_generation(daemon->nft, &generation);
     struct status_facts facts = {
         .version = COFFERDAM_VERSION,
@@ -46,7 +46,7 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request)
     return control_answer(enforced ? STATUS_OK : STATUS_ATTENTION, status);
 }
 
-static json_t *verb_explain(struct daemon *daemon, const json_t *request)
+static json_t *verb_explain(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
 {
     const char *from = json_string_value(json_object_get(request, "from"));
     const char *to = json_string_value(json_object_get(request, "to"));
@@ -59,6 +59,7 @@ static json_t *verb_explain(struct daemon *daemon, const json_t *request)
     _cleanup_(explanation_freep) struct explanation *explanation = NULL;
     _cleanup_diags_ struct diags diags = {0};
 
+    (void)peer;
     if (!brain_inventory_known(daemon->brain))
         return control_error(STATUS_ERROR, "the containers are not known yet",
                              "the Docker Engine has not answered since cofferdamd started", NULL);
@@ -66,33 +67,9 @@ static json_t *verb_explain(struct daemon *daemon, const json_t *request)
         return control_error(
             STATUS_USAGE, "explain needs \"from\" and \"to\", and \"port\" as a text if at all", NULL, NULL);
     if (explain(&with, from, to, json_string_value(port), &explanation, &diags) < 0)
-        return error_of(&diags, "that cannot be explained");
+        return verb_error_of(&diags, "that cannot be explained");
     return control_answer(explanation->verdict == VERDICT_ALLOW ? STATUS_OK : STATUS_ATTENTION,
                           explanation_to_json(explanation));
-}
-
-static json_t *verb_apply(struct daemon *daemon, const json_t *request)
-{
-    _cleanup_diags_ struct diags diags = {0};
-    size_t changes = 0, flows = brain_flow_count(daemon->brain);
-
-    (void)request;
-    int r = daemon_reload(daemon, &changes, &diags);
-    flows = brain_flow_count(daemon->brain) - flows;
-    if (r == -EINPROGRESS)
-        return error_of(&diags, "the policies wait for the Docker Engine");
-    if (r < 0)
-        return control_error(STATUS_ERROR, "the policies were not loaded; those in force stay in force", NULL,
-                             &diags);
-    size_t n = brain_policies(daemon->brain)->n_policies;
-    _cleanup_free_ char *cut =
-        flows > 0 ? xasprintf("; %zu connection%s ended", flows, flows == 1 ? "" : "s") : NULL;
-    _cleanup_free_ char *text =
-        xasprintf("applied %zu polic%s; %zu change%s in the kernel%s", n, n == 1 ? "y" : "ies", changes,
-                  changes == 1 ? "" : "s", cut ? cut : "");
-    return control_answer(STATUS_OK, json_pack("{s:I, s:I, s:I, s:s}", "policies", (json_int_t)n, "changes",
-                                               (json_int_t)changes, "connections_ended", (json_int_t)flows,
-                                               "text", text));
 }
 
 static json_t *read_error(int error)
@@ -155,7 +132,7 @@ static json_t *make_plan(struct daemon *daemon, const struct policy_set *policie
     return control_answer(status, result);
 }
 
-static json_t *verb_plan(struct daemon *daemon, const json_t *request)
+static json_t *verb_plan(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
 {
     _cleanup_(policy_set_freep) struct policy_set *policies = NULL;
     _cleanup_diags_ struct diags diags = {0};
@@ -164,6 +141,7 @@ static json_t *verb_plan(struct daemon *daemon, const json_t *request)
                                .warnings = &diags};
     const char *impossible = plan_impossible(daemon->brain);
 
+    (void)peer;
     if (impossible)
         return control_error(STATUS_ERROR, "no plan can be made now", impossible, NULL);
     policies = parse_files(json_object_get(request, "files"), &diags);
@@ -201,12 +179,12 @@ static json_t *differences_to_json(const struct differences *differences)
     return list;
 }
 
-static json_t *verb_verify(struct daemon *daemon, const json_t *request)
+static json_t *verb_verify(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
 {
     _cleanup_nft_tables_ struct nft_tables tables = {0};
     _cleanup_differences_ struct differences differences = {0};
 
-    (void)request;
+    (void)request, (void)peer;
     if (!brain_inventory_known(daemon->brain))
         return control_error(STATUS_ERROR, "it is not known yet what the kernel should hold",
                              "the Docker Engine has not answered since cofferdamd started", NULL);
@@ -229,9 +207,9 @@ static json_t *verb_verify(struct daemon *daemon, const json_t *request)
 
 /* ------------------------------------------------------------------------------------------------------- */
 
-static json_t *verb_teardown(struct daemon *daemon, const json_t *request)
+static json_t *verb_teardown(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
 {
-    (void)request;
+    (void)request, (void)peer;
     brain_teardown(daemon->brain, daemon_now());
     daemon_run(daemon);
     if (!brain_torn_down(daemon->brain))
@@ -246,7 +224,7 @@ static json_t *verb_teardown(struct daemon *daemon, const json_t *request)
 
 struct verb {
     const char *name;
-    json_t *(*run)(struct daemon *daemon, const json_t *request);
+    json_t *(*run)(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
     bool changes; /* something: who asked for it goes to the log */
 };
 
@@ -265,7 +243,7 @@ json_t *daemon_verb(const json_t *request, const struct control_peer *peer, void
             continue;
         log_text(verbs[i].changes ? LOG_NOTICE : LOG_DEBUG, "%s, asked for by user %u (process %d)", name,
                  (unsigned)peer->uid, (int)peer->pid);
-        return verbs[i].run(daemon, request);
+        return verbs[i].run(daemon, request, peer);
     }
     return control_error(STATUS_USAGE, "this daemon knows no such command",
                          "cofferdam and cofferdamd may be of different versions", NULL);
