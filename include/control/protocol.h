@@ -7,7 +7,7 @@
  *             explain: "from", "to", "port" (optional text such as "5432/tcp")
  *             plan: "files": [{"path", "text"}], all policy files of the set that is meant; "rules" and "full": BOOL
  *             (optional), whether the lines of the rules that change are wanted, and not only their numbers, and all names
- *             where there are many. The result is in daemon/plan.h.
+ *             where there are many. The result is in plan/plan.h.
  *   answer    {"ok": true, "exit": N, "result": {...}}
  *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT?, "diagnostics": [...]?}
  *

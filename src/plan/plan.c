@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-#include "daemon/plan.h"
+#include "plan/plan.h"
 
 #include <netinet/in.h>
 #include <string.h>
@@ -15,29 +15,16 @@
 #define LINES_MAX 100000 /* of rules; with the flows below they stay under CONTROL_MESSAGE_MAX */
 #define FLOWS_MAX 50000
 
-const char *plan_impossible(const struct brain *brain)
-{
-    if (brain->torn_down)
-        return "the rules were removed";
-    if (!brain->inventory_known)
-        return "the containers are not known yet: the Docker Engine has not answered since cofferdamd started";
-    /* Until then it is not said who is live. */
-    if (brain->hold || !brain->loaded)
-        return "the rules are not in force yet: see `cofferdam status`, and try again";
-    return NULL;
-}
-
-struct plan *plan_new(const struct brain *brain, const struct policy_set *policies, struct ruleset *kernel)
+struct plan *plan_between(const struct evaluation *old, const struct evaluation *new, struct ruleset *kernel,
+                          struct compiler *compiler)
 {
     struct plan *plan = xnew(struct plan);
 
-    plan->brain = brain;
-    plan->old = (struct evaluation){brain->policies, brain->inventory, brain->settings};
-    plan->new = (struct evaluation){policies, brain->inventory, brain->settings};
+    plan->old = *old;
+    plan->new = *new;
     plan->kernel = kernel;
-    plan->compiler = compiler_new(policies, &brain->options);
-    brain_compile_all(brain, plan->compiler);
-    delta_between(kernel, compiler_ruleset(plan->compiler), &plan->delta);
+    plan->compiler = compiler;
+    delta_between(kernel, compiler_ruleset(compiler), &plan->delta);
     return plan;
 }
 
@@ -167,7 +154,7 @@ static bool is_host(const struct inventory *inventory, struct ip ip)
 
 static json_t *name_of(const struct plan *plan, struct ip ip)
 {
-    const struct inventory *inventory = plan->brain->inventory;
+    const struct inventory *inventory = plan->new.inventory;
     const struct container *container;
     const struct endpoint *endpoint;
     char text[IP_TEXT_MAX];

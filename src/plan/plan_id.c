@@ -67,7 +67,7 @@ void plan_identify(const struct plan *plan, char ret[static PLAN_ID_SIZE])
 
     digest_policies(plan->old.policies, parts[0]);
     digest_policies(plan->new.policies, parts[1]);
-    digest_inventory(plan->brain->inventory, parts[2]);
+    digest_inventory(plan->new.inventory, parts[2]);
     digest_kernel(plan->kernel, parts[3]);
     digest_of(parts, sizeof(parts), ret);
 }

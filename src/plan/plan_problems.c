@@ -42,7 +42,7 @@ static bool is_selected(const struct plan *plan, const struct container *contain
 
 static void report_containers(const struct plan *plan, struct diags *problems)
 {
-    const struct inventory *inventory = plan->brain->inventory;
+    const struct inventory *inventory = plan->new.inventory;
     size_t n_free = 0;
 
     for (const struct container *c = inventory->containers; c; c = c->hh.next) {
@@ -53,7 +53,7 @@ static void report_containers(const struct plan *plan, struct diags *problems)
         else if (c->running && !is_selected(plan, c))
             n_free++;
     }
-    if (plan->brain->settings->default_mode == MODE_AUDIT && n_free)
+    if (plan->new.settings->default_mode == MODE_AUDIT && n_free)
         diag_add(
             problems, DIAG_WARNING, NULL, NULL,
             "default_mode is audit: %zu running container%s that no enforcing policy selects %s not restricted",

@@ -2,12 +2,10 @@
 /* What the files of the dry run share. */
 #pragma once
 
-#include "brain_private.h"
-#include "daemon/plan.h"
+#include "plan/plan.h"
 #include "verdict/flow.h"
 
 struct plan {
-    const struct brain *brain;
     struct evaluation old, new;
     struct ruleset *kernel;
     struct compiler *compiler;
