@@ -6,8 +6,7 @@
 #include <limits.h>
 
 #include "cli/cli.h"
-#include "inventory/json.h"
-#include "policy/parse.h"
+#include "control/policy_files.h"
 
 static bool is_same(const json_t *result)
 {
@@ -43,19 +42,6 @@ static const struct cli_verb verb = {
     .is_well = is_same,
 };
 
-static json_t *files_to_json(const struct policy_set *set)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < set->n_files; i++) {
-        const struct policy_file *file = &set->files[i];
-
-        json_array_append_new(list, json_pack("{s:o, s:o}", "path", json_text_or_null(file->path), "text",
-                                              json_stringn(file->text, file->len)));
-    }
-    return list;
-}
-
 /* Policies with mistakes are not sent. */
 static int fill(const struct cli_options *options, const struct settings *settings, json_t *request)
 {
@@ -72,7 +58,7 @@ static int fill(const struct cli_options *options, const struct settings *settin
         json_decref(refusal);
         return status;
     }
-    json_object_set_new(request, "files", files_to_json(set));
+    json_object_set_new(request, "files", policy_files_to_json(set));
     json_object_set_new(request, "rules", json_boolean(options->rules || options->json));
     json_object_set_new(request, "full", json_boolean(options->full));
     return STATUS_OK;

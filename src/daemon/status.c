@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "control/policy_files.h"
+#include "control/protocol.h"
 #include "inventory/json.h"
 #include "inventory/match.h"
 
@@ -312,6 +314,16 @@ static json_t *policies_status(const struct brain *brain)
     return policies;
 }
 
+/* More than a plan could be made of would make the answer too long: then null. */
+static json_t *policy_files(const struct policy_set *set)
+{
+    size_t size = 0;
+
+    for (size_t i = 0; i < set->n_files; i++)
+        size += strlen(set->files[i].path) + set->files[i].len;
+    return size > CONTROL_REQUEST_MAX ? json_null() : policy_files_to_json(set);
+}
+
 /* ---- problems ----------------------------------------------------------------------------------------- */
 
 static void kernel_problems(const struct brain *brain, json_t *problems)
@@ -560,6 +572,7 @@ json_t *brain_status(const struct brain *brain, const struct status_facts *facts
     json_object_set_new(status, "networks", networks_status(brain));
     json_object_set_new(status, "containers", containers_status(brain, &enforced));
     json_object_set_new(status, "policies", policies_status(brain));
+    json_object_set_new(status, "policy_files", policy_files(brain->policies));
     json_object_set_new(status, "problems", all_problems(brain, facts));
     json_object_set_new(status, "inventory", inventory_to_json(brain->inventory));
     *ret_enforced = enforced;

@@ -5,11 +5,11 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "control/policy_files.h"
 #include "control/protocol.h"
 #include "daemon.h"
 #include "daemon/plan.h"
 #include "inventory/json.h"
-#include "policy/parse.h"
 #include "ruleset/compare.h"
 #include "verbs.h"
 #include "verdict/explain_json.h"
@@ -82,25 +82,6 @@ static json_t *read_error(int error)
 
 /* ---- plan --------------------------------------------------------------------------------------------- */
 
-/* NULL: that is no list of files. */
-static struct policy_set *parse_files(const json_t *files, struct diags *diags)
-{
-    _cleanup_(policy_set_freep) struct policy_set *policies = policy_set_new();
-    const json_t *file;
-    size_t i;
-
-    json_array_foreach (files, i, file) {
-        const char *path = json_string_value(json_object_get(file, "path"));
-        const json_t *text = json_object_get(file, "text");
-
-        if (!path || !path[0] || !json_is_string(text))
-            return NULL;
-        policy_parse(policies, path, json_string_value(text), json_string_length(text), diags);
-    }
-    policy_set_finish(policies, diags);
-    return json_is_array(files) ? STEAL(policies) : NULL;
-}
-
 static int plan_flow(const struct flow *flow, void *userdata)
 {
     plan_add_flow(userdata, flow);
@@ -144,7 +125,7 @@ static json_t *verb_plan(struct daemon *daemon, const json_t *request, const str
     (void)peer;
     if (impossible)
         return control_error(STATUS_ERROR, "no plan can be made now", impossible, NULL);
-    policies = parse_files(json_object_get(request, "files"), &diags);
+    policies = policy_files_from_json(json_object_get(request, "files"), &diags);
     if (!policies)
         return control_error(STATUS_USAGE, "plan needs \"files\", each with \"path\" and \"text\"", NULL,
                              NULL);

@@ -10,8 +10,10 @@
 #include <cmocka.h>
 
 #include "brain_private.h"
+#include "control/policy_files.h"
 #include "inventory/json.h"
 #include "kernel_tables.h"
+#include "policy/compare.h"
 #include "world.h"
 
 #define SECONDS ((uint64_t)1000000)
@@ -2374,6 +2376,35 @@ static void status_tells_of_another_engine(void **state)
     world_free(world);
 }
 
+/* So can the policies in force, from the very files: `plan --inventory` compares with them. */
+static void the_policies_of_the_status_read_back(void **state)
+{
+    int network;
+    struct world *world = started(shop, &network);
+    _cleanup_diags_ struct diags diags = {};
+    _cleanup_policy_changes_ struct policy_changes changes = {};
+    bool enforced;
+
+    (void)state;
+    json_t *document = status(world, &enforced), *files = json_object_get(document, "policy_files");
+    char *printed = json_dumps(files, 0);
+    json_t *read = json_loads(printed, JSON_REJECT_DUPLICATES, NULL);
+    struct policy_set *set = policy_files_from_json(read, &diags);
+    assert_non_null(set);
+    assert_int_equal(diags.n, 0);
+    assert_int_equal(json_array_size(files), 1);
+    assert_string_equal(json_string_value(json_object_get(json_array_get(files, 0), "text")), shop);
+    policy_sets_compare(brain_policies(world->brain), set, &changes);
+    assert_int_equal(changes.n, 0);
+    assert_int_equal(changes.n_same, brain_policies(world->brain)->n_policies);
+    assert_true(changes.n_same > 0);
+    policy_set_free(set);
+    json_decref(read);
+    json_decref(document);
+    free(printed);
+    world_free(world);
+}
+
 /* What `status --json` prints can be read back: `check --inventory` lives by it. */
 static void the_inventory_of_the_status_reads_back(void **state)
 {
@@ -2411,6 +2442,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         TEST(start_loads_everything_at_once),
+        TEST(the_policies_of_the_status_read_back),
         TEST(the_inventory_of_the_status_reads_back),
         TEST(what_looks_like_the_engines_bridge_is_closed_until_the_networks_are_listed),
         TEST(a_restart_writes_nothing),
