@@ -38,12 +38,12 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_SCHEMA = 1 << 6,
        TAKES_FORMAT = 1 << 7,
        TAKES_PLAN = 1 << 8,
-       TAKES_DRAWING = 1 << 9,
 };
 
 /* Texts are NULL where not given, and never empty. */
 struct cli_options {
     const char *config, *control, *state, *policies, *inventory, *format;
+    size_t form; /* of the verb's formats: the index of the one that is meant */
     bool json, yes, all, schema, brief, full, rules;
     int n_args; /* what is left: the verb's arguments */
     char **args;
@@ -54,6 +54,7 @@ struct cli_verb {
     const char *name;
     const char *arguments; /* "FROM TO [PORT/PROTO]" */
     unsigned takes;
+    const char *const *formats; /* TAKES_FORMAT: the words, the default one first, then NULL; "json" is among them */
     int min_args, max_args;
     const char *about, *examples;
     /* Is all well, in a result with status 0? Where it is not, the status is STATUS_ATTENTION. NULL: always. */

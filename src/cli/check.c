@@ -11,10 +11,14 @@
 #include "verdict/expect.h"
 #include "verdict/lint.h"
 
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_GITHUB, FORMAT_SARIF };
+static const char *const format_words[] = {"text", "json", "github", "sarif", NULL}; /* in that order */
+
 static const struct cli_verb verb = {
     .name = "check",
     .arguments = "[PATH...]",
     .takes = TAKES_POLICIES | TAKES_INVENTORY | TAKES_FORMAT | TAKES_SCHEMA,
+    .formats = format_words,
     .max_args = INT_MAX,
     .about =
         "Checks policies: each PATH is a file, or a directory whose *.yaml and *.yml files are read. All of\n"
@@ -117,26 +121,7 @@ static void print_json(const struct policy_set *set, const struct tested *tested
     json_decref(json);
 }
 
-/* ---- formats ------------------------------------------------------------------------------------------ */
-
-enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_GITHUB, FORMAT_SARIF };
-static const char *const format_words[] = {"text", "json", "github", "sarif", NULL}; /* in that order */
-
-/* --json is short for --format json. Returns -1 when there is no such format, or both say something different. */
-static int find_format(const struct cli_options *options, enum format *ret)
-{
-    enum format format = options->json ? FORMAT_JSON : FORMAT_TEXT;
-
-    if (options->format) {
-        for (format = FORMAT_TEXT;
-             format_words[format] && strcmp(format_words[format], options->format) != 0;)
-            format++;
-        if (!format_words[format] || (options->json && format != FORMAT_JSON))
-            return -1;
-    }
-    *ret = format;
-    return 0;
-}
+/* ------------------------------------------------------------------------------------------------------- */
 
 static void print_result(enum format format, const struct policy_set *set, const struct tested *tested,
                          const struct diags *diags)
@@ -185,22 +170,18 @@ int cli_check(int argc, char **argv)
     _cleanup_diags_ struct diags diags = {0};
     struct tested tested = {};
     struct cli_options options;
-    enum format format;
     int status;
 
     if (!cli_options_parse(&verb, argc, argv, &options, &status))
         return status;
     if (options.schema)
         return print_schema(&options);
-    if (find_format(&options, &format) < 0)
-        return wrong_usage(options.json ? "--json is one format, --format names another"
-                                        : "the formats are text, json, github and sarif");
     if (!cli_policy_arguments(&verb, &options))
         return STATUS_USAGE;
     /* With settings that cannot be read, which policies are meant is not known. */
     if (cli_policy_settings(&options, settings, &diags) == 0 || options.n_args || options.policies)
         cli_load_policies(&options, settings, set, &diags);
     test_with_inventory(&options, settings, set, &diags, &tested);
-    print_result(format, set, &tested, &diags);
+    print_result((enum format)options.form, set, &tested, &diags);
     return diags.n_errors ? STATUS_ERROR : STATUS_OK;
 }

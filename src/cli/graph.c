@@ -9,10 +9,14 @@
 #include "inventory/json.h"
 #include "verdict/graph_json.h"
 
+enum format { FORMAT_DOT, FORMAT_MERMAID, FORMAT_HTML, FORMAT_JSON, FORMATS };
+static const char *const format_words[] = {"dot", "mermaid", "html", "json", NULL}; /* in that order */
+
 static const struct cli_verb verb = {
     .name = "graph",
     .arguments = "[PATH...]",
-    .takes = TAKES_POLICIES | TAKES_INVENTORY | TAKES_DRAWING | TAKES_CONTROL,
+    .takes = TAKES_POLICIES | TAKES_INVENTORY | TAKES_FORMAT | TAKES_CONTROL,
+    .formats = format_words,
     .max_args = INT_MAX,
     .about =
         "Draws who may talk to whom, and on which ports: everything that the policies allow. The containers of one\n"
@@ -35,27 +39,6 @@ static const struct cli_verb verb = {
                 "\n"
                 "Exit status: 0 printed, 1 error, 64 wrong usage.\n",
 };
-
-enum format { FORMAT_DOT, FORMAT_MERMAID, FORMAT_HTML, FORMAT_JSON, FORMATS };
-static const char *const format_words[FORMATS] = {"dot", "mermaid", "html", "json"};
-
-static int wrong_usage(const char *why)
-{
-    cli_error("graph: %s\nsee cofferdam graph --help", why);
-    return STATUS_USAGE;
-}
-
-/* --json is short for --format json. FORMATS when there is no such format, or both say something different. */
-static enum format find_format(const struct cli_options *options)
-{
-    enum format format = options->json ? FORMAT_JSON : FORMAT_DOT;
-
-    if (!options->format)
-        return format;
-    for (format = 0; format < FORMATS && strcmp(format_words[format], options->format) != 0;)
-        format++;
-    return options->json && format != FORMAT_JSON ? FORMATS : format;
-}
 
 /* ---- the daemon's containers -------------------------------------------------------------------------- */
 
@@ -150,15 +133,10 @@ int cli_graph(int argc, char **argv)
     _cleanup_(graph_freep) struct graph *graph = NULL;
     _cleanup_diags_ struct diags diags = {};
     struct cli_options options;
-    enum format format;
     int status, r;
 
     if (!cli_options_parse(&verb, argc, argv, &options, &status))
         return status;
-    format = find_format(&options);
-    if (format == FORMATS)
-        return wrong_usage(options.json ? "--json is one format, --format names another"
-                                        : "the formats are dot, mermaid, html and json");
     if (!cli_policy_arguments(&verb, &options))
         return STATUS_USAGE;
     r = load(&options, &input, &diags);
@@ -167,6 +145,6 @@ int cli_graph(int argc, char **argv)
         return STATUS_ERROR;
     }
     graph = graph_make(&(struct evaluation){input.policies, input.inventory, input.settings});
-    print(format, graph);
+    print((enum format)options.form, graph);
     return STATUS_OK;
 }

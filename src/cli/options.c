@@ -34,16 +34,15 @@ enum {
 static const struct {
     const char *name, *value; /* value: NULL where it takes none */
     int id;
-    char letter; /* its short name, or 0; no letter takes a value */
+    char letter; /* its short name, or 0 */
     unsigned needs;
-    const char *summary;
+    const char *summary; /* NULL: the verb's formats */
 } known[] = {
     {"policies", "DIRECTORY", OPT_POLICIES, 0, TAKES_POLICIES,
      "the policies, instead of those of the settings"},
     {"inventory", "FILE", OPT_INVENTORY, 0, TAKES_INVENTORY,
      "the containers of a host; - is the standard input"},
-    {"format", "FORMAT", OPT_FORMAT, 0, TAKES_FORMAT, "text (default), json, github or sarif"},
-    {"format", "FORMAT", OPT_FORMAT, 0, TAKES_DRAWING, "dot (default), mermaid, html or json"},
+    {"format", "FORMAT", OPT_FORMAT, 'o', TAKES_FORMAT, NULL},
     {"schema", NULL, OPT_SCHEMA, 0, TAKES_SCHEMA, "print the JSON Schema of the policy language"},
     {"control", "SOCKET", OPT_CONTROL, 0, TAKES_CONTROL,
      "the daemon's socket, instead of that of the settings"},
@@ -65,6 +64,20 @@ static bool takes(const struct cli_verb *verb, size_t i)
     return (known[i].needs & ~(verb ? verb->takes : 0)) == 0;
 }
 
+/* "text (default), json or md"; "text, json and md" with the other word, and no default. The caller frees it. */
+static char *formats_text(const struct cli_verb *verb, const char *mark, const char *last)
+{
+    char *text = xasprintf("%s%s", verb->formats[0], mark);
+
+    for (size_t i = 1; verb->formats[i]; i++) {
+        char *longer = xasprintf("%s%s%s", text, verb->formats[i + 1] ? ", " : last, verb->formats[i]);
+
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
 void cli_options_print(const struct cli_verb *verb, FILE *out)
 {
     for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
@@ -72,8 +85,10 @@ void cli_options_print(const struct cli_verb *verb, FILE *out)
         _cleanup_free_ char *name =
             xasprintf("--%s%s%s", known[i].name, known[i].value ? " " : "", known[i].value ?: "");
 
-        if (takes(verb, i))
-            fprintf(out, "  %-3s %-21s %s\n", known[i].letter ? letter : "", name, known[i].summary);
+        if (!takes(verb, i))
+            continue;
+        _cleanup_free_ char *formats = known[i].summary ? NULL : formats_text(verb, " (default)", " or ");
+        fprintf(out, "  %-3s %-21s %s\n", known[i].letter ? letter : "", name, known[i].summary ?: formats);
     }
 }
 
@@ -135,7 +150,7 @@ static const char *long_name(int id)
 
 struct parser {
     struct option options[ARRAY_SIZE(known) + 1];
-    char letters[ARRAY_SIZE(known) + 3]; /* "+:" first */
+    char letters[2 * ARRAY_SIZE(known) + 3]; /* "+:" first; ":" behind one that takes a value */
 };
 
 /* Before the command it is not known who takes which option: then all are listed, and parsing ends at a word. */
@@ -151,6 +166,8 @@ static void parser_init(struct parser *parser, const struct cli_verb *verb)
             known[i].name, known[i].value ? required_argument : no_argument, NULL, known[i].id};
         if (known[i].letter)
             *letters++ = known[i].letter;
+        if (known[i].letter && known[i].value)
+            *letters++ = ':';
     }
     *letters = '\0';
     parser->options[n] = (struct option){};
@@ -252,6 +269,28 @@ static bool check_arguments(const struct cli_verb *verb, const struct cli_option
     return options->n_args >= verb->min_args && options->n_args <= verb->max_args;
 }
 
+/* --json is short for --format json. */
+static bool find_format(const struct cli_verb *verb, struct cli_options *options)
+{
+    const char *word = options->format ?: options->json ? "json" : NULL;
+    bool json = word && strcmp(word, "json") == 0;
+
+    for (options->form = 0; word && verb->formats && verb->formats[options->form]; options->form++)
+        if (strcmp(verb->formats[options->form], word) == 0)
+            break;
+    if (options->format && options->json && !json) {
+        cli_error("%s: --json is one format, --format names another", verb->name);
+        return false;
+    }
+    if (options->format && !verb->formats[options->form]) {
+        _cleanup_free_ char *formats = formats_text(verb, "", " and ");
+        cli_error("%s: the formats are %s", verb->name, formats);
+        return false;
+    }
+    options->json = json;
+    return true;
+}
+
 bool cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struct cli_options *ret,
                        int *ret_exit)
 {
@@ -268,7 +307,7 @@ bool cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struc
     }
     options.n_args = argc - optind;
     options.args = argv + optind;
-    if (r < 0 || !check_arguments(verb, &options))
+    if (r < 0 || !check_arguments(verb, &options) || !find_format(verb, &options))
         return wrong_usage(verb, ret_exit);
     *ret = options;
     return true;

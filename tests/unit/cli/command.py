@@ -97,6 +97,27 @@ class Usage(unittest.TestCase):
                 _, _, err = run(verb, option, "", "", "", "", "")
                 self.assertEqual(complaint not in err, option in named, (verb, option, err))
 
+    def test_formats(self):
+        with tempfile.TemporaryDirectory() as folder:
+            policy = os.path.join(folder, "a.yaml")
+            with open(policy, "w", encoding="utf-8") as file:
+                file.write("policy: a\nselect: {name: b}\n")
+            json_of = run("check", "--json", policy)
+            self.assertEqual((json_of[0], json_of[2], json.loads(json_of[1])["policies"]), (0, "", 1))
+            for args in (["--format", "json"], ["-o", "json"], ["-ojson"], ["-o", "json", "--json"]):
+                self.assertEqual(run("check", *args, policy), json_of, args)
+            self.assertEqual(run("-o", "json", "check", policy), json_of)
+            self.assertEqual(run("check", "-o", "text", policy), run("check", policy))
+            see = "\nsee cofferdam check --help\n"
+            for args, why in ((["-o", "svg"], "the formats are text, json, github and sarif" + see),
+                              (["-o", "sarif", "--json"], "--json is one format, --format names another" + see),
+                              (["-o", ""], "the value of '--format' is empty" + see),
+                              (["-o"], "'-o' needs a value" + see)):
+                self.assertEqual(run("check", *args), (64, "", "cofferdam: check: " + why), args)
+        self.assertEqual(run("status", "-o", "json")[2], "cofferdam: status: unknown option '-o'\n"
+                                                         "see cofferdam status --help\n")
+        self.assertIn("  -o, --format FORMAT       text (default), json, github or sarif\n", run("check", "--help")[1])
+
     def test_wrong_options_before_the_command(self):
         for args, message in (
             (("--bogus",), "unknown option '--bogus'"),
