@@ -3,7 +3,7 @@
  * The dry run: what another policy set would change. Pure: the edge reads the kernel's tables and its connections, and
  * has the kernel validate the delta. The result of the control protocol's verb "plan":
  *
- * {"changes": BOOL, "plan_id": TEXT (64 hexadecimal digits),
+ * {"changes": BOOL, "plan_id": TEXT (64 hexadecimal digits) | null (offline),
  *  "summary": {"policies_added", "policies_changed", "policies_removed", "policies_same", "connections_allowed",
  *              "connections_denied", "live_connections_cut", "rules_added", "rules_removed", "rules_reordered", "errors",
  *              "warnings"},                                                   (numbers)
@@ -12,7 +12,7 @@
  *  "connections": [...], "connections_text": TEXT,                          (those of verdict/changes_json.h and changes.h)
  *  "live_connections": {"known": BOOL, "cut": [{"from", "from_address", "from_port", "to", "to_address", "port", "via"}],
  *                       "more": N (not listed)},
- *  "rules": {"operations": N (in the kernel), "replaced": BOOL (the tables, in whole), "validated": BOOL,
+ *  "rules": {"operations": N (in the kernel), "replaced": BOOL (the tables, in whole), "validated": BOOL | null (offline),
  *            "lines": [{"change": "+" | "-" | "~", "table": "inet cofferdam", "kind", "name", "text"}] | null,
  *            "more": N (lines not listed)},
  *  "problems": [...]}                                                       (diagnostics, as `check --json` has them)
@@ -45,6 +45,8 @@ struct plan;
  */
 struct plan *plan_between(const struct evaluation *old, const struct evaluation *new, struct ruleset *kernel,
                           struct compiler *compiler);
+/* The same where there is no kernel to read: as if it held what the old policies make of the inventory. */
+struct plan *plan_offline(const struct evaluation *old, const struct evaluation *new);
 struct plan *plan_free(struct plan *plan);
 DEFINE_CLEANUP(struct plan *, plan_free);
 

@@ -29,6 +29,9 @@ struct compile_options {
     uint32_t mark;
 };
 
+/* As the host's settings have them. */
+struct compile_options compile_options_of(const struct settings *settings);
+
 /* The policies are borrowed and must outlive the compiler. */
 struct compiler *compiler_new(const struct policy_set *policies, const struct compile_options *options);
 struct compiler *compiler_free(struct compiler *compiler);

@@ -79,11 +79,7 @@ struct brain *brain_new(const struct brain_config *config, struct policy_set *po
     brain->last = &brain->first;
     brain->settings = config->settings;
     brain->br_netfilter = config->br_netfilter;
-    brain->options = (struct compile_options){
-        .default_mode = config->settings->default_mode,
-        .unknown_endpoints = config->settings->unknown_endpoints,
-        .mark = config->settings->mark,
-    };
+    brain->options = compile_options_of(config->settings);
     brain->policies = policies;
     brain->compiler = compiler_new(policies, &brain->options);
     brain->inventory = inventory_new();

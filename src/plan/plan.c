@@ -15,8 +15,8 @@
 #define LINES_MAX 100000 /* of rules; with the flows below they stay under CONTROL_MESSAGE_MAX */
 #define FLOWS_MAX 50000
 
-struct plan *plan_between(const struct evaluation *old, const struct evaluation *new, struct ruleset *kernel,
-                          struct compiler *compiler)
+static struct plan *make(const struct evaluation *old, const struct evaluation *new,
+                         const struct ruleset *kernel, struct compiler *compiler)
 {
     struct plan *plan = xnew(struct plan);
 
@@ -28,13 +28,41 @@ struct plan *plan_between(const struct evaluation *old, const struct evaluation 
     return plan;
 }
 
+struct plan *plan_between(const struct evaluation *old, const struct evaluation *new, struct ruleset *kernel,
+                          struct compiler *compiler)
+{
+    struct plan *plan = make(old, new, kernel, compiler);
+
+    plan->read = kernel;
+    return plan;
+}
+
+static struct compiler *compile(const struct evaluation *with)
+{
+    const struct compile_options options = compile_options_of(with->settings);
+    struct compiler *compiler = compiler_new(with->policies, &options);
+
+    compiler_load(compiler, with->inventory);
+    return compiler;
+}
+
+struct plan *plan_offline(const struct evaluation *old, const struct evaluation *new)
+{
+    struct compiler *base = compile(old);
+    struct plan *plan = make(old, new, compiler_ruleset(base), compile(new));
+
+    plan->base = base;
+    return plan;
+}
+
 struct plan *plan_free(struct plan *plan)
 {
     if (!plan)
         return NULL;
     delta_clear(&plan->delta);
     compiler_free(plan->compiler);
-    ruleset_free(plan->kernel);
+    compiler_free(plan->base);
+    ruleset_free(plan->read);
     flow_judge_free(plan->old_judge);
     flow_judge_free(plan->new_judge);
     free(plan->cut);
@@ -280,8 +308,9 @@ static bool replaces(const struct delta *delta)
 static json_t *rules_to_json(const struct plan *plan, const struct differences *differences,
                              const struct plan_facts *facts)
 {
-    return json_pack("{s:I, s:b, s:b, s:o, s:I}", "operations", (json_int_t)delta_count(&plan->delta),
-                     "replaced", replaces(&plan->delta), "validated", facts->validation == 0, "lines",
+    return json_pack("{s:I, s:b, s:o, s:o, s:I}", "operations", (json_int_t)delta_count(&plan->delta),
+                     "replaced", replaces(&plan->delta), "validated",
+                     plan->base ? json_null() : json_boolean(facts->validation == 0), "lines",
                      facts->lines ? lines_to_json(differences) : json_null(), "more",
                      facts->lines ? (json_int_t)differences->n_more : 0);
 }
@@ -350,13 +379,15 @@ json_t *plan_to_json(struct plan *plan, const struct plan_facts *facts, int *ret
     char id[PLAN_ID_SIZE];
 
     find(plan, facts, &found);
-    plan_identify(plan, id);
+    if (!plan->base)
+        plan_identify(plan, id);
     bool changes = has_changes(plan, &found);
     *ret_exit = found.problems.n_errors ? STATUS_ERROR : changes ? STATUS_CHANGES : STATUS_OK;
-    return json_pack("{s:b, s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "changes", changes, "plan_id", id,
-                     "summary", summarise(plan, &found), "policies", policies_to_json(&found.policies),
-                     "connections", connections_to_json(found.connections), "connections_text",
+    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "changes", changes, "plan_id",
+                     plan->base ? json_null() : json_string(id), "summary", summarise(plan, &found),
+                     "policies", policies_to_json(&found.policies), "connections",
+                     connections_to_json(found.connections), "connections_text",
                      connections_text(found.connections, facts->full), "live_connections",
-                     flows_to_json(plan, facts->flows_error == 0), "rules",
+                     flows_to_json(plan, !plan->base && facts->flows_error == 0), "rules",
                      rules_to_json(plan, &found.rules, facts), "problems", diags_to_json(&found.problems));
 }

@@ -7,7 +7,9 @@
 
 struct plan {
     struct evaluation old, new;
-    struct ruleset *kernel;
+    const struct ruleset *kernel;
+    struct ruleset *read;  /* from the kernel; NULL: offline */
+    struct compiler *base; /* offline: what the kernel is taken to hold */
     struct compiler *compiler;
     struct delta delta;
     struct flow_judge *old_judge, *new_judge; /* made when the first flow is told of */

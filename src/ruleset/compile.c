@@ -83,6 +83,15 @@ static struct dependency dependency_of(const struct policy *policy)
     return dependency;
 }
 
+struct compile_options compile_options_of(const struct settings *settings)
+{
+    return (struct compile_options){
+        .default_mode = settings->default_mode,
+        .unknown_endpoints = settings->unknown_endpoints,
+        .mark = settings->mark,
+    };
+}
+
 struct compiler *compiler_new(const struct policy_set *policies, const struct compile_options *options)
 {
     struct compiler *compiler = xnew(struct compiler);
