@@ -9,7 +9,7 @@
  *             (optional), whether the lines of the rules that change are wanted, and not only their numbers, and all names
  *             where there are many. The result is in plan/plan.h.
  *   answer    {"ok": true, "exit": N, "result": {...}}
- *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT?, "diagnostics": [...]?}
+ *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT | null, "diagnostics": [...]}
  *
  * The result of "verify" is {"same": BOOL, "objects": N (compared), "differences": [{"table": "inet cofferdam",
  * "kind": "table" | "chain" | "rule" | "set" | "element", "name": TEXT (of the chain or set), "what": "missing" |

@@ -7,7 +7,7 @@
  *  "port": TEXT|null,
  *  "published": {"container", "address", "port", "container_port", "protocol", "followed": bool}|null,
  *  "allowed_ports": [TEXT, ...]|null,
- *  "paths": [{"network_from", "network_to", "family": "ipv4"|"ipv6", "verdict", "docker_blocks": bool,
+ *  "paths": [{"from_network", "to_network", "family": "ipv4"|"ipv6", "verdict", "docker_blocks": bool,
  *             "egress": {"verdict", "reason", "policy", "direction", "rule", "file", "line",
  *                        "near": [{"why", "policy", "rule", "file", "line", "text"}, ...]}|null,
  *             "ingress": {the same}|null}],
@@ -17,7 +17,7 @@
  * the container and its own port; otherwise they are as asked.
  *
  * "near" has the allow rules that almost match, the nearest first; none where that side allows it. "why" is what keeps
- * one from allowing it: "deny_rule", "staged" (its policy's mode is audit), "except" (of a cidr), "cidr" (which never
+ * one from allowing it: "deny-rule", "staged" (its policy's mode is audit), "except" (of a cidr), "cidr" (which never
  * means a container or the host), "port" (it is for others), "peer" (the same).
  */
 #pragma once

@@ -108,15 +108,14 @@ static void print_summary(const struct policy_set *set, const struct tested *tes
 
 static void print_json(const struct policy_set *set, const struct tested *tested, const struct diags *diags)
 {
-    json_t *json =
-        json_pack("{s:b, s:I, s:I, s:o}", "ok", diags->n_errors == 0, "files", (json_int_t)set->n_files,
-                  "policies", (json_int_t)set->n_policies, "diagnostics", diags_to_json(diags));
+    json_t *numbers =
+        json_pack("{s:I, s:I, s:I}", "containers", (json_int_t)tested->n_containers, "expectations",
+                  (json_int_t)tested->n_lines, "failures", (json_int_t)tested->n_failed);
+    json_t *json = json_pack("{s:b, s:I, s:I, s:O, s:o}", "ok", diags->n_errors == 0, "files",
+                             (json_int_t)set->n_files, "policies", (json_int_t)set->n_policies, "tested",
+                             tested->done ? numbers : json_null(), "diagnostics", diags_to_json(diags));
 
-    if (tested->done)
-        json_object_set_new(json, "tested",
-                            json_pack("{s:I, s:I, s:I}", "containers", (json_int_t)tested->n_containers,
-                                      "expectations", (json_int_t)tested->n_lines, "failures",
-                                      (json_int_t)tested->n_failed));
+    json_decref(numbers);
     cli_print_json(json);
     json_decref(json);
 }

@@ -5,44 +5,49 @@
 #include <stdint.h>
 #include <string.h>
 
+#include "inventory/json.h"
+
+/* Every key is always there. What is no UTF-8 has `?` for each byte that is not ASCII. */
 static void set_text(json_t *object, const char *key, const char *text)
 {
-    if (!text)
-        return;
-    /* What is no UTF-8 (a line of a broken policy file) cannot be a JSON string; it is left out. */
-    json_t *value = json_string(text);
-    if (value)
-        json_object_set_new(object, key, value);
+    json_object_set_new(object, key, json_text_or_null(text));
 }
 
-static void set_number(json_t *object, const char *key, unsigned number)
+static void set_number(json_t *object, const char *key, unsigned number, bool known)
 {
-    json_object_set_new(object, key, json_integer(number));
+    json_object_set_new(object, key, known ? json_integer(number) : json_null());
+}
+
+static json_t *other_to_json(const struct diag *diag)
+{
+    json_t *other;
+
+    if (!diag->other_message)
+        return json_null();
+    other = json_object();
+    set_text(other, "file", diag->other_file);
+    set_number(other, "line", diag->other_line, diag->other_line);
+    set_number(other, "column", diag->other_column, diag->other_line);
+    set_text(other, "message", diag->other_message);
+    return other;
 }
 
 static json_t *diag_to_json(const struct diag *diag)
 {
+    /* A caret below a line with other characters in it would point to the wrong one: such a line is not shown. */
+    json_t *source_line = diag->source_line ? json_string(diag->source_line) : NULL;
     json_t *object = json_object();
 
     set_text(object, "level", diag_level_name(diag->level));
     set_text(object, "code", diag->code);
     set_text(object, "file", diag->file);
-    if (diag->line) {
-        set_number(object, "line", diag->line);
-        set_number(object, "column", diag->column);
-        set_number(object, "width", diag->width);
-    }
+    set_number(object, "line", diag->line, diag->line);
+    set_number(object, "column", diag->column, diag->line);
+    set_number(object, "width", diag->width, diag->line);
     set_text(object, "message", diag->message);
     set_text(object, "help", diag->help);
-    set_text(object, "source_line", diag->source_line);
-    if (diag->other_message) {
-        json_t *other = json_object();
-        set_text(other, "file", diag->other_file);
-        set_number(other, "line", diag->other_line);
-        set_number(other, "column", diag->other_column);
-        set_text(other, "message", diag->other_message);
-        json_object_set_new(object, "other", other);
-    }
+    json_object_set_new(object, "source_line", source_line ? source_line : json_null());
+    json_object_set_new(object, "other", other_to_json(diag));
     return object;
 }
 
@@ -68,12 +73,12 @@ static int level_from_json(const json_t *json, enum diag_level *ret)
     return -EBADMSG;
 }
 
-/* Absent counts as 0; anything but a number that fits is an error. */
+/* null counts as 0, and so does a key that is absent; anything but a number that fits is an error. */
 static int number_from_json(const json_t *object, const char *key, unsigned *ret)
 {
     const json_t *value = json_object_get(object, key);
 
-    if (!value) {
+    if (!value || json_is_null(value)) {
         *ret = 0;
         return 0;
     }
@@ -106,6 +111,8 @@ static int diag_from_json(const json_t *object, struct diags *diags)
     struct source_pos pos, other_pos = {0};
     enum diag_level level;
 
+    if (json_is_null(other))
+        other = NULL;
     if (!message || level_from_json(json_object_get(object, "level"), &level) < 0 ||
         pos_from_json(object, &pos) < 0 || (other && pos_from_json(other, &other_pos) < 0))
         return -EBADMSG;
@@ -159,7 +166,6 @@ json_t *control_error(int exit_status, const char *error, const char *help, cons
 
     set_text(answer, "error", error);
     set_text(answer, "help", help);
-    if (diags && diags->n > 0)
-        json_object_set_new(answer, "diagnostics", diags_to_json(diags));
+    json_object_set_new(answer, "diagnostics", diags ? diags_to_json(diags) : json_array());
     return answer;
 }

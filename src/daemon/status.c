@@ -564,13 +564,15 @@ json_t *brain_status(const struct brain *brain, const struct status_facts *facts
     bool enforced = not_in_force(brain) == NULL && brain->inventory_known && !some_bridge_is_closed(brain) &&
                     !brain->inventory->rootless && !is_another_engine_there(brain) &&
                     !is_a_bridge_sat_on(brain);
+    json_t *containers = containers_status(brain, &enforced);
 
     json_object_set_new(status, "format_version", json_string("1.0"));
+    json_object_set_new(status, "enforced", json_boolean(enforced));
     json_object_set_new(status, "daemon", daemon_status(brain, facts));
     json_object_set_new(status, "tables", tables_status(facts));
     json_object_set_new(status, "engine", engine_status(brain, facts));
     json_object_set_new(status, "networks", networks_status(brain));
-    json_object_set_new(status, "containers", containers_status(brain, &enforced));
+    json_object_set_new(status, "containers", containers);
     json_object_set_new(status, "policies", policies_status(brain));
     json_object_set_new(status, "policy_files", policy_files(brain->policies));
     json_object_set_new(status, "problems", all_problems(brain, facts));

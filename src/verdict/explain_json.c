@@ -91,8 +91,8 @@ static json_t *network_to_json(const struct network *network)
 
 static json_t *way_to_json(const struct explanation *x, const struct explain_way *way)
 {
-    return json_pack("{s:o, s:o, s:s, s:s, s:b, s:o, s:o}", "network_from",
-                     network_to_json(way->network_from), "network_to", network_to_json(way->network_to),
+    return json_pack("{s:o, s:o, s:s, s:s, s:b, s:o, s:o}", "from_network",
+                     network_to_json(way->network_from), "to_network", network_to_json(way->network_to),
                      "family", way->family == IP4 ? "ipv4" : "ipv6", "verdict",
                      verdict_name(way->decision.verdict), "docker_blocks", way->docker_blocks, "egress",
                      side_to_json(x, way, EGRESS), "ingress", side_to_json(x, way, INGRESS));

@@ -250,7 +250,7 @@ static void write_miss(const struct near_rule *near, enum direction direction, F
 
 const char *near_miss_name(enum near_miss miss)
 {
-    static const char *const names[NEAR_MISSES] = {"deny_rule", "staged", "except", "cidr", "port", "peer"};
+    static const char *const names[NEAR_MISSES] = {"deny-rule", "staged", "except", "cidr", "port", "peer"};
 
     return names[miss];
 }

@@ -68,16 +68,16 @@ static void diagnostics_survive_the_way(void **state)
     free(text);
 }
 
-static void text_that_is_no_utf8_is_left_out(void **state)
+static void text_that_is_no_utf8_is_still_json(void **state)
 {
     _cleanup_diags_ struct diags diags = {0};
 
     (void)state;
-    diag_source_line(diag_add(&diags, DIAG_ERROR, NULL, NULL, "invalid UTF-8"), "a\xff z", 4);
+    diag_source_line(diag_add(&diags, DIAG_ERROR, NULL, NULL, "invalid UTF-8 in \xff.yaml"), "a\xff z", 4);
     json_t *json = diags_to_json(&diags);
     assert_string_equal(json_string_value(json_object_get(json_array_get(json, 0), "message")),
-                        "invalid UTF-8");
-    assert_null(json_object_get(json_array_get(json, 0), "source_line"));
+                        "invalid UTF-8 in ?.yaml");
+    assert_true(json_is_null(json_object_get(json_array_get(json, 0), "source_line")));
     json_decref(json);
 }
 
@@ -122,8 +122,16 @@ static void answers_have_the_documented_form(void **state)
     answer = control_error(STATUS_ERROR, "no", "do this", &diags);
     text = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
     assert_string_equal(text,
-                        "{\"diagnostics\":[{\"code\":\"C001\",\"level\":\"error\",\"message\":\"bad\"}],"
+                        "{\"diagnostics\":[{\"code\":\"C001\",\"column\":null,\"file\":null,\"help\":null,"
+                        "\"level\":\"error\",\"line\":null,\"message\":\"bad\",\"other\":null,"
+                        "\"source_line\":null,\"width\":null}],"
                         "\"error\":\"no\",\"exit\":1,\"help\":\"do this\",\"ok\":false}");
+    free(text);
+    json_decref(answer);
+
+    answer = control_error(STATUS_USAGE, "no", NULL, NULL);
+    text = json_dumps(answer, JSON_COMPACT | JSON_SORT_KEYS);
+    assert_string_equal(text, "{\"diagnostics\":[],\"error\":\"no\",\"exit\":64,\"help\":null,\"ok\":false}");
     free(text);
     json_decref(answer);
 
@@ -138,7 +146,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(diagnostics_survive_the_way),
-        cmocka_unit_test(text_that_is_no_utf8_is_left_out),
+        cmocka_unit_test(text_that_is_no_utf8_is_still_json),
         cmocka_unit_test(broken_diagnostics_are_refused_whole),
         cmocka_unit_test(answers_have_the_documented_form),
     };

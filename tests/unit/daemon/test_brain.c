@@ -49,9 +49,12 @@ static struct world *started(const char *policies, int *ret_network)
 
 static json_t *status(const struct world *world, bool *ret_enforced)
 {
-    return brain_status(world->brain,
-                        &(struct status_facts){.version = "0", .started = "", .policies_dir = "p"},
-                        ret_enforced);
+    json_t *document =
+        brain_status(world->brain, &(struct status_facts){.version = "0", .started = "", .policies_dir = "p"},
+                     ret_enforced);
+
+    assert_int_equal(json_is_true(json_object_get(document, "enforced")), *ret_enforced);
+    return document;
 }
 
 /* What the exit status of `cofferdam status` says. */
