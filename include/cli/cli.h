@@ -38,11 +38,12 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_SCHEMA = 1 << 6,
        TAKES_FORMAT = 1 << 7,
        TAKES_PLAN = 1 << 8,
+       TAKES_BASE = 1 << 9,
 };
 
 /* Texts are NULL where not given, and never empty. */
 struct cli_options {
-    const char *config, *control, *state, *policies, *inventory, *format;
+    const char *config, *control, *state, *policies, *inventory, *base, *format;
     size_t form; /* of the verb's formats: the index of the one that is meant */
     bool json, yes, all, schema, brief, full, rules;
     int n_args; /* what is left: the verb's arguments */
@@ -98,9 +99,17 @@ int cli_policy_settings(const struct cli_options *options, struct settings *sett
 /*
  * The inventory in a file (- is the standard input): what `cofferdam status --json` prints, or the part of it under
  * "inventory". Returns 0, or -EBADMSG with the reason in diags. One without any container is refused: nothing that is
- * said of it would mean anything.
+ * said of it would mean anything. ret_in_force may be NULL; else it gets the policies in force, whose mistakes go to
+ * diags, or NULL where the file does not have them.
  */
-int cli_load_inventory(const char *path, struct inventory **ret, struct diags *diags);
+int cli_load_inventory(const char *path, struct inventory **ret, struct policy_set **ret_in_force,
+                       struct diags *diags);
+/*
+ * The policies to compare with: those of --base, or else these in force (*in_force may be NULL), which are taken. Returns
+ * 0 or a negative errno with the reason in diags.
+ */
+int cli_load_base(const struct cli_options *options, struct policy_set **in_force, struct policy_set **ret,
+                  struct diags *diags);
 
 /* ---- output ------------------------------------------------------------------------------------------- */
 
@@ -154,6 +163,9 @@ int cli_print_answer(json_t *answer, const struct cli_options *options, cli_prin
 typedef int (*cli_filler)(const struct cli_options *options, const struct settings *settings,
                           json_t *request);
 int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill, cli_printer print);
+/* The same once the options are read. */
+int cli_ask_with(const struct cli_verb *verb, const struct cli_options *options, cli_filler fill,
+                 cli_printer print);
 
 /* ---- texts (pure; src/cli/status_text.c, verify.c, doctor.c, plan_text.c) -------------------------------------------------- */
 
@@ -162,6 +174,15 @@ void status_print(const json_t *result, int exit_status, FILE *out, bool colour)
 /* exit_status is that of the command: "all is well" is said only where it is 0. */
 void verify_print(const json_t *result, int exit_status, FILE *out, bool colour);
 void plan_print(const json_t *result, const struct cli_options *options, FILE *out, bool colour);
+/* The parts of that, none of which is there where there is nothing to say; and the summary, which the caller frees. */
+enum plan_section { PLAN_POLICIES, PLAN_CONNECTIONS, PLAN_LIVE, PLAN_RULES, PLAN_PROBLEMS, PLAN_SECTIONS };
+void plan_print_section(const json_t *result, enum plan_section section, FILE *out, bool colour);
+char *plan_summary(const json_t *result);
+/* The same in Markdown, for a comment on a change; at most PLAN_MARKDOWN_MAX bytes, which it says where it matters. */
+#define PLAN_MARKDOWN_MAX 60000 /* a comment of GitHub's holds 65,536 characters: this leaves room for what stands around */
+void plan_print_markdown(const json_t *result, const struct cli_options *options, FILE *out);
+/* That there is no plan, as this is wrong. */
+void plan_print_markdown_refusal(const char *error, const struct diags *diags, FILE *out);
 /* all: what is well is told too, else counted. */
 struct findings;
 void doctor_print(const struct findings *findings, bool all, FILE *out, bool colour);

@@ -117,19 +117,16 @@ static void judge(const struct cli_verb *verb, json_t *answer)
         json_object_set_new(answer, "exit", json_integer(STATUS_ATTENTION));
 }
 
-int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill, cli_printer print)
+int cli_ask_with(const struct cli_verb *verb, const struct cli_options *options, cli_filler fill,
+                 cli_printer print)
 {
     _cleanup_(settings_freep) struct settings *settings = NULL;
-    struct cli_options options;
     json_t *answer = NULL;
-    int status;
 
-    if (!cli_options_parse(verb, argc, argv, &options, &status))
-        return status;
-    if (cli_settings(&options, &settings) < 0)
+    if (cli_settings(options, &settings) < 0)
         return STATUS_ERROR;
     json_t *request = control_request(verb->name);
-    status = fill ? fill(&options, settings, request) : STATUS_OK;
+    int status = fill ? fill(options, settings, request) : STATUS_OK;
     int r = status == STATUS_OK ? 0 : -ECANCELED;
     if (r == 0) {
         r = control_call(settings->control, request, CLI_TIMEOUT_MS, &answer);
@@ -140,7 +137,17 @@ int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill,
     if (r < 0)
         return status == STATUS_OK ? STATUS_ERROR : status;
     judge(verb, answer);
-    status = cli_print_answer(answer, &options, print);
+    status = cli_print_answer(answer, options, print);
     json_decref(answer);
     return status;
+}
+
+int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill, cli_printer print)
+{
+    struct cli_options options;
+    int status;
+
+    if (!cli_options_parse(verb, argc, argv, &options, &status))
+        return status;
+    return cli_ask_with(verb, &options, fill, print);
 }

@@ -107,7 +107,7 @@ static int load(const struct cli_options *options, struct input *input, struct d
     if (r < 0)
         return r;
     cli_load_policies(options, input->settings, input->policies, diags);
-    r = options->inventory ? cli_load_inventory(options->inventory, &input->inventory, diags)
+    r = options->inventory ? cli_load_inventory(options->inventory, &input->inventory, NULL, diags)
                            : ask_daemon(input->settings, &input->inventory, diags);
     return diags->n_errors ? -EBADMSG : r;
 }

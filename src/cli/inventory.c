@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* An inventory from a file: the containers of a host, where there is no host. */
+/* A host from a file: its containers, and the policies in force there. */
 #include <errno.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "control/policy_files.h"
 #include "files/files.h"
 #include "inventory/json.h"
+#include "policy/parse.h"
 
 #define HOW "write it on the host with: cofferdam status --json > inventory.json"
 
@@ -57,11 +59,37 @@ static int read_document(const json_t *json, const char *name, struct inventory 
     return 0;
 }
 
-int cli_load_inventory(const char *path, struct inventory **ret, struct diags *diags)
+/* One that has none, or (too many for it) null, is not wrong: --base can name them. */
+static int read_policies(const json_t *json, const char *name, struct policy_set **ret, struct diags *diags)
+{
+    const struct source_pos pos = {.file = name, .width = 1};
+    const json_t *files = json_object_get(json, "policy_files");
+    _cleanup_(policy_set_freep) struct policy_set *set = NULL;
+    _cleanup_diags_ struct diags mistakes = {};
+
+    if (files && !json_is_null(files)) {
+        set = policy_files_from_json(files, &mistakes);
+        if (!set)
+            return refuse(diags, &pos, "\"policy_files\" is no list of files, each with a path and a text");
+    }
+    if (mistakes.n_errors) {
+        diags_move(diags, &mistakes);
+        diag_help(
+            diag_add(diags, DIAG_ERROR, NULL, &pos, "the policies in force that it has are not understood"),
+            "is it of another version? --base PATH names others to compare with");
+        return -EBADMSG;
+    }
+    *ret = STEAL(set);
+    return 0;
+}
+
+int cli_load_inventory(const char *path, struct inventory **ret, struct policy_set **ret_in_force,
+                       struct diags *diags)
 {
     bool from_stdin = strcmp(path, "-") == 0;
     const char *name = from_stdin ? "(standard input)" : path;
     const struct source_pos pos = {.file = name, .width = 1};
+    _cleanup_(inventory_freep) struct inventory *inventory = NULL;
     _cleanup_free_ char *bytes = NULL;
     json_t *json = NULL;
     size_t len = 0;
@@ -74,7 +102,36 @@ int cli_load_inventory(const char *path, struct inventory **ret, struct diags *d
     }
     r = parse(bytes, len, name, &json, diags);
     if (r == 0)
-        r = read_document(json, name, ret, diags);
+        r = read_document(json, name, &inventory, diags);
+    if (r == 0 && ret_in_force)
+        r = read_policies(json, name, ret_in_force, diags);
     json_decref(json);
+    if (r == 0)
+        *ret = STEAL(inventory);
     return r;
+}
+
+int cli_load_base(const struct cli_options *options, struct policy_set **in_force, struct policy_set **ret,
+                  struct diags *diags)
+{
+    _cleanup_(policy_set_freep) struct policy_set *set = policy_set_new();
+    _cleanup_diags_ struct diags mistakes = {};
+
+    if (options->base) {
+        files_load_policies(options->base, set, &mistakes);
+        policy_set_finish(set, &mistakes);
+    }
+    if (mistakes.n_errors) {
+        diags_move(diags, &mistakes);
+        return -EBADMSG;
+    }
+    if (!options->base && !*in_force) {
+        diag_help(
+            diag_add(diags, DIAG_ERROR, NULL, NULL,
+                     "there is nothing to compare with: the inventory does not have the policies in force"),
+            "name them with --base PATH, or " HOW);
+        return -ENOENT;
+    }
+    *ret = options->base ? STEAL(set) : STEAL(*in_force);
+    return 0;
 }

@@ -15,6 +15,7 @@ enum {
     OPT_STATE,
     OPT_POLICIES,
     OPT_INVENTORY,
+    OPT_BASE,
     OPT_SCHEMA,
     OPT_FORMAT,
     OPT_JSON,
@@ -42,6 +43,7 @@ static const struct {
      "the policies, instead of those of the settings"},
     {"inventory", "FILE", OPT_INVENTORY, 0, TAKES_INVENTORY,
      "the containers of a host; - is the standard input"},
+    {"base", "PATH", OPT_BASE, 0, TAKES_BASE, "the policies to compare with, instead of those in force"},
     {"format", "FORMAT", OPT_FORMAT, 'o', TAKES_FORMAT, NULL},
     {"schema", NULL, OPT_SCHEMA, 0, TAKES_SCHEMA, "print the JSON Schema of the policy language"},
     {"control", "SOCKET", OPT_CONTROL, 0, TAKES_CONTROL,
@@ -111,6 +113,9 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_INVENTORY:
         options->inventory = optarg;
+        break;
+    case OPT_BASE:
+        options->base = optarg;
         break;
     case OPT_FORMAT:
         options->format = optarg;

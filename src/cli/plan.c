@@ -1,22 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * `cofferdam plan`: what loading these policies would change. The files are read here, with the caller's rights; the
- * daemon gets their texts.
+ * `cofferdam plan`: what loading these policies would change. The files are read here, with the caller's rights. The
+ * daemon gets their texts; with an inventory, the plan is made here as well.
  */
 #include <limits.h>
 
 #include "cli/cli.h"
 #include "control/policy_files.h"
+#include "plan/plan.h"
 
 static bool is_same(const json_t *result)
 {
     return json_is_false(json_object_get(result, "changes"));
 }
 
+enum format { FORMAT_TEXT, FORMAT_JSON, FORMAT_MARKDOWN };
+static const char *const format_words[] = {"text", "json", "md", NULL}; /* in that order */
+
 static const struct cli_verb verb = {
     .name = "plan",
     .arguments = "[PATH...]",
-    .takes = TAKES_CONTROL | TAKES_POLICIES | TAKES_PLAN,
+    .takes = TAKES_CONTROL | TAKES_POLICIES | TAKES_INVENTORY | TAKES_BASE | TAKES_FORMAT | TAKES_PLAN,
+    .formats = format_words,
     .max_args = INT_MAX,
     .about =
         "Says what `cofferdam apply` would change with these policies, and changes nothing. Each PATH is a file, or\n"
@@ -30,17 +35,53 @@ static const struct cli_verb verb = {
         "  Connections                         that would become allowed (+) or denied (-), and by which rule\n"
         "  Live connections that would be cut  those open now that the new policies do not allow\n"
         "  Rules                               what changes in the kernel's tables, with --rules line by line\n"
-        "  Problems                            mistakes, failed expectations, and who is not enforced\n",
+        "  Problems                            mistakes, failed expectations, and who is not enforced\n"
+        "\n"
+        "With --inventory, a file that `cofferdam status --json` has written on some host, neither root nor Docker nor\n"
+        "the daemon is needed: the policies are compared with those in force there, which the file has, or with those\n"
+        "of --base. Which connections are open is then not known, and no kernel checks the rules. The settings are\n"
+        "read as by `cofferdam check --inventory`: with a PATH or --policies, only where --config names them.\n"
+        "\n"
+        "The format md is Markdown, for a comment on a change: at most 60,000 bytes, and it says what it leaves out.\n",
     .examples =
         "Examples:\n"
         "  cofferdam plan                        the policies of this host, before `cofferdam apply`\n"
         "  cofferdam plan --rules ~/policies     a directory of one's own, with the rules as nft has them\n"
         "  cofferdam plan --json | jq .changes   for scripts\n"
+        "  cofferdam plan --inventory inventory.json --base main/policies -o md policies/\n"
+        "                                        what a change to the policies does, for its review\n"
         "\n"
         "Exit status: 0 nothing would change, 2 something would, 1 error, such as mistakes in the policies, an\n"
         "expectation that fails, or a change that the kernel refuses; 64 wrong usage.\n",
     .is_well = is_same,
 };
+
+static int refuse(const struct cli_options *options, const char *error, const struct diags *diags)
+{
+    json_t *refusal = control_error(STATUS_ERROR, error, NULL, diags);
+    int status = cli_print_answer(refusal, options, NULL);
+
+    if (options->form == FORMAT_MARKDOWN)
+        plan_print_markdown_refusal(error, diags, stdout);
+    json_decref(refusal);
+    return status;
+}
+
+static const char mistakes[] = "the policies have mistakes";
+
+static bool wants_rules(const struct cli_options *options)
+{
+    return options->rules || options->form != FORMAT_TEXT;
+}
+
+static void print(const struct cli_options *options, const json_t *result, int exit_status)
+{
+    (void)exit_status;
+    if (options->form == FORMAT_MARKDOWN)
+        plan_print_markdown(result, options, stdout);
+    else
+        plan_print(result, options, stdout, cli_colour(stdout));
+}
 
 /* Policies with mistakes are not sent. */
 static int fill(const struct cli_options *options, const struct settings *settings, json_t *request)
@@ -48,29 +89,80 @@ static int fill(const struct cli_options *options, const struct settings *settin
     _cleanup_(policy_set_freep) struct policy_set *set = policy_set_new();
     _cleanup_diags_ struct diags diags = {0};
 
-    if (!cli_policy_arguments(&verb, options))
-        return STATUS_USAGE;
     cli_load_policies(options, settings, set, &diags);
-    if (diags.n_errors) {
-        json_t *refusal = control_error(STATUS_ERROR, "the policies have mistakes", NULL, &diags);
-        int status = cli_print_answer(refusal, options, NULL);
-
-        json_decref(refusal);
-        return status;
-    }
+    if (diags.n_errors)
+        return refuse(options, mistakes, &diags);
     json_object_set_new(request, "files", policy_files_to_json(set));
-    json_object_set_new(request, "rules", json_boolean(options->rules || options->json));
+    json_object_set_new(request, "rules", json_boolean(wants_rules(options)));
     json_object_set_new(request, "full", json_boolean(options->full));
     return STATUS_OK;
 }
 
-static void print(const struct cli_options *options, const json_t *result, int exit_status)
+/* ---- with an inventory -------------------------------------------------------------------------------- */
+
+struct input {
+    struct settings *settings;
+    struct policy_set *policies, *in_force, *base;
+    struct inventory *inventory;
+};
+
+static void input_clear(struct input *input)
 {
-    (void)exit_status;
-    plan_print(result, options, stdout, cli_colour(stdout));
+    settings_free(input->settings);
+    policy_set_free(input->policies);
+    policy_set_free(input->in_force);
+    policy_set_free(input->base);
+    inventory_free(input->inventory);
+}
+
+/* NULL, or why there is no plan: the reasons are in diags. */
+static const char *load(const struct cli_options *options, struct input *input, struct diags *diags)
+{
+    if (cli_policy_settings(options, input->settings, diags) < 0)
+        return "the settings cannot be used";
+    cli_load_policies(options, input->settings, input->policies, diags);
+    const char *error = diags->n_errors ? mistakes : NULL;
+    int r = cli_load_inventory(options->inventory, &input->inventory, options->base ? NULL : &input->in_force,
+                               diags);
+    if (r == 0)
+        r = cli_load_base(options, &input->in_force, &input->base, diags);
+    return error ?: r < 0 ? "no plan can be made" : NULL;
+}
+
+static int plan_with_inventory(const struct cli_options *options)
+{
+    _cleanup_(input_clear) struct input input = {.settings = settings_new(), .policies = policy_set_new()};
+    _cleanup_(plan_freep) struct plan *plan = NULL;
+    _cleanup_diags_ struct diags diags = {};
+    struct plan_facts facts = {.lines = wants_rules(options), .full = options->full, .warnings = &diags};
+    const char *error = load(options, &input, &diags);
+    int status;
+
+    if (error)
+        return refuse(options, error, &diags);
+    plan = plan_offline(&(struct evaluation){input.base, input.inventory, input.settings},
+                        &(struct evaluation){input.policies, input.inventory, input.settings});
+    json_t *result = plan_to_json(plan, &facts, &status), *answer = control_answer(status, result);
+    status = cli_print_answer(answer, options, print);
+    json_decref(answer);
+    return status;
 }
 
 int cli_plan(int argc, char **argv)
 {
-    return cli_ask(&verb, argc, argv, fill, print);
+    struct cli_options options;
+    int status;
+
+    if (!cli_options_parse(&verb, argc, argv, &options, &status))
+        return status;
+    if (!cli_policy_arguments(&verb, &options))
+        return STATUS_USAGE;
+    if (options.inventory)
+        return plan_with_inventory(&options);
+    if (options.base) {
+        cli_error("plan: --base is for --inventory: the daemon compares with the policies in force\n"
+                  "see cofferdam plan --help");
+        return STATUS_USAGE;
+    }
+    return cli_ask_with(&verb, &options, fill, print);
 }

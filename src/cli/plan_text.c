@@ -90,8 +90,7 @@ static bool has_changes(const json_t *result)
     return !json_is_false(json_object_get(result, "changes"));
 }
 
-/* The caller frees it. */
-static char *summary_text(const json_t *result)
+char *plan_summary(const json_t *result)
 {
     const json_t *summary = json_object_get(result, "summary");
     long long cut = number_of(summary, "live_connections_cut"), errors = number_of(summary, "errors"),
@@ -118,7 +117,7 @@ static void print_summary(const json_t *result, FILE *out, bool colour)
 {
     bool errors = number_of(json_object_get(result, "summary"), "errors") > 0;
 
-    print_line(out, colour, errors ? STYLE_BAD : STYLE_HEAD, summary_text(result));
+    print_line(out, colour, errors ? STYLE_BAD : STYLE_HEAD, plan_summary(result));
 }
 
 /* ---- policies ----------------------------------------------------------------------------------------- */
@@ -204,6 +203,12 @@ static void print_changes(const json_t *result, FILE *out, bool colour)
             print_line(out, colour, style_of(line), xasprintf("  %s", line));
 }
 
+/* No kernel was there to try the rules on. */
+static bool is_offline(const json_t *result)
+{
+    return json_is_null(json_object_get(json_object_get(result, "rules"), "validated"));
+}
+
 /* ---- live connections --------------------------------------------------------------------------------- */
 
 static bool same_line(const json_t *a, const json_t *b)
@@ -237,8 +242,12 @@ static void print_connections(const json_t *result, FILE *out, bool colour)
     _cleanup_(cli_table_freep) struct cli_table *table = cli_table_new(4);
     size_t n = json_array_size(cut), next;
 
-    if (n == 0)
+    if (n == 0) {
+        if (is_offline(result) && number_of(json_object_get(result, "summary"), "connections_denied") > 0)
+            print_head(out, colour,
+                       xstrdup("Live connections that would be cut: not known, as no daemon was asked"));
         return;
+    }
     print_head(out, colour, xstrdup("Live connections that would be cut"));
     for (size_t i = 0; i < n; i = next) {
         next = i + 1;
@@ -298,7 +307,9 @@ static void print_rules(const json_t *result, FILE *out, bool colour)
                          json_is_true(json_object_get(rules, "replaced"))
                              ? "the tables are replaced in whole, "
                              : "",
-                         validated ? "the kernel would take them" : "the kernel would refuse them",
+                         is_offline(result) ? "not tried on a kernel"
+                         : validated        ? "the kernel would take them"
+                                            : "the kernel would refuse them",
                          json_is_array(lines) ? "" : "; --rules lists them"));
     print_lines(lines, out, colour);
     if (number_of(rules, "more") > 0)
@@ -320,20 +331,25 @@ static void print_problems(const json_t *result, FILE *out, bool colour)
     diags_print(&diags, out, colour);
 }
 
+void plan_print_section(const json_t *result, enum plan_section section, FILE *out, bool colour)
+{
+    static void (*const print[PLAN_SECTIONS])(const json_t *result, FILE *out, bool colour) = {
+        [PLAN_POLICIES] = print_policies, [PLAN_CONNECTIONS] = print_changes, [PLAN_LIVE] = print_connections,
+        [PLAN_RULES] = print_rules,       [PLAN_PROBLEMS] = print_problems,
+    };
+
+    print[section](result, out, colour);
+}
+
 void plan_print(const json_t *result, const struct cli_options *options, FILE *out, bool colour)
 {
     bool last = has_changes(result) || json_array_size(json_object_get(result, "problems")) > 0;
 
     print_summary(result, out, colour);
-    if (!options->brief)
-        print_policies(result, out, colour);
-    print_changes(result, out, colour);
-    if (options->brief)
-        return;
-    print_connections(result, out, colour);
-    print_rules(result, out, colour);
-    print_problems(result, out, colour);
-    if (!last)
+    for (enum plan_section section = 0; section < PLAN_SECTIONS; section++)
+        if (!options->brief || section == PLAN_CONNECTIONS)
+            plan_print_section(result, section, out, colour);
+    if (!last || options->brief)
         return;
     fputc('\n', out);
     print_summary(result, out, colour);

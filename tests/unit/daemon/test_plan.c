@@ -11,6 +11,7 @@
 
 #include "control/protocol.h"
 #include "daemon/plan.h"
+#include "inventory/json.h"
 #include "kernel_tables.h"
 #include "world.h"
 
@@ -337,6 +338,50 @@ static char *id_of(const struct world *world, const char *yaml, int expected_exi
     return id;
 }
 
+/* What only a running daemon can know is taken out, after it was seen to be as it should. */
+static void strip(json_t *result, bool offline)
+{
+    json_t *live = json_object_get(result, "live_connections"), *rules = json_object_get(result, "rules");
+
+    assert_true(json_is_null(json_object_get(result, "plan_id")) == offline);
+    assert_true(json_is_true(json_object_get(live, "known")) == !offline);
+    assert_true(json_is_null(json_object_get(rules, "validated")) == offline);
+    json_object_del(result, "plan_id");
+    json_object_del(live, "known");
+    json_object_del(rules, "validated");
+}
+
+/* From the inventory in the status document alone, the same comes out as from the kernel. */
+static void offline_is_the_same(void **state)
+{
+    static const char next[] =
+        "policy: db\nmode: audit\nselect: {name: db}\n" NEXT
+        "policy: new\nselect: {name: web}\ningress: [{from: [host, {name: gone}], ports: [80/tcp]}]\n" NEXT
+        "expect: what fails\nallowed: [{from: {name: web}, to: {name: db}}]\n";
+    struct world *world = started();
+    _cleanup_(inventory_freep) struct inventory *inventory = NULL;
+    _cleanup_diags_ struct diags diags = {0};
+    int status;
+
+    (void)state;
+    json_t *online = plan(world, next, STATUS_ERROR);
+    json_t *json = inventory_to_json(brain_inventory(world->brain));
+    assert_int_equal(inventory_from_json(json, &inventory, &diags), 0);
+    _cleanup_(policy_set_freep) struct policy_set *policies = world_policies(next);
+    _cleanup_(plan_freep) struct plan *plan =
+        plan_offline(&(struct evaluation){brain_policies(world->brain), inventory, world->settings},
+                     &(struct evaluation){policies, inventory, world->settings});
+    json_t *offline = plan_to_json(plan, &(struct plan_facts){.lines = true}, &status);
+    assert_int_equal(status, STATUS_ERROR);
+    strip(online, false);
+    strip(offline, true);
+    assert_true(json_equal(online, offline));
+    json_decref(online);
+    json_decref(offline);
+    json_decref(json);
+    world_free(world);
+}
+
 static void plan_id(void **state)
 {
     struct world *world = started();
@@ -385,6 +430,7 @@ int main(void)
         cmocka_unit_test(problems),
         cmocka_unit_test(who_is_not_restricted),
         cmocka_unit_test(connections_by_other_ways),
+        cmocka_unit_test(offline_is_the_same),
         cmocka_unit_test(plan_id),
         cmocka_unit_test(not_before_the_containers_are_known),
     };
