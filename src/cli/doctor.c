@@ -6,6 +6,7 @@
 #include "doctor/collect.h"
 #include "doctor/doctor.h"
 #include "files/files.h"
+#include "inventory/json.h"
 #include "util/text.h"
 
 #define TEXT_WIDTH 110 /* columns, with the head of each line */
@@ -138,14 +139,6 @@ void doctor_print(const struct findings *findings, bool all, FILE *out, bool col
 
 /* ---- JSON --------------------------------------------------------------------------------------------- */
 
-/* What is no UTF-8 is escaped; NULL becomes null. New reference. */
-static json_t *text_json(const char *text)
-{
-    _cleanup_free_ char *escaped = text ? text_escape(text, true) : NULL;
-
-    return escaped ? json_string(escaped) : json_null();
-}
-
 static void print_json(const struct findings *findings)
 {
     json_t *checks = json_array(), *document;
@@ -155,8 +148,9 @@ static void print_json(const struct findings *findings)
 
         json_array_append_new(checks, json_pack("{s:s, s:s, s:o, s:o, s:o}", "id", finding->id, "level",
                                                 finding_level_name(finding->level), "found",
-                                                text_json(finding->found), "means", text_json(finding->means),
-                                                "mend", text_json(finding->mend)));
+                                                json_text_or_null(finding->found), "means",
+                                                json_text_or_null(finding->means), "mend",
+                                                json_text_or_null(finding->mend)));
     }
     document = json_pack("{s:b, s:o}", "well", findings_are_well(findings), "checks", checks);
     cli_print_json(document);
