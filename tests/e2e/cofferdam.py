@@ -13,6 +13,9 @@ import yaml
 from engine import BUILD
 from machine import ENVIRONMENT, Failure, run, wait_until
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir))
+import schemas  # pylint: disable=wrong-import-position
+
 COMMAND = os.path.join(BUILD, "src", "cli", "cofferdam")
 DAEMON = os.path.join(BUILD, "src", "daemon", "cofferdamd")
 
@@ -68,12 +71,14 @@ class Cofferdam:
         return run(self.space.enter(COMMAND, verb, "--config", self.config, *arguments), check=check)
 
     def json(self, verb, *arguments):
-        """What the command prints with --json, decoded; None when it did not print JSON."""
+        """What the command prints with --json, decoded, and as its schema says; None when it did not print JSON."""
         result = self(verb, "--json", *arguments)
         try:
-            return json.loads(result.stdout)
+            document = json.loads(result.stdout)
         except ValueError:
             return None
+        schemas.check(verb, document)
+        return document
 
     def settle(self, seconds=5):
         """Waits until the daemon knows every endpoint that the engine has."""

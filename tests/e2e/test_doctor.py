@@ -8,7 +8,7 @@ import re
 import signal
 import unittest
 
-from cofferdam import COMMAND
+from cofferdam import COMMAND, schemas
 from machine import Failure, run
 from playground import Playground
 
@@ -26,6 +26,7 @@ class Doctor(Playground):
         """{id: check}, after the outer form has been checked."""
         result = self.cofferdam("doctor", "--json")
         report = json.loads(result.stdout)
+        schemas.check("doctor", report)
         self.assertEqual(report["format_version"], "1.0")
         self.assertEqual(result.returncode, 0 if report["well"] else 3)
         self.assertEqual(report["well"], all(check["level"] in ("ok", "note") for check in report["checks"]))

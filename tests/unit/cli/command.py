@@ -13,6 +13,9 @@ import threading
 import time
 import unittest
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir))
+import schemas  # pylint: disable=wrong-import-position
+
 PROGRAM = sys.argv.pop(1)
 
 
@@ -55,6 +58,16 @@ def run(*args, stdin=subprocess.DEVNULL, env=None):
     done = subprocess.run([PROGRAM, *args], stdin=stdin, capture_output=True, text=True, timeout=30,
                           env={**os.environ, **(env or {})}, check=False)
     return done.returncode, done.stdout, done.stderr
+
+
+def ask(verb, *args, half=False):
+    """With --json: (exit status, document). half: the test's daemon leaves keys out."""
+    code, out, err = run(verb, "--json", *args)
+    assert err == "", err
+    document = json.loads(out)
+    if not half:
+        schemas.check(verb, document)
+    return code, document
 
 
 class Usage(unittest.TestCase):
@@ -295,24 +308,24 @@ class WithDaemon(unittest.TestCase):
         self.assertEqual(self.daemon.requests, [{"verb": "apply"}])
 
     def test_options_may_stand_before_the_command(self):
-        self.ok({"policies": 1, "changes": 0, "text": "x"})
+        result = {"policies": 1, "changes": 0, "connections_ended": 0, "text": "x"}
+        self.ok(result)
         code, out, _ = run("--json", "--control", self.socket, "apply")
-        self.assertEqual((code, json.loads(out)),
-                         (0, {"format_version": "1.0", "policies": 1, "changes": 0, "text": "x"}))
+        self.assertEqual((code, json.loads(out)), (0, {"format_version": "1.0", **result}))
+        schemas.check("apply", json.loads(out))
 
     def test_every_document_carries_format_version(self):
         for result, expected in (({"text": "x"}, "1.0"), ({"text": "x", "format_version": "1.7"}, "1.7")):
             self.ok(result)
             for args in (("apply",), ("teardown", "--yes"), ("status",), ("verify",), ("explain", "a", "b")):
                 with self.subTest(args):
-                    _, out, _ = run(*args, "--json", "--config", self.config)
-                    self.assertEqual(json.loads(out), {"text": "x", "format_version": expected})
+                    self.assertEqual(ask(*args, "--config", self.config, half=True)[1],
+                                     {"text": "x", "format_version": expected})
             self.daemon.close()
             os.unlink(self.socket)
-        self.answers({"ok": False, "exit": 1, "error": "no"})
-        code, out, err = run("apply", "--json", "--config", self.config)
-        self.assertEqual((code, json.loads(out), err),
-                         (1, {"format_version": "1.0", "ok": False, "exit": 1, "error": "no"}, ""))
+        refusal = {"ok": False, "exit": 1, "error": "no", "help": None, "diagnostics": []}
+        self.answers(refusal)
+        self.assertEqual(ask("apply", "--config", self.config), (1, {"format_version": "1.0", **refusal}))
 
     def test_apply_refused(self):
         self.answers({"ok": False, "exit": 1,
@@ -328,9 +341,8 @@ class WithDaemon(unittest.TestCase):
 
     def doctor(self, *args):
         """{id: check}; the exit status is 0 or 3, as the document says."""
-        code, out, err = run("doctor", "--json", "--config", self.config, *args)
-        document = json.loads(out)
-        self.assertEqual((code, err), (0 if document["well"] else 3, ""))
+        code, document = ask("doctor", "--config", self.config, *args)
+        self.assertEqual(code, 0 if document["well"] else 3)
         return {check["id"]: check for check in document["checks"]}
 
     def test_doctor_reads_the_status(self):
@@ -389,8 +401,8 @@ class WithDaemon(unittest.TestCase):
         self.ok({"verdict": "denied", "text": text}, 3)
         self.assertEqual(run("explain", "web", "db", "5432/tcp", "--config", self.config), (3, text, ""))
         self.assertEqual(self.daemon.requests, [{"verb": "explain", "from": "web", "to": "db", "port": "5432/tcp"}])
-        code, out, _ = run("explain", "web", "db", "--json", "--config", self.config)
-        self.assertEqual((code, json.loads(out)["verdict"]), (3, "denied"))
+        code, document = ask("explain", "web", "db", "--config", self.config, half=True)
+        self.assertEqual((code, document["verdict"]), (3, "denied"))
         self.assertEqual(self.daemon.requests[1], {"verb": "explain", "from": "web", "to": "db"})
 
     def test_explain_knows_no_such_container(self):
@@ -418,8 +430,7 @@ class WithDaemon(unittest.TestCase):
         asked = self.daemon.requests[0]
         self.assertEqual((asked["verb"], sorted(asked["files"], key=str), asked["rules"], asked["full"]),
                          ("plan", sorted(files, key=str), False, False))
-        code, out, _ = run("plan", "--config", self.config, "--json", "--full", a)
-        self.assertEqual((code, json.loads(out)), (0, {"format_version": "1.0", **same}))
+        self.assertEqual(ask("plan", "--config", self.config, "--full", a, half=True), (0, {"format_version": "1.0", **same}))
         self.assertEqual((self.daemon.requests[1]["rules"], self.daemon.requests[1]["full"]), (True, True))
         self.assertIs(run("plan", "--config", self.config, "--rules", a)[0], 0)
         self.assertIs(self.daemon.requests[2]["rules"], True)
@@ -452,8 +463,8 @@ class WithDaemon(unittest.TestCase):
         self.assertEqual((code, out), (1, ""))
         self.assertIn(f"{bad}:2:10: error[", err)
         self.assertTrue(err.endswith("cofferdam: the policies have mistakes\n"), err)
-        code, out, err = run("plan", "--json", "--config", self.config, bad)
-        self.assertEqual((code, err, json.loads(out)["diagnostics"][0]["line"]), (1, "", 2))
+        code, document = ask("plan", "--config", self.config, bad)
+        self.assertEqual((code, document["diagnostics"][0]["line"]), (1, 2))
         code, out, err = run("plan", "--config", self.config, "--policies", os.path.join(self.folder.name, "none"))
         self.assertEqual((code, out), (1, ""))
         self.assertIn("none", err)
@@ -465,8 +476,7 @@ class WithDaemon(unittest.TestCase):
         self.assertEqual(run("verify", "--config", self.config),
                          (0, "the kernel holds what it should: 2 tables, 143 objects\n", ""))
         self.assertEqual(self.daemon.requests, [{"verb": "verify"}])
-        code, out, _ = run("verify", "--json", "--config", self.config)
-        self.assertEqual((code, json.loads(out)), (0, {"format_version": "1.0", **same}))
+        self.assertEqual(ask("verify", "--config", self.config), (0, {"format_version": "1.0", **same}))
 
     def test_verify_finds_a_rule_of_a_stranger(self):
         drift = {"same": False, "objects": 143, "more": 0, "repairing": True, "generation": 8, "differences": [
@@ -476,8 +486,7 @@ class WithDaemon(unittest.TestCase):
         self.assertEqual(run("verify", "--config", self.config), (
             3, "DRIFT: 1 difference; the daemon is repairing it\n"
                '  +  inet cofferdam  rule  forward  accept comment "\\x1b]0;x\\x07\\xe2\\x80\\xae\\x0a- nothing"\n', ""))
-        code, out, _ = run("verify", "--json", "--config", self.config)
-        self.assertEqual((code, json.loads(out)), (3, {"format_version": "1.0", **drift}))
+        self.assertEqual(ask("verify", "--config", self.config), (3, {"format_version": "1.0", **drift}))
 
     def test_verify_takes_no_half_answer_for_a_good_one(self):
         for result in ({}, {"same": True}, {"same": False, "differences": []}, {"same": 1, "differences": []},
