@@ -82,6 +82,7 @@ enum policy_code {
     CODE_IMAGE_LABEL,
     CODE_NO_LOOKUPS,
     CODE_NOTHING_TESTED,
+    CODE_COVERED_RULE,
     POLICY_CODES,
 };
 

@@ -76,6 +76,7 @@ static const struct {
     [CODE_IMAGE_LABEL] = {"C112", "label that only the image sets"},
     [CODE_NO_LOOKUPS] = {"C113", "internet without lookups"},
     [CODE_NOTHING_TESTED] = {"C114", "expectation that tests nothing"},
+    [CODE_COVERED_RULE] = {"C115", "rule covered by another"},
 };
 
 const char *policy_code_id(enum policy_code code)

@@ -77,5 +77,7 @@ int policy_set_finish(struct policy_set *set, struct diags *diags)
         r = -EBADMSG;
     }
     set->finished = r == 0;
+    if (set->finished)
+        policy_set_lint(set, diags);
     return r;
 }

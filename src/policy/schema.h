@@ -126,6 +126,8 @@ void import_document(struct import *import, const struct node *root);
 
 /* Warnings about one policy that has no errors. */
 void policy_lint(struct source *source, const struct policy *policy);
+/* Of a finished set: what only several policies together show. */
+void policy_set_lint(const struct policy_set *set, struct diags *diags);
 
 /* Releases what it holds. */
 void policy_clear(struct policy *policy);

@@ -15,7 +15,6 @@ static void test_same_rules(void **state)
     (void)state;
     check_rules("  - {to: [host], ports: [80/tcp]}\n  - {to: [host], ports: [80/tcp]}\n", "C104");
     check_rules("  - {to: [host], ports: [80/tcp]}\n  - {to: [host], ports: [80/udp]}\n", "");
-    check_rules("  - {to: [host]}\n  - {to: [host], ports: [80/tcp]}\n", "");
     check_rules("  - {}\n  - {}\n", "C104");
     check_rules("  - {}\n  - {to: [any]}\n", "C104");
     check_rules("  - {deny: true, to: [host]}\n  - {deny: true, to: [host]}\n", "C104");
@@ -24,7 +23,7 @@ static void test_same_rules(void **state)
     check_rules("  - {to: [{labels: {a: b, c: null}}]}\n  - {to: [{labels: {c: null, a: b}}]}\n", "C104");
     check_rules("  - {to: [{labels: {a: b, c: null}}]}\n  - {to: [{labels: {a: b, c: '*'}}]}\n", "");
     check_rules("  - {to: [{cidr: 10.0.0.0/8, except: [10.1.0.0/16]}]}\n  - {to: [{cidr: 10.0.0.0/8}]}\n",
-                "");
+                "C115");
 }
 
 static void test_void_rules(void **state)
@@ -100,11 +99,70 @@ static void test_apart(void **state)
                  "");
 }
 
+static void test_covered_rules(void **state)
+{
+    (void)state;
+    check_rules("  - {to: [host]}\n  - {to: [host], ports: [80/tcp]}\n", "C115");
+    check_rules("  - {to: [host], ports: [80/tcp]}\n  - {to: [host]}\n", "C115");
+    check_rules("  - {}\n  - {to: [dns]}\n", "C115");
+    check_rules("  - {to: [outside]}\n  - {to: [dns]}\n", "");
+    check_rules("  - {to: [internet], ports: [53/udp]}\n  - {to: [host], ports: [53/udp]}\n", "");
+    check_rules("  - {to: [{compose: shop}]}\n  - {to: [{compose: shop/db}], ports: [5432/tcp]}\n", "C115");
+    check_rules("  - {to: [{compose: shop/db}]}\n  - {to: [{compose: shop}], ports: [5432/tcp]}\n", "");
+    /* who denies twice says so on purpose */
+    check_rules("  - {deny: true}\n  - {deny: true, to: [host]}\n", "");
+}
+
+/* The codes of what a whole set is told when it is finished, each behind the line that it is about. */
+static void check_set(const char *text, const char *expected)
+{
+    _cleanup_(policy_set_freep) struct policy_set *set = policy_set_new();
+    _cleanup_diags_ struct diags diags = {0};
+    _cleanup_free_ char *found = xstrdup("");
+
+    assert_int_equal(policy_parse(set, "test.yaml", text, strlen(text), &diags), 0);
+    assert_int_equal(diags.n, 0);
+    assert_int_equal(policy_set_finish(set, &diags), 0);
+    for (size_t i = 0; i < diags.n; i++) {
+        char *longer = xasprintf("%s%s%u %s", found, i ? ", " : "", diags.v[i].line, diags.v[i].code);
+
+        assert_int_equal(diags.v[i].level, DIAG_WARNING);
+        assert_non_null(diags.v[i].source_line);
+        free(found);
+        found = longer;
+    }
+    assert_string_equal(found, expected);
+}
+
+#define TWO(a, a_rule, b, b_rule)                                                                            \
+    "policy: a\nselect: " a "\ningress:\n  - " a_rule "\n---\n"                                              \
+    "policy: b\nselect: " b "\ningress:\n  - " b_rule "\n"
+
+static void test_policies(void **state)
+{
+    (void)state;
+    check_set(TWO("{name: x}", "{from: [host]}", "{name: x}", "{from: [host]}"), "9 C115");
+    check_set(TWO("{name: x}", "{from: [host], ports: [80/tcp]}", "{name: x}", "{from: [host]}"), "4 C115");
+    check_set(TWO("{name: x}", "{from: [host]}", "{name: x}", "{from: [outside]}"), "");
+    check_set(TWO("{name: x, image: y}", "{}", "{image: y, name: x}", "{from: [host]}"), "9 C115");
+    /* a wider policy may go, or change, without a thought of the narrower one */
+    check_set(TWO("{all: true}", "{}", "{name: x}", "{from: [host]}"), "");
+    check_set(TWO("{compose: shop}", "{}", "{compose: shop/web}", "{from: [host]}"), "");
+    check_set(TWO("{name: x}", "{}", "{name: x}", "{deny: true, from: [host]}"), "");
+    check_set(TWO("{name: x}\nmode: audit", "{}", "{name: x}", "{from: [host]}"), "");
+    check_set(TWO("{name: x}\nmode: audit", "{}", "{name: x}\nmode: audit", "{from: [host]}"), "11 C115");
+    check_set("policy: a\nselect: {name: x}\ningress:\n  - from: [host]\n---\n"
+              "policy: b\nselect: {name: x}\negress:\n  - to: [host]\n",
+              "");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_rules), cmocka_unit_test(test_void_rules), cmocka_unit_test(test_covered),
-        cmocka_unit_test(test_selectors),  cmocka_unit_test(test_apart),
+        cmocka_unit_test(test_same_rules), cmocka_unit_test(test_void_rules),
+        cmocka_unit_test(test_covered),    cmocka_unit_test(test_selectors),
+        cmocka_unit_test(test_apart),      cmocka_unit_test(test_covered_rules),
+        cmocka_unit_test(test_policies),
     };
 
     return cmocka_run_group_tests_name("policy lint", tests, NULL, NULL);
