@@ -77,6 +77,9 @@ static const struct {
     [CODE_NO_LOOKUPS] = {"C113", "internet without lookups"},
     [CODE_NOTHING_TESTED] = {"C114", "expectation that tests nothing"},
     [CODE_COVERED_RULE] = {"C115", "rule covered by another"},
+    [CODE_DENIED_RULE] = {"C116", "rule of which all is denied"},
+    [CODE_HALF_RULE] = {"C117", "rule without its other half"},
+    [CODE_BLOCKED_RULE] = {"C118", "rule that Docker blocks"},
 };
 
 const char *policy_code_id(enum policy_code code)

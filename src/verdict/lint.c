@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "inventory/match.h"
+#include "lint_rules.h"
 #include "members.h"
 
 #define DNS_PORT 53
@@ -292,6 +293,7 @@ void inventory_lint(const struct evaluation *with, struct diags *diags)
             lint_peers(&roll, NULL, expectation->to, expectation->n_to, &found);
         }
     roll_clear(&roll);
+    lint_rules(with, &found);
     diags_sort(&found);
     diags_move(diags, &found);
 }
