@@ -16,13 +16,14 @@
 #include "daemon/plan.h"
 #include "nft/read.h"
 #include "util/mem.h"
+#include "verdict/lint.h"
 
 #define CONTAINERS 1000
 #define FLOWS 100000
 #define RUNS 5
 
 struct times {
-    double read, compile, validate, flows, tell, all;
+    double read, compile, validate, flows, lint, tell, all;
 };
 
 /* ---- the host ----------------------------------------------------------------------------------------- */
@@ -93,6 +94,16 @@ static double ms_since(uint64_t *at)
     return (double)(*at - before) / 1e6;
 }
 
+/* What telling takes for the problems that the inventory shows: measured apart, and no part of the whole. */
+static double lint_once(struct brain *brain, const struct policy_set *policies)
+{
+    _cleanup_diags_ struct diags diags = {0};
+    uint64_t at = now_ns();
+
+    inventory_lint(&(struct evaluation){policies, brain->inventory, brain->settings}, &diags);
+    return ms_since(&at);
+}
+
 static size_t plan_once(struct brain *brain, struct nft_socket *socket, const struct policy_set *policies,
                         struct times *ret)
 {
@@ -100,6 +111,7 @@ static size_t plan_once(struct brain *brain, struct nft_socket *socket, const st
     _cleanup_(plan_freep) struct plan *plan = NULL;
     _cleanup_diags_ struct diags diags = {0};
     struct plan_facts facts = {.lines = true, .full = true};
+    ret->lint = lint_once(brain, policies);
     uint64_t start = now_ns(), at = start;
     int status, r = nft_read(socket, &tables);
 
@@ -139,6 +151,7 @@ static void run(const char *name, struct brain *brain, struct nft_socket *socket
     COLUMN(compile)
     COLUMN(validate)
     COLUMN(flows)
+    COLUMN(lint)
     COLUMN(tell)
     COLUMN(all)
     printf(" %9.1f\n", (double)size / (1 << 20));
@@ -165,8 +178,8 @@ int main(void)
     print_machine();
     printf("%d containers, IPv4 and IPv6, %d policies, %d open connections; ms, and MiB of JSON\n",
            CONTAINERS, 2 * SERVICES, FLOWS);
-    printf("  %-28s %9s %9s %9s %9s %9s %9s %9s\n", "", "read", "compile", "validate", "flows", "tell", "all",
-           "MiB");
+    printf("  %-28s %9s %9s %9s %9s %9s %9s %9s %9s\n", "", "read", "compile", "validate", "flows", "(lint)",
+           "tell", "all", "MiB");
     run("the same policies", brain, socket, make_policies());
     run("one policy, another port", brain, socket, other_port());
     run("no policies any more", brain, socket, no_policies());
