@@ -39,13 +39,14 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_FORMAT = 1 << 7,
        TAKES_PLAN = 1 << 8,
        TAKES_BASE = 1 << 9,
+       TAKES_APPLY = 1 << 10,
 };
 
 /* Texts are NULL where not given, and never empty. */
 struct cli_options {
-    const char *config, *control, *state, *policies, *inventory, *base, *format;
+    const char *config, *control, *state, *policies, *inventory, *base, *format, *only;
     size_t form; /* of the verb's formats: the index of the one that is meant */
-    bool json, yes, all, schema, brief, full, rules;
+    bool json, yes, all, schema, brief, full, rules, force;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };

@@ -5,11 +5,16 @@
  *
  *   request   {"verb": "status" | "explain" | "plan" | "apply" | "verify" | "teardown", ...arguments}
  *             explain: "from", "to", "port" (optional text such as "5432/tcp")
+ *             apply: "only": TEXT (optional, the plan_id of the plan that it must be), "force": BOOL (optional, whether
+ *             policies are loaded though their expectations fail or cannot be tested yet)
  *             plan: "files": [{"path", "text"}], all policy files of the set that is meant; "rules" and "full": BOOL
  *             (optional), whether the lines of the rules that change are wanted, and not only their numbers, and all names
  *             where there are many. The result is in plan/plan.h.
  *   answer    {"ok": true, "exit": N, "result": {...}}
  *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT | null, "diagnostics": [...]}
+ *
+ * The result of "apply" is {"policies": N, "changes": N (in the kernel), "connections_ended": N, "text": TEXT (for people),
+ * "overridden": [diagnostics]? (the expectations that force has overridden)}.
  *
  * The result of "verify" is {"same": BOOL, "objects": N (compared), "differences": [{"table": "inet cofferdam",
  * "kind": "table" | "chain" | "rule" | "set" | "element", "name": TEXT (of the chain or set), "what": "missing" |

@@ -188,6 +188,8 @@ void brain_set_host_addresses(struct brain *brain, const struct ip *ip, size_t n
 const struct inventory *brain_inventory(const struct brain *brain);
 /* All containers and networks were listed at least once. */
 bool brain_inventory_known(const struct brain *brain);
+/* And all that was asked about them was answered, or the time for that is over. */
+bool brain_inventory_complete(const struct brain *brain);
 const struct policy_set *brain_policies(const struct brain *brain);
 /* The ruleset that the kernel should hold now. */
 const struct ruleset *brain_ruleset(const struct brain *brain);
@@ -198,6 +200,8 @@ struct status_facts {
     const char *policies_dir, *last_load_error;      /* the latter NULL: none */
     bool policies_kept;     /* those in force are the last good ones, as the files had errors at the start */
     const char *keep_error; /* why the policies in force could not be saved; NULL: they are */
+    size_t expectations_failed;   /* of the policies in force, when they were loaded or could first be tested */
+    const char *expectation_error; /* the first of them, in words */
     const char *engine_socket;
     bool tables_protected, tables_kept; /* the latter: their owner outlives the daemon */
     const char *unprotected_reason;     /* NULL: they are */

@@ -26,13 +26,14 @@
  *
  * plan_id depends on the policies in force and the new ones (the bytes of their files, not their names), the containers
  * and networks, and the content of our tables: as long as it is the same, so is the plan, but for
- * the connections that are open.
+ * the connections that are open. See plan/plan_basis.h.
  */
 #pragma once
 
 #include <jansson.h>
 
 #include "flow/flow.h"
+#include "plan/plan_basis.h"
 #include "ruleset/compile.h"
 #include "verdict/verdict.h"
 
@@ -65,5 +66,7 @@ struct plan_facts {
     const struct diags *validations; /* what it says to it otherwise */
 };
 
-/* A new reference. *ret_exit: an enum exit_status. */
+/* A new reference. *ret_exit: an enum exit_status. Before plan_take_basis(). */
 json_t *plan_to_json(struct plan *plan, const struct plan_facts *facts, int *ret_exit);
+/* What it was made from, which becomes the caller's; NULL where there is no kernel. */
+struct plan_basis *plan_take_basis(struct plan *plan);

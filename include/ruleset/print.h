@@ -11,6 +11,9 @@
 #include "ruleset/ruleset.h"
 
 void ruleset_print(const struct ruleset *ruleset, FILE *out);
+/* One set or chain, indented, as it stands in its table; a set with its elements, sorted by key. */
+void set_print(const struct set *set, FILE *out);
+void chain_print(enum table_id table, const struct chain *chain, FILE *out);
 void rule_print(const struct rule_stmt *rule, FILE *out);
 /* One element as in an elements list: "veth1" . 02:42:ac:11:00:02 . 172.17.0.2 */
 void element_print(const struct set *set, const struct element *element, FILE *out);

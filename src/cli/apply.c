@@ -1,22 +1,37 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/cli.h"
+#include "inventory/json.h"
 
 static const struct cli_verb verb = {
     .name = "apply",
     .arguments = "",
-    .takes = TAKES_CONTROL,
+    .takes = TAKES_CONTROL | TAKES_APPLY,
     .about =
         "Makes the daemon read its directory of policies again and put them in force. No container is\n"
-        "touched. When any file has a mistake, nothing changes: the policies in force stay in force, and\n"
-        "every mistake is shown with its place.\n",
+        "touched. When any file has a mistake, or an expectation of the policies fails, nothing changes: the\n"
+        "policies in force stay in force, and everything that is wrong is shown with its place.\n"
+        "\n"
+        "With --only, nothing changes either unless it is exactly what the plan with this ID said: when policies,\n"
+        "containers or the rules in the kernel have moved since, what has moved is shown.\n",
     .examples = "Examples:\n"
                 "  cofferdam check && cofferdam apply    check first, as any user\n"
+                "  cofferdam apply --only 5a1c...        what was reviewed, and nothing else (64 digits)\n"
                 "  cofferdam apply --json                for scripts: how many policies, how many changes\n"
                 "\n"
                 "Exit status: 0 the policies are in force, 1 error and nothing changed, 64 wrong usage.\n",
 };
 
+static int fill(const struct cli_options *options, const struct settings *settings, json_t *request)
+{
+    (void)settings;
+    if (options->only)
+        json_object_set_new(request, "only", json_text_or_null(options->only));
+    if (options->force)
+        json_object_set_new(request, "force", json_true());
+    return STATUS_OK;
+}
+
 int cli_apply(int argc, char **argv)
 {
-    return cli_ask(&verb, argc, argv, NULL, NULL);
+    return cli_ask(&verb, argc, argv, fill, NULL);
 }

@@ -24,6 +24,8 @@ enum {
     OPT_SHORT,
     OPT_FULL,
     OPT_RULES,
+    OPT_ONLY,
+    OPT_FORCE,
     OPT_HELP,
     OPT_VERSION
 };
@@ -55,6 +57,8 @@ static const struct {
     {"full", NULL, OPT_FULL, 0, TAKES_PLAN, "all names and ports, however many"},
     {"rules", NULL, OPT_RULES, 0, TAKES_PLAN,
      "each chain, rule, set and element that changes, as nft has it"},
+    {"only", "PLAN_ID", OPT_ONLY, 0, TAKES_APPLY, "only if it is what this plan said"},
+    {"force", NULL, OPT_FORCE, 0, TAKES_APPLY, "even where expectations fail"},
     {"config", "FILE", OPT_CONFIG, 0, 0, "the host's settings (default " SETTINGS_FILE ")"},
     {"json", NULL, OPT_JSON, 0, 0, "print JSON instead of text"},
     {"help", NULL, OPT_HELP, 'h', 0, "print the help of the command"},
@@ -140,6 +144,12 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_RULES:
         options->rules = true;
+        break;
+    case OPT_ONLY:
+        options->only = optarg;
+        break;
+    case OPT_FORCE:
+        options->force = true;
         break;
     }
 }

@@ -341,6 +341,17 @@ void plan_print_section(const json_t *result, enum plan_section section, FILE *o
     print[section](result, out, colour);
 }
 
+/* So that nothing else is applied than what is shown here. */
+static void print_id(const json_t *result, FILE *out, bool colour)
+{
+    const char *id = json_string_value(json_object_get(result, "plan_id"));
+    _cleanup_free_ char *safe = id ? text_escape(id, false) : NULL;
+
+    if (safe && has_changes(result))
+        print_line(out, colour, STYLE_DIM,
+                   xasprintf("\nTo apply just this: cofferdam apply --only %s", safe));
+}
+
 void plan_print(const json_t *result, const struct cli_options *options, FILE *out, bool colour)
 {
     bool last = has_changes(result) || json_array_size(json_object_get(result, "problems")) > 0;
@@ -349,6 +360,8 @@ void plan_print(const json_t *result, const struct cli_options *options, FILE *o
     for (enum plan_section section = 0; section < PLAN_SECTIONS; section++)
         if (!options->brief || section == PLAN_CONNECTIONS)
             plan_print_section(result, section, out, colour);
+    if (!options->brief)
+        print_id(result, out, colour);
     if (!last || options->brief)
         return;
     fputc('\n', out);

@@ -750,6 +750,11 @@ bool brain_inventory_known(const struct brain *brain)
     return brain->inventory_known;
 }
 
+bool brain_inventory_complete(const struct brain *brain)
+{
+    return brain->was_synced;
+}
+
 const struct policy_set *brain_policies(const struct brain *brain)
 {
     return brain->policies;

@@ -143,9 +143,16 @@ void daemon_run(struct daemon *daemon)
         act_all(daemon);
     while (brain_has_more(daemon, daemon_now()));
     policy_keep_update(daemon);
+    expectations_update(daemon);
     deadline = brain_deadline(daemon->brain);
     sd_event_source_set_time(daemon->timer, deadline);
     sd_event_source_set_enabled(daemon->timer, deadline == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+void daemon_settle(struct daemon *daemon)
+{
+    host_refresh(daemon);
+    daemon_run(daemon);
 }
 
 static void maybe_exit(struct daemon *daemon)
@@ -221,12 +228,12 @@ static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *inf
 {
     struct daemon *daemon = userdata;
     _cleanup_diags_ struct diags diags = {0};
-    size_t changes = 0;
+    struct load_result result = {0};
 
     (void)source;
     (void)info;
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)daemon_now());
-    daemon_reload(daemon, &changes, &diags);
+    daemon_reload(daemon, &(struct load_request){0}, &result, &diags);
     sd_notify(0, "READY=1");
     return 0;
 }
@@ -319,22 +326,19 @@ static int policies_refused(struct daemon *daemon, int error, struct diags *diag
     return error;
 }
 
-int daemon_reload(struct daemon *daemon, size_t *ret_changes, struct diags *diags)
+/* Into the brain, which has acted on them when this returns. */
+static int load(struct daemon *daemon, struct policy_set *policies, struct load_result *result,
+                struct diags *diags)
 {
-    struct policy_set *policies = NULL;
     const char *message = NULL;
-    int r = read_policies(daemon, &policies, diags);
 
-    if (r < 0)
-        return policies_refused(daemon, r, diags);
-    log_diags(diags); /* warnings */
-    host_refresh(daemon);
     daemon->keep.due = true;
     brain_load_policies(daemon->brain, policies, daemon_now());
     daemon_run(daemon);
-    r = brain_policies_result(daemon->brain, ret_changes, &message);
-    if (r < 0 && r != -EINPROGRESS) {
+    int r = brain_policies_result(daemon->brain, &result->changes, &message);
+    if (r < 0)
         diag_add(diags, DIAG_ERROR, NULL, NULL, "%s", message ? message : strerror(-r));
+    if (r < 0 && r != -EINPROGRESS) {
         remember_error(daemon, diags);
         return r;
     }
@@ -342,14 +346,44 @@ int daemon_reload(struct daemon *daemon, size_t *ret_changes, struct diags *diag
     free(STEAL(daemon->last_load_error));
     free(daemon->policies_loaded);
     daemon->policies_loaded = daemon_wall_clock();
-    if (r < 0) {
-        diag_add(diags, DIAG_ERROR, NULL, NULL, "%s", message);
-        log_text(LOG_WARNING, "%s", message);
-        return r;
+    expectations_set(&daemon->expectations, result);
+    return r;
+}
+
+static void log_load(struct daemon *daemon, int r, const struct load_result *result,
+                     const struct diags *diags)
+{
+    if (result->overridden.n_errors) {
+        log_text(LOG_WARNING, "the policies are loaded by force, although expectations %s:",
+                 result->untested ? "cannot be tested" : "fail");
+        log_diags(&result->overridden);
     }
-    log_text(LOG_NOTICE, "%zu policies are in force; %zu changes in the kernel",
-             brain_policies(daemon->brain)->n_policies, *ret_changes);
-    return 0;
+    if (r == -EINPROGRESS)
+        log_text(LOG_WARNING, "%s", diags->v[diags->n - 1].message);
+    else
+        log_text(LOG_NOTICE, "%zu policies are in force; %zu changes in the kernel",
+                 brain_policies(daemon->brain)->n_policies, result->changes);
+}
+
+int daemon_reload(struct daemon *daemon, const struct load_request *request, struct load_result *result,
+                  struct diags *diags)
+{
+    _cleanup_(policy_set_freep) struct policy_set *policies = NULL;
+    int r = read_policies(daemon, &policies, diags);
+
+    if (r < 0)
+        return policies_refused(daemon, r, diags);
+    daemon_settle(daemon);
+    r = apply_gate(daemon, policies, request, result, diags);
+    if (r == -ESTALE)
+        return r;
+    if (r < 0)
+        return policies_refused(daemon, r, diags);
+    log_diags(diags); /* warnings */
+    r = load(daemon, STEAL(policies), result, diags);
+    if (r == 0 || r == -EINPROGRESS)
+        log_load(daemon, r, result, diags);
+    return r;
 }
 
 /* What cannot be read leaves in force what was before, or, where nothing was, grants nothing. */
@@ -360,6 +394,7 @@ static struct policy_set *first_policies(struct daemon *daemon)
     int r = read_policies(daemon, &policies, &diags);
 
     policy_keep_open(daemon);
+    daemon->expectations.due = true;
     daemon->policies_loaded = daemon_wall_clock();
     if (r == 0) {
         daemon->keep.due = true;
@@ -513,6 +548,8 @@ void daemon_clear(struct daemon *daemon)
     free(daemon->policies_loaded);
     free(daemon->last_load_error);
     policy_keep_clear(&daemon->keep);
+    plan_memory_clear(&daemon->plans);
+    free(daemon->expectations.first);
     settings_free(daemon->settings);
     *daemon = (struct daemon){.state_lock = -1, .namespace_lock = -1};
 }

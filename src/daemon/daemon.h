@@ -6,6 +6,7 @@
 
 #include "control/server.h"
 #include "daemon/brain.h"
+#include "plan/plan_basis.h"
 #include "daemon/policy_state.h"
 #include "docker/client.h"
 #include "flow/socket.h"
@@ -24,6 +25,26 @@ struct policy_keep {
     bool used;                 /* the set in force is the saved one, as the files had errors at the start */
     uint64_t retry_at;         /* after an error */
     int error;                 /* of saving; 0 or a negative errno */
+};
+
+/* How policies are loaded. */
+struct load_request {
+    const char *only; /* the ID of the plan that was agreed to; NULL: whatever the files hold now */
+    bool force;       /* even where expectations fail, or cannot be tested yet */
+};
+
+struct load_result {
+    size_t changes;          /* operations in the kernel */
+    size_t n_failed;         /* expectations */
+    bool untested;           /* there are some, and the containers are not known yet */
+    struct diags overridden; /* with force: what would have been the reason to refuse; for diags_clear() */
+};
+
+/* How the policies in force stand to their own expectations: when they were loaded, or once the containers were known. */
+struct expectations {
+    bool due; /* not tested yet */
+    size_t n_failed;
+    char *first; /* the first that fails, in words; NULL: none */
 };
 
 struct daemon {
@@ -50,6 +71,8 @@ struct daemon {
     char *started, *policies_loaded; /* RFC 3339 */
     char *last_load_error;           /* NULL: the policies were read without an error */
     struct policy_keep keep;
+    struct plan_memory plans; /* that were asked for */
+    struct expectations expectations;
     bool exit_when_idle; /* after teardown: once its answer is sent */
 };
 
@@ -64,10 +87,25 @@ void daemon_run(struct daemon *daemon);
 /* 0 or a negative errno; what went wrong was logged. */
 int daemon_start(struct daemon *daemon);
 void daemon_clear(struct daemon *daemon);
-/* Reads the policies and has them compiled and applied. 0; -EBADMSG: the files have errors; -EINPROGRESS: they
- * wait for the Engine's answer; otherwise the kernel's error. diags says what is wrong. *ret_changes:
- * operations in the kernel. */
-int daemon_reload(struct daemon *daemon, size_t *ret_changes, struct diags *diags);
+/* Acts on all that is known, and asks the host again what it is. */
+void daemon_settle(struct daemon *daemon);
+/*
+ * Reads the policies and has them compiled and applied. 0; -EBADMSG: the files have errors; -ESTALE: it is not what the
+ * plan said, or that cannot be told; -ECANCELED: an expectation fails or cannot be tested; -EINPROGRESS: they wait for
+ * the Engine's answer; otherwise the kernel's error. diags says what is wrong. *result, which must be zeroed, is filled
+ * in as far as it came.
+ */
+int daemon_reload(struct daemon *daemon, const struct load_request *request, struct load_result *result,
+                  struct diags *diags);
+
+/* apply_gate.c: what policies must pass before they are loaded */
+/* 0, -ESTALE or -ECANCELED, as above. */
+int apply_gate(struct daemon *daemon, const struct policy_set *policies, const struct load_request *request,
+               struct load_result *result, struct diags *diags);
+/* The policies with that result are in force. */
+void expectations_set(struct expectations *expectations, const struct load_result *result);
+/* Tests those of the policies in force where that was due, and could not be done before. */
+void expectations_update(struct daemon *daemon);
 
 /* kernel_io.c: the socket to nf_tables and who owns our tables */
 /* Takes back the socket that the service manager kept or opens one, and claims our tables. 0 or a negative
@@ -80,6 +118,8 @@ void kernel_forget(struct daemon *daemon);
 int kernel_tables(struct daemon *daemon, struct nft_tables *ret);
 /* Carries ACTION_READ_TABLES out. */
 void kernel_read(struct daemon *daemon);
+/* What an error of that means to people: static, or until the next call. */
+const char *kernel_read_error(int error);
 /* Do all of our tables stand? 0 or a negative errno. */
 int kernel_tables_exist(struct daemon *daemon, bool *ret);
 /* Fills in what status says of it. */

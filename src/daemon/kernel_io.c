@@ -162,6 +162,11 @@ int kernel_tables(struct daemon *daemon, struct nft_tables *ret)
     return r;
 }
 
+const char *kernel_read_error(int error)
+{
+    return error == -EAGAIN ? "other programs are changing theirs all the time: try again" : strerror(-error);
+}
+
 /* What others have done until now is heard of first, so that it is seen in what is read. */
 void kernel_read(struct daemon *daemon)
 {

@@ -102,6 +102,8 @@ static json_t *daemon_status(const struct brain *brain, const struct status_fact
     set_text(daemon, "policies_loaded", facts->policies_loaded);
     json_object_set_new(daemon, "policies_kept", json_boolean(facts->policies_kept));
     set_text(daemon, "last_load_error", facts->last_load_error);
+    json_object_set_new(daemon, "expectations_failed", json_integer((json_int_t)facts->expectations_failed));
+    set_text(daemon, "expectation_error", facts->expectation_error);
     set_text(daemon, "default_mode", brain->options.default_mode == MODE_AUDIT ? "audit" : "enforce");
     json_object_set_new(daemon, "generation", json_integer((json_int_t)facts->generation));
     return daemon;
@@ -533,6 +535,10 @@ static void load_problems(const struct brain *brain, const struct status_facts *
         add_problem(problems, "the policy files have errors; %s",
                     brain->policies->n_policies > 0 ? "those read before stay in force"
                                                     : "everything is denied, without any policy");
+    if (facts->expectations_failed)
+        add_problem(problems, "%zu expectation%s of the policies in force failed when they were tested: %s%s",
+                    facts->expectations_failed, facts->expectations_failed == 1 ? "" : "s",
+                    facts->expectation_error, facts->expectations_failed == 1 ? "" : "; and others");
     if (facts->keep_error)
         add_problem(
             problems,

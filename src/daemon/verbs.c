@@ -36,6 +36,8 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request, const s
         .policies_dir = daemon->settings->policies,
         .last_load_error = daemon->last_load_error,
         .policies_kept = daemon->keep.used,
+        .expectations_failed = daemon->expectations.n_failed,
+        .expectation_error = daemon->expectations.first,
         .keep_error = daemon->keep.error < 0 ? strerror(-daemon->keep.error) : NULL,
         .engine_socket = daemon->docker_socket,
         .pid = getpid(),
@@ -74,10 +76,7 @@ static json_t *verb_explain(struct daemon *daemon, const json_t *request, const 
 
 static json_t *read_error(int error)
 {
-    return control_error(STATUS_ERROR, "the kernel's rules cannot be read",
-                         error == -EAGAIN ? "other programs are changing theirs all the time: try again"
-                                          : strerror(-error),
-                         NULL);
+    return control_error(STATUS_ERROR, "the kernel's rules cannot be read", kernel_read_error(error), NULL);
 }
 
 /* ---- plan --------------------------------------------------------------------------------------------- */
@@ -110,6 +109,7 @@ static json_t *make_plan(struct daemon *daemon, const struct policy_set *policie
     facts->validation = nft_validate(daemon->nft, plan_delta(plan), &validations);
     facts->validations = &validations;
     json_t *result = plan_to_json(plan, facts, &status);
+    plan_remember(&daemon->plans, plan_take_basis(plan));
     return control_answer(status, result);
 }
 
@@ -120,9 +120,10 @@ static json_t *verb_plan(struct daemon *daemon, const json_t *request, const str
     struct plan_facts facts = {.lines = json_is_true(json_object_get(request, "rules")),
                                .full = json_is_true(json_object_get(request, "full")),
                                .warnings = &diags};
-    const char *impossible = plan_impossible(daemon->brain);
 
     (void)peer;
+    daemon_settle(daemon);
+    const char *impossible = plan_impossible(daemon->brain);
     if (impossible)
         return control_error(STATUS_ERROR, "no plan can be made now", impossible, NULL);
     policies = policy_files_from_json(json_object_get(request, "files"), &diags);

@@ -34,6 +34,7 @@ struct plan *plan_between(const struct evaluation *old, const struct evaluation 
     struct plan *plan = make(old, new, kernel, compiler);
 
     plan->read = kernel;
+    plan->basis = plan_basis_new(old->policies, new->policies, new->inventory, kernel);
     return plan;
 }
 
@@ -60,6 +61,7 @@ struct plan *plan_free(struct plan *plan)
     if (!plan)
         return NULL;
     delta_clear(&plan->delta);
+    plan_basis_free(plan->basis);
     compiler_free(plan->compiler);
     compiler_free(plan->base);
     ruleset_free(plan->read);
@@ -68,6 +70,11 @@ struct plan *plan_free(struct plan *plan)
     free(plan->cut);
     free(plan);
     return NULL;
+}
+
+struct plan_basis *plan_take_basis(struct plan *plan)
+{
+    return STEAL(plan->basis);
 }
 
 const struct delta *plan_delta(const struct plan *plan)
@@ -376,16 +383,13 @@ static bool has_changes(const struct plan *plan, const struct findings *found)
 json_t *plan_to_json(struct plan *plan, const struct plan_facts *facts, int *ret_exit)
 {
     _cleanup_(findings_clear) struct findings found;
-    char id[PLAN_ID_SIZE];
 
     find(plan, facts, &found);
-    if (!plan->base)
-        plan_identify(plan, id);
     bool changes = has_changes(plan, &found);
     *ret_exit = found.problems.n_errors ? STATUS_ERROR : changes ? STATUS_CHANGES : STATUS_OK;
     return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "changes", changes, "plan_id",
-                     plan->base ? json_null() : json_string(id), "summary", summarise(plan, &found),
-                     "policies", policies_to_json(&found.policies), "connections",
+                     json_text_or_null(plan->basis ? plan_basis_id(plan->basis) : NULL), "summary",
+                     summarise(plan, &found), "policies", policies_to_json(&found.policies), "connections",
                      connections_to_json(found.connections), "connections_text",
                      connections_text(found.connections, facts->full), "live_connections",
                      flows_to_json(plan, !plan->base && facts->flows_error == 0), "rules",

@@ -10,6 +10,7 @@ struct plan {
     const struct ruleset *kernel;
     struct ruleset *read;  /* from the kernel; NULL: offline */
     struct compiler *base; /* offline: what the kernel is taken to hold */
+    struct plan_basis *basis; /* NULL: offline, or taken */
     struct compiler *compiler;
     struct delta delta;
     struct flow_judge *old_judge, *new_judge; /* made when the first flow is told of */
@@ -17,9 +18,5 @@ struct plan {
     size_t n_cut, n_more;
 };
 
-#define PLAN_ID_SIZE sizeof("0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef")
-
-/* What it depends on, in one number. */
-void plan_identify(const struct plan *plan, char ret[static PLAN_ID_SIZE]);
 /* What an operator should know of the new policies and of what is not enforced; those of the files come first. */
 void plan_problems(const struct plan *plan, const struct plan_facts *facts, struct diags *ret);

@@ -455,7 +455,7 @@ static void print_key_types(const struct set *set, FILE *out)
     fputs(set->map ? " : verdict\n" : "\n", out);
 }
 
-static void print_set(const struct set *set, FILE *out)
+void set_print(const struct set *set, FILE *out)
 {
     const struct element **elements;
     size_t n;
@@ -484,7 +484,7 @@ static void print_priority(enum table_id table, const struct chain *chain, FILE 
         fprintf(out, "%d", chain->priority);
 }
 
-static void print_chain(enum table_id table, const struct chain *chain, FILE *out)
+void chain_print(enum table_id table, const struct chain *chain, FILE *out)
 {
     fprintf(out, "\tchain %s {\n", chain->name);
     if (chain->hook != HOOK_NONE) {
@@ -508,10 +508,10 @@ static void print_table(const struct ruleset *ruleset, enum table_id id, FILE *o
 
     fprintf(out, "table %s %s {\n", table_family_name(id), TABLE_NAME);
     for (const struct set *set = table->sets; set; set = set->hh.next)
-        print_set(set, out);
+        set_print(set, out);
     for (const struct chain *chain = table->chains; chain; chain = chain->hh.next) {
         fputs(separator, out);
-        print_chain(id, chain, out);
+        chain_print(id, chain, out);
         separator = "\n";
     }
     fputs("}\n", out);

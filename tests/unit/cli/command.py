@@ -190,6 +190,9 @@ class Usage(unittest.TestCase):
             (("plan", "--policies", "/x", "/y"), "plan: either --policies or a PATH says which policies are meant"),
             (("plan", ""), "plan: the path is empty"),
             (("apply", "--rules"), "apply: unknown option '--rules'"),
+            (("apply", "--only"), "apply: '--only' needs a value"),
+            (("apply", "--only", ""), "apply: the value of '--only' is empty"),
+            (("plan", "--force"), "plan: unknown option '--force'"),
         ):
             code, out, err = run(*args)
             self.assertEqual((code, out), (64, ""), args)
@@ -306,6 +309,16 @@ class WithDaemon(unittest.TestCase):
         self.assertEqual(run("apply", "--config", self.config),
                          (0, "applied 2 policies; 5 changes in the kernel\n", ""))
         self.assertEqual(self.daemon.requests, [{"verb": "apply"}])
+
+    def test_apply_of_one_plan_only_and_by_force(self):
+        self.ok({"policies": 2, "changes": 5, "text": "x"})
+        self.assertEqual(run("apply", "--config", self.config, "--only", "5a1c", "--force"), (0, "x\n", ""))
+        self.assertEqual(self.daemon.requests, [{"verb": "apply", "only": "5a1c", "force": True}])
+
+    def test_apply_of_a_stale_plan(self):
+        self.answers({"ok": False, "exit": 1, "error": "the plan is stale: container web was recreated", "help": "make a new one"})
+        self.assertEqual(run("apply", "--config", self.config, "--only", "0" * 64),
+                         (1, "", "cofferdam: the plan is stale: container web was recreated\n  make a new one\n"))
 
     def test_options_may_stand_before_the_command(self):
         result = {"policies": 1, "changes": 0, "connections_ended": 0, "text": "x"}

@@ -65,6 +65,7 @@ static const char expected[] = SUMMARY "\nPolicies (7 unchanged)\n"
                                        "\nProblems\n"
                                        "warning: web is not enforced\n"
                                        "p/a.yaml:3:1: error[C070]: no\n"
+                                       "\nTo apply just this: cofferdam apply --only 00\n"
                                        "\n" SUMMARY;
 
 /* JSON with single quotes, for the sake of the reader. */
@@ -124,7 +125,8 @@ static void nothing(void **state)
 {
     (void)state;
     assert_printed(
-        load("{'changes': false, 'summary': {'policies_same': 3}, 'policies': [], 'problems': []}"),
+        load(
+            "{'changes': false, 'plan_id': '00', 'summary': {'policies_same': 3}, 'policies': [], 'problems': []}"),
         &(struct cli_options){0}, "No changes.\n");
     assert_printed(load("{'changes': false, 'summary': {'warnings': 1},"
                         " 'problems': [{'level': 'warning', 'message': 'm'}]}"),

@@ -10,6 +10,7 @@
 #include <cmocka.h>
 
 #include "control/protocol.h"
+#include "daemon/gate.h"
 #include "daemon/plan.h"
 #include "inventory/json.h"
 #include "kernel_tables.h"
@@ -329,13 +330,22 @@ static void connections_by_other_ways(void **state)
     world_free(world);
 }
 
-static char *id_of(const struct world *world, const char *yaml, int expected_exit)
+/* The plan for these policies, its ID and what it was made from. */
+static struct plan_basis *basis_of(const struct world *world, const char *yaml, char **ret_id)
 {
-    json_t *result = plan(world, yaml, expected_exit);
-    char *id = xstrdup(json_string_value(json_object_get(result, "plan_id")));
+    _cleanup_(policy_set_freep) struct policy_set *policies = world_policies(yaml);
+    _cleanup_(plan_freep) struct plan *made = plan_new(world->brain, policies, kernel_copy(world->kernel));
+    struct plan_facts facts = {0};
+    int status;
+    json_t *result = plan_to_json(made, &facts, &status);
+    struct plan_basis *basis = plan_take_basis(made);
 
+    assert_string_equal(json_string_value(json_object_get(result, "plan_id")), plan_basis_id(basis));
+    assert_true(plan_id_is_valid(plan_basis_id(basis)));
+    if (ret_id)
+        *ret_id = xstrdup(plan_basis_id(basis));
     json_decref(result);
-    return id;
+    return basis;
 }
 
 /* What only a running daemon can know is taken out, after it was seen to be as it should. */
@@ -382,25 +392,210 @@ static void offline_is_the_same(void **state)
     world_free(world);
 }
 
-static void plan_id(void **state)
+/* What has moved in the world since that plan for these policies: with its basis remembered, and without. */
+static void assert_moved(const struct world *world, const struct plan_memory *memory, const char *id,
+                         const char *yaml, const char *moved, const char *forgotten)
+{
+    static const struct plan_memory nothing;
+    _cleanup_(policy_set_freep) struct policy_set *policies = world_policies(yaml);
+    _cleanup_(plan_basis_freep) struct plan_basis *now =
+        plan_basis_new(brain_policies(world->brain), policies, brain_inventory(world->brain), world->kernel);
+    _cleanup_free_ char *by_name = plan_moved(memory, id, now), *by_part = plan_moved(&nothing, id, now);
+
+    assert_string_equal(by_name ?: "", moved);
+    assert_string_equal(by_part ?: "", forgotten);
+    assert_int_equal(strcmp(id, plan_basis_id(now)) == 0, !*moved);
+}
+
+#define CONTAINERS_MOVED "containers, networks or the host's addresses have changed"
+#define KERNEL_MOVED "Cofferdam's rules in the kernel have changed"
+
+static void the_plan_is_the_same_or_what_moved_is_named(void **state)
 {
     struct world *world = started();
-    _cleanup_free_ char *first = id_of(world, shop, STATUS_OK), *again = id_of(world, shop, STATUS_OK),
-                        *policies = id_of(world, WEB, STATUS_CHANGES);
+    struct plan_memory memory = {0};
+    _cleanup_free_ char *id = NULL;
+    struct ip host;
 
     (void)state;
-    assert_int_equal(strlen(first), 64);
-    assert_string_equal(first, again);
-    assert_string_not_equal(first, policies);
+    plan_remember(&memory, basis_of(world, shop, &id));
+    assert_moved(world, &memory, id, shop, "", "");
+    assert_moved(world, &memory, id, WEB, "policy file test.yaml has changed",
+                 "the policy files have changed");
+
     struct chain *chain = table_chain(&world->kernel->tables[TABLE_INET], "forward");
     chain->n_rules--;
-    _cleanup_free_ char *kernel = id_of(world, shop, STATUS_CHANGES);
+    assert_moved(world, &memory, id, shop, "chain forward of table inet cofferdam has 1 rule fewer",
+                 KERNEL_MOVED);
     chain->n_rules++;
-    assert_string_not_equal(first, kernel);
+    table_add_odd(&world->kernel->tables[TABLE_BRIDGE], "flags dormant");
+    assert_moved(world, &memory, id, shop, "table bridge has changed", KERNEL_MOVED);
+    world->kernel->tables[TABLE_BRIDGE].n_odd = 0;
+    free(world->kernel->tables[TABLE_BRIDGE].odd[0]);
+    struct set *set = table_set(&world->kernel->tables[TABLE_INET], "live4");
+    uint8_t key[KEY_BYTES_MAX] = {192, 0, 2, 1};
+    struct element element = {0};
+    memcpy(element.key, key, sizeof(key));
+    assert_true(set_insert(set, &element));
+    assert_moved(world, &memory, id, shop, "set live4 of table inet cofferdam has 1 element more",
+                 KERNEL_MOVED);
+    assert_true(set_remove(set, key));
+    assert_moved(world, &memory, id, shop, "", "");
+
+    assert_int_equal(ip_parse("203.0.113.1", &host), 0);
+    brain_set_host_addresses(world->brain, &host, 1);
+    world_pump(world);
+    assert_moved(world, &memory, id, shop, "the host's addresses or name servers have changed",
+                 CONTAINERS_MOVED);
+    /* what follows from a container is not told of: the host's address beside it, and rules */
     world_start(world, world_add_container(world, "third", 0), 0, "172.18.0.4");
     world_pump(world);
-    _cleanup_free_ char *containers = id_of(world, shop, STATUS_OK);
-    assert_string_not_equal(first, containers);
+    assert_moved(world, &memory, id, shop, "container third is new", CONTAINERS_MOVED);
+    assert_moved(world, &memory, id, WEB, "policy file test.yaml has changed; container third is new",
+                 "the policy files have changed; " CONTAINERS_MOVED);
+    plan_memory_clear(&memory);
+    world_free(world);
+}
+
+static void policies_applied_since_are_named(void **state)
+{
+    struct world *world = started();
+    struct plan_memory memory = {0};
+    _cleanup_free_ char *id = NULL;
+
+    (void)state;
+    plan_remember(&memory, basis_of(world, WEB, &id));
+    brain_load_policies(world->brain, world_policies(WEB), world->now);
+    world_pump(world);
+    assert_moved(world, &memory, id, WEB, "in force: policy file test.yaml has changed",
+                 "other policies are in force");
+    plan_memory_clear(&memory);
+    world_free(world);
+}
+
+static void a_container_that_is_another_now(void **state)
+{
+    struct world *world = started();
+    struct plan_memory memory = {0};
+    _cleanup_free_ char *id = NULL;
+
+    (void)state;
+    plan_remember(&memory, basis_of(world, shop, &id));
+    world_stop(world, 1); /* db */
+    world_pump(world);
+    assert_moved(world, &memory, id, shop, "container db has stopped", CONTAINERS_MOVED);
+    world->containers[1].exists = false;
+    world_container_event(world, DOCKER_DESTROY, 1);
+    world_pump(world);
+    assert_moved(world, &memory, id, shop, "container db is gone", CONTAINERS_MOVED);
+    world_start(world, world_add_container(world, "db", 0), 0, "172.18.0.3");
+    world_pump(world);
+    assert_moved(world, &memory, id, shop, "container db was recreated", CONTAINERS_MOVED);
+    strcpy(world->containers[0].name, "shop");
+    brain_resync(world->brain, world->now);
+    world_pump(world);
+    assert_moved(world, &memory, id, shop, "container web is called shop now; container db was recreated",
+                 CONTAINERS_MOVED);
+    plan_memory_clear(&memory);
+    world_free(world);
+}
+
+static void the_last_plans_are_remembered(void **state)
+{
+    struct world *world = started();
+    struct plan_memory memory = {0};
+    char *ids[PLANS_MAX + 1] = {0};
+
+    (void)state;
+    for (size_t i = 0; i <= PLANS_MAX; i++) {
+        _cleanup_free_ char *yaml = xasprintf("%s# %zu\n", shop, i);
+
+        plan_remember(&memory, basis_of(world, yaml, &ids[i]));
+        /* one that is asked for again takes nobody's place */
+        plan_remember(&memory, basis_of(world, yaml, NULL));
+    }
+    assert_moved(world, &memory, ids[0], WEB, "the policy files have changed",
+                 "the policy files have changed");
+    for (size_t i = 1; i <= PLANS_MAX; i++)
+        assert_moved(world, &memory, ids[i], WEB, "policy file test.yaml has changed",
+                     "the policy files have changed");
+    for (size_t i = 0; i <= PLANS_MAX; i++)
+        free(ids[i]);
+    plan_memory_clear(&memory);
+    world_free(world);
+}
+
+static void more_than_can_be_told(void **state)
+{
+    struct world *world = started();
+    struct plan_memory memory = {0};
+    _cleanup_free_ char *id = NULL;
+
+    (void)state;
+    plan_remember(&memory, basis_of(world, shop, &id));
+    for (int i = 0; i < PLAN_MOVED_MAX + 2; i++) {
+        _cleanup_free_ char *name = xasprintf("c%02d", i);
+
+        world_add_container(world, name, 0);
+    }
+    brain_resync(world->brain, world->now);
+    world_pump(world);
+    assert_moved(
+        world, &memory, id, shop,
+        "container c00 is new; container c01 is new; container c02 is new; container c03 is new; "
+        "container c04 is new; container c05 is new; container c06 is new; container c07 is new; and 2 more",
+        CONTAINERS_MOVED);
+    plan_memory_clear(&memory);
+    world_free(world);
+}
+
+/* Part of an ID would leave out part of what must be the same. */
+static void an_id_is_needed_in_full(void **state)
+{
+    char id[PLAN_ID_LEN + 2];
+
+    (void)state;
+    memset(id, 'a', sizeof(id));
+    id[PLAN_ID_LEN] = '\0';
+    assert_true(plan_id_is_valid(id));
+    assert_false(plan_id_is_valid(id + 1));
+    assert_false(plan_id_is_valid(""));
+    assert_false(plan_id_is_valid(NULL));
+    id[3] = 'A';
+    assert_false(plan_id_is_valid(id));
+    id[3] = 'a';
+    id[PLAN_ID_LEN] = 'a';
+    id[PLAN_ID_LEN + 1] = '\0';
+    assert_false(plan_id_is_valid(id));
+}
+
+#define EXPECT "expect: no database\ndenied:\n  - {from: {name: web}, to: {name: db}, ports: [5432/tcp]}\n"
+
+static int gate(const struct world *world, const char *yaml, bool known, size_t n_errors, size_t n_warnings)
+{
+    _cleanup_(policy_set_freep) struct policy_set *policies = world_policies(yaml);
+    const struct evaluation with = {policies, brain_inventory(world->brain), world->settings};
+    _cleanup_diags_ struct diags diags = {0};
+    int r = gate_expectations(&with, known, &diags);
+
+    assert_int_equal(diags.n_errors, n_errors);
+    assert_int_equal(diags.n - diags.n_errors, n_warnings);
+    return r;
+}
+
+static void what_policies_expect_of_themselves(void **state)
+{
+    struct world *world = started();
+
+    (void)state;
+    assert_int_equal(gate(world, shop, true, 0, 0), 0);
+    assert_int_equal(gate(world, shop, false, 0, 0), 0);
+    assert_int_equal(gate(world, DB NEXT EXPECT, true, 0, 0), 0);
+    assert_int_equal(gate(world, DB NEXT WEB NEXT EXPECT, true, 1, 0), -EBADMSG);
+    /* nobody knows the containers: not even what would hold is let through */
+    assert_int_equal(gate(world, DB NEXT EXPECT, false, 1, 0), -EAGAIN);
+    assert_int_equal(
+        gate(world, DB NEXT "expect: x\ndenied: [{from: {name: nobody}, to: {name: db}}]\n", true, 0, 1), 0);
     world_free(world);
 }
 
@@ -431,7 +626,13 @@ int main(void)
         cmocka_unit_test(who_is_not_restricted),
         cmocka_unit_test(connections_by_other_ways),
         cmocka_unit_test(offline_is_the_same),
-        cmocka_unit_test(plan_id),
+        cmocka_unit_test(the_plan_is_the_same_or_what_moved_is_named),
+        cmocka_unit_test(policies_applied_since_are_named),
+        cmocka_unit_test(a_container_that_is_another_now),
+        cmocka_unit_test(the_last_plans_are_remembered),
+        cmocka_unit_test(more_than_can_be_told),
+        cmocka_unit_test(an_id_is_needed_in_full),
+        cmocka_unit_test(what_policies_expect_of_themselves),
         cmocka_unit_test(not_before_the_containers_are_known),
     };
 
