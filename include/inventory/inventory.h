@@ -63,7 +63,7 @@ struct container {
     bool dns_known;    /* the Engine was asked for --dns; until then the peer `dns` grants nothing */
     struct ip *dns;    /* from --dns */
     size_t n_dns;
-    bool privileged, net_admin; /* has CAP_NET_ADMIN; both known together with dns */
+    bool privileged, net_admin;       /* has CAP_NET_ADMIN; both known together with dns */
     struct published_port *published; /* sorted by published_port_compare(); none while it does not run */
     size_t n_published;
     struct endpoint *endpoints;
@@ -97,7 +97,8 @@ struct inventory {
     size_t n_name_servers;
     struct ip *host_addresses; /* the host's own, for `explain` */
     size_t n_host_addresses;
-    bool rootless; /* the Engine is: its bridges are in a network namespace of its own */
+    bool rootless;          /* the Engine is: its bridges are in a network namespace of its own */
+    bool lookups_by_engine; /* the Engine sends on, from the host, what containers ask it */
 };
 
 struct inventory *inventory_new(void);
@@ -144,6 +145,10 @@ const char *container_label(const struct container *container, const char *key);
 /* Who has this address: fills what is found, returns false when no endpoint of a running container has it. */
 bool inventory_owner(const struct inventory *inventory, struct ip ip, const struct container **ret_container,
                      const struct endpoint **ret_endpoint);
+
+/* Do its lookups leave from the host, past every rule? On networks other than the default one, containers ask the Engine,
+ * which may ask on from there; with --dns of its own, it asks from within the container. */
+bool container_lookups_by_engine(const struct inventory *inventory, const struct container *container);
 
 /*
  * Decides from the settings' `networks` whether a network is managed and sets managed and unmanaged_reason.

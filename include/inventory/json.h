@@ -11,9 +11,10 @@
  *                  "dns": ["10.0.0.53"], "privileged", "net_admin",
  *                  "published": [{"address": "0.0.0.0", "port": 8080, "container_port": 80, "protocol": "tcp"}],
  *                  "endpoints": [{"network": ID, "network_name", "id", "mac", "ipv4", "ipv6", "port"}]}],
- *  "name_servers": ["192.0.2.53"], "host_addresses": ["192.0.2.1"], "rootless"}
+ *  "name_servers": ["192.0.2.53"], "host_addresses": ["192.0.2.1"], "rootless", "lookups_by_engine"}
  *
- * Keys that are NULL or empty may be absent, and so may privileged, net_admin, elsewhere and rootless be where false; a
+ * Keys that are NULL or empty may be absent, and so may privileged, net_admin, elsewhere, rootless and lookups_by_engine be where
+ * false; a
  * container or network without a name is called by its ID. A container of which labels_known or dns_known is false says
  * so by "labels_known": false and "dns_known": false. Unknown keys are left alone. Sorted by name, so that two dumps can
  * be compared.

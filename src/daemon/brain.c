@@ -677,11 +677,20 @@ static void mark_all(struct brain *brain)
         brain_mark(brain, fact->id);
 }
 
+/* From release 28 on it asks from the host; older ones only servers that none but the host can reach. */
+void brain_judge_lookups(struct brain *brain)
+{
+    unsigned major = brain->engine_version ? (unsigned)strtoul(brain->engine_version, NULL, 10) : 0;
+
+    brain->inventory->lookups_by_engine = major >= 28 || brain->loopback_name_servers;
+}
+
 void brain_set_name_servers(struct brain *brain, const struct ip *ip, size_t n, bool loopback_only)
 {
     struct inventory *inventory = brain->inventory;
 
     brain->loopback_name_servers = loopback_only;
+    brain_judge_lookups(brain);
     if (same_addresses(inventory->name_servers, inventory->n_name_servers, ip, n))
         return;
     free(inventory->name_servers);

@@ -267,6 +267,8 @@ bool brain_peers_asked(const struct brain *brain);
 
 /* reconcile.c: facts -> inventory -> compiler */
 void brain_mark(struct brain *brain, const char *container_id);
+/* Who asks the name servers, after the Engine or the host's resolv.conf has changed. */
+void brain_judge_lookups(struct brain *brain);
 void brain_containers_clear(struct brain *brain);
 void brain_derive(struct brain *brain);
 void brain_reconcile(struct brain *brain, struct delta *delta, uint64_t now);

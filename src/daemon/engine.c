@@ -113,6 +113,7 @@ void brain_engine_up(struct brain *brain, const struct docker_version *version, 
     free(brain->engine_version);
     brain->engine_version = xstrdup(version->engine);
     brain->engine_api = version->api_minor;
+    brain_judge_lookups(brain);
     free(STEAL(brain->engine_error));
     brain->connected = true;
     brain->connecting = false;

@@ -477,29 +477,21 @@ static void parent_problems(const struct brain *brain, json_t *problems)
     }
 }
 
-static bool engine_asks_itself(const struct brain *brain)
+static bool any_endpoint_managed(const struct brain *brain, const struct container *container)
 {
-    unsigned major = brain->engine_version ? (unsigned)strtoul(brain->engine_version, NULL, 10) : 0;
-
-    return major >= 28 || brain->loopback_name_servers;
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        if (endpoint_managed(brain, &container->endpoints[i]))
+            return true;
+    return false;
 }
 
-/* On networks other than the default one, containers ask the Engine for names, and it may ask on from the
- * host. */
 static void lookup_problems(const struct brain *brain, json_t *problems)
 {
     size_t n = 0;
 
-    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next) {
-        bool embedded = false;
-        for (size_t i = 0; i < c->n_endpoints; i++)
-            embedded =
-                embedded || (c->endpoints[i].network_name && endpoint_managed(brain, &c->endpoints[i]) &&
-                             strcmp(c->endpoints[i].network_name, "bridge") != 0);
-        if (c->running && embedded && c->n_dns == 0)
-            n++;
-    }
-    if (n > 0 && engine_asks_itself(brain))
+    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next)
+        n += c->running && any_endpoint_managed(brain, c) && container_lookups_by_engine(brain->inventory, c);
+    if (n > 0)
         add_problem(
             problems,
             "lookups are not filtered: the Docker Engine sends the name queries of %zu container%s from the "

@@ -274,3 +274,13 @@ bool inventory_owner(const struct inventory *inventory, struct ip ip, const stru
     }
     return false;
 }
+
+bool container_lookups_by_engine(const struct inventory *inventory, const struct container *container)
+{
+    bool embedded = false;
+
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        embedded = embedded || (container->endpoints[i].network_name &&
+                                strcmp(container->endpoints[i].network_name, "bridge") != 0);
+    return inventory->lookups_by_engine && embedded && container->n_dns == 0;
+}

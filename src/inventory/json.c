@@ -226,6 +226,7 @@ json_t *inventory_to_json(const struct inventory *inventory)
     put_list(object, "name_servers", ips_json(inventory->name_servers, inventory->n_name_servers));
     put_list(object, "host_addresses", ips_json(inventory->host_addresses, inventory->n_host_addresses));
     put_true(object, "rootless", inventory->rootless);
+    put_true(object, "lookups_by_engine", inventory->lookups_by_engine);
     return object;
 }
 
@@ -549,6 +550,7 @@ int inventory_from_json(const json_t *json, struct inventory **ret, struct diags
         return reader.error;
     read_lists(&reader, json, inventory);
     inventory->rootless = get_bool(&reader, json, "rootless", false);
+    inventory->lookups_by_engine = get_bool(&reader, json, "lookups_by_engine", false);
     read_ips(&reader, json, "name_servers", &inventory->name_servers, &inventory->n_name_servers);
     read_ips(&reader, json, "host_addresses", &inventory->host_addresses, &inventory->n_host_addresses);
     if (reader.error)

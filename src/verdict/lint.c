@@ -225,6 +225,9 @@ static bool lacks_lookups(const struct evaluation *with, const struct member *me
     size_t n = container_name_servers(with->inventory, member->container, &servers);
     bool asked = false;
 
+    if (container_lookups_by_engine(with->inventory, member->container))
+        return false;
+
     for (size_t e = 0; e < member->ends.n; e++)
         for (size_t i = 0; i < n && member->ends.v[e].party.kind == PARTY_ENDPOINT; i++) {
             asked = true;

@@ -2319,6 +2319,32 @@ static void status_tells_of_a_rootless_engine(void **state)
     world_free(world);
 }
 
+static bool lookups_by_engine(const struct world *world)
+{
+    return brain_inventory(world->brain)->lookups_by_engine;
+}
+
+static void lookups_past_the_rules_are_known_by_engine_and_host(void **state)
+{
+    struct docker_version newer = {.engine = (char[]){"28.0.1"}, .api_minor = 48};
+    int network;
+    struct world *world = started(shop, &network);
+    int db = world_add_container(world, "db", network);
+    struct ip server;
+
+    (void)state;
+    world_start(world, db, network, "172.18.0.2");
+    assert_false(lookups_by_engine(world) || has_problem(world, "lookups are not filtered"));
+    brain_set_name_servers(world->brain, NULL, 0, true);
+    assert_true(lookups_by_engine(world) && has_problem(world, "lookups are not filtered"));
+    assert_int_equal(ip_parse("192.0.2.53", &server), 0);
+    brain_set_name_servers(world->brain, &server, 1, false);
+    assert_false(lookups_by_engine(world));
+    brain_engine_up(world->brain, &newer, world->now);
+    assert_true(lookups_by_engine(world) && has_problem(world, "lookups are not filtered"));
+    world_free(world);
+}
+
 /* The rules depend on the rest alone. */
 static void an_engine_that_hangs_over_itself_holds_nothing_up(void **state)
 {
@@ -2532,6 +2558,7 @@ int main(void)
         TEST(status_tells_who_is_not_enforced),
         TEST(status_tells_of_privileges),
         TEST(status_tells_of_a_rootless_engine),
+        TEST(lookups_past_the_rules_are_known_by_engine_and_host),
         TEST(an_engine_that_hangs_over_itself_holds_nothing_up),
         TEST(status_tells_of_a_bridge_that_is_not_here),
         TEST(status_tells_of_another_engine),

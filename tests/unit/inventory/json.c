@@ -27,7 +27,7 @@ static const char full[] =
     "\"privileged\":true,\"running\":true},"
     "{\"dns_known\":false,\"id\":\"aa\",\"labels\":{\"x\":\"y\"},\"labels_known\":false,\"name\":\"side\","
     "\"network_mode\":\"container\",\"network_target\":\"bb\",\"running\":false}],"
-    "\"format_version\":\"1.0\",\"host_addresses\":[\"192.0.2.1\",\"2001:db8::1\"],\"name_servers\":[\"192.0."
+    "\"format_version\":\"1.0\",\"host_addresses\":[\"192.0.2.1\",\"2001:db8::1\"],\"lookups_by_engine\":true,\"name_servers\":[\"192.0."
     "2.53\"],"
     "\"networks\":["
     "{\"bridge\":\"br-n1\",\"driver\":\"bridge\",\"elsewhere\":true,\"id\":\"n1\",\"internal\":false,\"ipv6\":true,\"managed\":"
@@ -110,7 +110,7 @@ static void test_values(void **state)
                 inventory_container(inventory, "cc")->net_admin);
     assert_false(db->privileged || db->net_admin);
     assert_true(front->managed && front->ipv6 && front->elsewhere && !front->internal);
-    assert_true(inventory->rootless);
+    assert_true(inventory->rootless && inventory->lookups_by_engine);
     assert_int_equal(front->subnets[0].len, 16);
     assert_int_equal(inventory->n_host_addresses, 2);
     assert_int_equal(inventory->n_name_servers, 1);
