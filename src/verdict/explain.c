@@ -233,6 +233,19 @@ static void answer(struct explanation *x, const struct target *from, const struc
         x->verdict = VERDICT_ALLOW;
 }
 
+/* A container that no way meets as one: why. */
+static void note_unenforced(const struct explanation *x, bool met, struct explain_party *who)
+{
+    _cleanup_free_ char *why = met || x->unenforced_network || who->note || !who->container
+                                   ? NULL
+                                   : container_unenforced_reason(x->with.inventory, who->container);
+
+    if (why)
+        who->note =
+            xasprintf("%s %s; nothing is enforced there, and to others its address there is one outside",
+                      who->container->name, why);
+}
+
 int explain(const struct evaluation *with, const char *from, const char *to, const char *port,
             struct explanation **ret, struct diags *diags)
 {
@@ -252,6 +265,8 @@ int explain(const struct evaluation *with, const char *from, const char *to, con
     if (port)
         published_follow(x, &source, &destination, &parsed);
     answer(x, &source, &destination, port ? &parsed : NULL);
+    note_unenforced(x, x->n_ways && x->ways[0].from.kind == PARTY_ENDPOINT, &x->from);
+    note_unenforced(x, x->n_ways && x->ways[0].to.kind == PARTY_ENDPOINT, &x->to);
     x->published_note = published_note(x);
     x->hint = explain_hint(x);
     *ret = STEAL(x);

@@ -66,6 +66,7 @@ static void write_peer(const struct explanation *x, const struct explain_way *wa
                        FILE *out)
 {
     const struct party *peer = direction == EGRESS ? &way->to : &way->from;
+    const struct container *asked = direction == EGRESS ? x->to.container : x->from.container;
     char address[IP_TEXT_MAX];
 
     if (direction == EGRESS && is_name_server(x, way)) {
@@ -80,6 +81,11 @@ static void write_peer(const struct explanation *x, const struct explain_way *wa
         fputs("host", out);
         break;
     case PARTY_OUTSIDE:
+        /* Out of reach until it is on a network of the other's, where it is no address outside. */
+        if (asked && way->docker_blocks) {
+            write_selector(asked, out);
+            break;
+        }
         fprintf(out, "{cidr: '%s/%u'}", ip_format(peer->ip, address), ip_bits(peer->ip.family));
         break;
     }
@@ -109,28 +115,63 @@ static bool is_same_service(const struct container *a, const struct container *b
     return strcmp(project, project_b) == 0 && strcmp(service, service_b) == 0;
 }
 
-/* A policy to which the rule can be added without giving it to anybody else: it selects this container, or the
- * containers of its service, alone. */
-static const struct policy *policy_of_its_own(const struct explanation *x, const struct party *party)
+/* Does it select this container, or the containers of its service, and nobody else? */
+static bool is_its_own(const struct explanation *x, const struct policy *policy, const struct party *party)
+{
+    const struct container *container, *next;
+    bool alone = policy->mode == MODE_ENFORCE && policy_selects(policy, party);
+
+    HASH_ITER (hh, x->with.inventory->containers, container, next) {
+        if (!alone)
+            break;
+        if (is_same_service(container, party->container))
+            continue;
+        for (size_t e = 0; alone && e < container->n_endpoints; e++)
+            alone = !selector_matches(&policy->select, container, &container->endpoints[e]);
+    }
+    return alone;
+}
+
+static bool allows_something(const struct policy *policy, enum direction direction)
+{
+    for (size_t i = 0; i < policy->n_rules[direction]; i++)
+        if (!policy->rules[direction][i].deny)
+            return true;
+    return false;
+}
+
+/* The first policy that is its own and allows something: in this direction (asked is true), or in any. */
+static const struct policy *find_own(const struct explanation *x, const struct party *party,
+                                     enum direction direction, bool asked)
 {
     const struct policy_set *set = x->with.policies;
 
     for (size_t i = 0; i < set->n_policies; i++) {
         const struct policy *policy = &set->policies[i];
-        const struct container *container, *next;
-        bool alone = policy->mode == MODE_ENFORCE && policy_selects(policy, party);
-        HASH_ITER (hh, x->with.inventory->containers, container, next) {
-            if (!alone)
-                break;
-            if (is_same_service(container, party->container))
-                continue;
-            for (size_t e = 0; alone && e < container->n_endpoints; e++)
-                alone = !selector_matches(&policy->select, container, &container->endpoints[e]);
-        }
-        if (alone)
+
+        if ((allows_something(policy, direction) ||
+             (!asked && allows_something(policy, direction == EGRESS ? INGRESS : EGRESS))) &&
+            is_its_own(x, policy, party))
             return policy;
     }
     return NULL;
+}
+
+/*
+ * A policy to which the rule can be added without giving it to anybody else: the one of the rule that comes nearest, else
+ * one that allows something already, so not one that is there to forbid.
+ */
+static const struct policy *policy_of_its_own(const struct explanation *x, const struct explain_way *way,
+                                              enum direction direction)
+{
+    const struct party *party = side_party(way, direction);
+    _cleanup_(near_rules_clear) struct near_rules near = {};
+
+    near_rules_find(x, way, direction, &near);
+    for (size_t i = 0; i < near.n; i++)
+        if (is_its_own(x, near.v[i].policy, party))
+            return near.v[i].policy;
+    return find_own(x, party, direction, true) ?: find_own(x, party, direction, false);
 }
 
 static bool name_taken(const struct policy_set *set, const char *name)
@@ -170,7 +211,7 @@ static void write_addition(const struct explanation *x, const struct explain_way
                            enum direction direction, const char *intro, FILE *out)
 {
     const struct party *party = side_party(way, direction);
-    const struct policy *policy = policy_of_its_own(x, party);
+    const struct policy *policy = policy_of_its_own(x, way, direction);
 
     if (policy) {
         fprintf(out, "%s, add to policy %s", intro, policy->name);
@@ -199,6 +240,22 @@ static void write_removal(const struct near_rules *denying, enum direction direc
     fputs(": a deny rule beats every allow.\n", out);
 }
 
+static void write_staged(const struct near_rules *near, FILE *out)
+{
+    for (size_t i = 0; i < near->n; i++) {
+        const struct policy *policy = near->v[i].policy;
+
+        if (near->v[i].miss != NEAR_STAGED)
+            continue;
+        fprintf(out, "Or put policy %s in force, with all its rules: take its `mode: audit` out",
+                policy->name);
+        if (policy->pos.file)
+            fprintf(out, " (%s:%u)", policy->pos.file, policy->pos.line);
+        fputs(".\n", out);
+        return;
+    }
+}
+
 static void write_side_hint(const struct explanation *x, const struct explain_way *way,
                             enum direction direction, const char *intro, FILE *out)
 {
@@ -206,6 +263,8 @@ static void write_side_hint(const struct explanation *x, const struct explain_wa
 
     if (side_verdict(way, direction)->reason != REASON_DENY_RULE) {
         write_addition(x, way, direction, intro, out);
+        near_rules_find(x, way, direction, &near);
+        write_staged(&near, out);
         return;
     }
     near_rules_denying(x, way, direction, &denying);

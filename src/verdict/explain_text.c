@@ -244,14 +244,28 @@ static void write_state(const struct explanation *x, FILE *out)
         fputs("  one of them has no network, or no address that is known\n", out);
         break;
     case EXPLAIN_LOOPBACK:
-        fputs("  a loopback address is for the host alone, whatever the policies say; within a container it is the\n"
-              "  container itself. The host's services have its other addresses (in policies: to: [host])\n",
-              out);
+        fputs(
+            "  a loopback address is for the host alone, whatever the policies say; within a container it is the\n"
+            "  container itself. The host's services have its other addresses (in policies: to: [host])\n",
+            out);
         break;
     case EXPLAIN_NO_FAMILY:
         fputs("  they have no family of addresses in common: one has only IPv4, the other only IPv6\n", out);
         break;
     }
+}
+
+/* Only one that Cofferdam manages is told of; the other end is then an address outside. */
+static void write_apart(const struct explanation *x, const struct explain_way *way, FILE *out)
+{
+    const char *from = (way->from.container ?: x->from.container)->name,
+               *to = (way->to.container ?: x->to.container)->name;
+
+    fprintf(out,
+            "note: Docker itself lets nothing pass between its networks, and %s and %s share none\n"
+            "      (docker network connect %s %s would change that)\n",
+            from, to, way->network_to ? way->network_to->name : way->network_from->name,
+            way->network_to ? from : to);
 }
 
 static void write_docker(const struct explanation *x, FILE *out)
@@ -260,12 +274,8 @@ static void write_docker(const struct explanation *x, FILE *out)
 
     if (!way)
         return;
-    if (x->docker_blocks && way->network_from && way->network_to)
-        fprintf(out,
-                "note: Docker itself lets nothing pass between its networks, and %s and %s share none\n"
-                "      (docker network connect %s %s would change that)\n",
-                way->from.container->name, way->to.container->name, way->network_to->name,
-                way->from.container->name);
+    if (x->docker_blocks && x->from.container && x->to.container)
+        write_apart(x, way, out);
     else if (x->docker_blocks)
         fprintf(out, "note: Docker itself lets nothing pass between an internal network and the outside\n");
     else if (x->any_port && x->verdict == VERDICT_ALLOW && way->from.kind == PARTY_OUTSIDE &&

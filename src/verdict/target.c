@@ -5,6 +5,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include "util/text.h"
+
 static bool is_host_address(const struct inventory *inventory, struct ip ip)
 {
     for (size_t i = 0; i < inventory->n_host_addresses; i++)
@@ -73,6 +75,27 @@ static void target_address(const struct inventory *inventory, const char *word, 
     ret->party = (struct party){.kind = who->kind, .ip = ip, .has_ip = true};
 }
 
+/* As Compose names containers, by what comes before the number, the first of several; else by its spelling. */
+static const char *nearest_name(const struct inventory *inventory, const char *word)
+{
+    const struct container *container, *next;
+    const char **names = NULL, *meant = NULL;
+    size_t n = 0;
+
+    HASH_ITER (hh, inventory->containers, container, next) {
+        const char *name = container->name;
+
+        *ARRAY_ADD(names, n) = name;
+        if (*word && strncmp(name, word, strlen(word)) == 0 && name[strlen(word)] == '-' &&
+            (!meant || strcmp(name, meant) < 0))
+            meant = name;
+    }
+    *ARRAY_ADD(names, n) = NULL;
+    meant = meant ?: nearest_word(word, names);
+    free(names);
+    return meant;
+}
+
 int target_resolve(const struct inventory *inventory, const char *word, struct explain_party *who,
                    struct target *ret, struct diags *diags)
 {
@@ -103,8 +126,13 @@ int target_resolve(const struct inventory *inventory, const char *word, struct e
                   "give more of the ID, or the name");
         return r;
     }
-    diag_help(diag_add(diags, DIAG_ERROR, NULL, NULL, "no such container: %.*s", EXPLAIN_WORD_MAX, word),
-              "give a container's name or ID, an IPv4 or IPv6 address, or `host`");
+    const char *meant = nearest_name(inventory, word);
+    struct diag *diag =
+        diag_add(diags, DIAG_ERROR, NULL, NULL, "no such container: %.*s", EXPLAIN_WORD_MAX, word);
+    if (meant)
+        diag_help(diag, "did you mean '%.*s'?", EXPLAIN_WORD_MAX, meant);
+    else
+        diag_help(diag, "give a container's name or ID, an IPv4 or IPv6 address, or `host`");
     return -ENOENT;
 }
 

@@ -64,11 +64,18 @@ void ends_add_endpoint(const struct inventory *inventory, const struct container
     *ARRAY_ADD(ends->v, ends->n) = end;
 }
 
-/* Docker's own rules: no traffic between its networks, none between an internal network and the outside. */
-static bool docker_blocks(const struct explain_way *way)
+static bool is_bridge(const struct network *network)
+{
+    return network && network->driver && strcmp(network->driver, "bridge") == 0;
+}
+
+/* Docker's own rules: no traffic between its networks, managed or not, none between an internal network and the outside. */
+static bool docker_blocks(const struct explain_way *way, const struct end *from, const struct end *to)
 {
     if (way->network_from && way->network_to)
         return !way->shared;
+    if (is_bridge(from->network) && is_bridge(to->network))
+        return from->network != to->network;
     return (way->from.kind == PARTY_OUTSIDE && way->network_to && way->network_to->internal) ||
            (way->to.kind == PARTY_OUTSIDE && way->network_from && way->network_from->internal);
 }
@@ -82,6 +89,6 @@ struct explain_way way_between(const struct end *from, const struct end *to)
     if (way.to.kind == PARTY_ENDPOINT)
         way.network_to = to->network;
     way.shared = way.network_from && way.network_from == way.network_to;
-    way.docker_blocks = docker_blocks(&way);
+    way.docker_blocks = docker_blocks(&way, from, to);
     return way;
 }
