@@ -111,6 +111,9 @@ int cli_load_inventory(const char *path, struct inventory **ret, struct policy_s
  */
 int cli_load_base(const struct cli_options *options, struct policy_set **in_force, struct policy_set **ret,
                   struct diags *diags);
+/* The same with --policies instead of --base. */
+int cli_load_explained(const struct cli_options *options, struct policy_set **in_force,
+                       struct policy_set **ret, struct diags *diags);
 
 /* ---- output ------------------------------------------------------------------------------------------- */
 

@@ -3,11 +3,12 @@
 
 #include "cli/cli.h"
 #include "policy/parse.h"
+#include "verdict/explain_json.h"
 
 static const struct cli_verb verb = {
     .name = "explain",
     .arguments = "FROM TO [PORT/PROTO]",
-    .takes = TAKES_CONTROL,
+    .takes = TAKES_CONTROL | TAKES_INVENTORY | TAKES_POLICIES,
     .min_args = 2,
     .max_args = 3,
     .about =
@@ -15,11 +16,16 @@ static const struct cli_verb verb = {
         "absence of one, decides it, and what would allow it. FROM and TO are each a container (name, ID or\n"
         "unique ID prefix), `host` for this host, or an IPv4 or IPv6 address. The port is the one that the\n"
         "container sees: for a published port 8080:80 it is 80/tcp; from outside and from the host, 8080/tcp\n"
-        "is followed to it. Without a port, all that are allowed are listed.\n",
+        "is followed to it. Without a port, all that are allowed are listed.\n"
+        "\n"
+        "With --inventory, a file that `cofferdam status --json` has written on some host, the daemon is not asked: what\n"
+        "is explained are the policies in force there, which the file has, or those of --policies. Settings are read\n"
+        "only where --config names them.\n",
     .examples = "Examples:\n"
                 "  cofferdam explain web db 5432/tcp\n"
                 "  cofferdam explain 203.0.113.7 web 80/tcp    from outside, to a published port\n"
                 "  cofferdam explain db 8.8.8.8                anything at all?\n"
+                "  cofferdam explain --inventory inventory.json --policies policies/ web db 5432/tcp\n"
                 "\n"
                 "Exit status: 0 allowed, 3 denied, 1 error (no such container, no daemon), 64 wrong usage.\n",
 };
@@ -62,21 +68,101 @@ static bool check_port(const char *text)
     return false;
 }
 
+/* Is the question one that can be asked? */
+static bool check_question(const struct cli_options *options)
+{
+    for (int i = 0; i < 2; i++) {
+        json_t *word = json_string(options->args[i]);
+
+        if (!word) {
+            cli_error("explain: the names must be UTF-8");
+            return false;
+        }
+        json_decref(word);
+    }
+    return options->n_args < 3 || check_port(options->args[2]);
+}
+
 static int fill(const struct cli_options *options, const struct settings *settings, json_t *request)
 {
-    json_t *from = json_string(options->args[0]), *to = json_string(options->args[1]);
-
     (void)settings;
-    if (!from || !to)
-        cli_error("explain: the names must be UTF-8");
-    json_object_set_new(request, "from", from);
-    json_object_set_new(request, "to", to);
+    json_object_set_new(request, "from", json_string(options->args[0]));
+    json_object_set_new(request, "to", json_string(options->args[1]));
     if (options->n_args == 3)
         json_object_set_new(request, "port", json_string(options->args[2]));
-    return from && to && (options->n_args < 3 || check_port(options->args[2])) ? STATUS_OK : STATUS_USAGE;
+    return STATUS_OK;
+}
+
+/* ---- with an inventory -------------------------------------------------------------------------------- */
+
+struct input {
+    struct settings *settings;
+    struct policy_set *in_force, *policies;
+    struct inventory *inventory;
+};
+
+static void input_clear(struct input *input)
+{
+    settings_free(input->settings);
+    policy_set_free(input->in_force);
+    policy_set_free(input->policies);
+    inventory_free(input->inventory);
+}
+
+static int load(const struct cli_options *options, struct input *input, struct diags *diags)
+{
+    int r = cli_policy_settings(options, input->settings, diags);
+
+    if (r == 0)
+        r = cli_load_inventory(options->inventory, &input->inventory,
+                               options->policies ? NULL : &input->in_force, diags);
+    return r < 0 ? r : cli_load_explained(options, &input->in_force, &input->policies, diags);
+}
+
+/* As the daemon answers. */
+static json_t *answer_with(const struct cli_options *options, const struct input *input)
+{
+    const struct evaluation with = {input->policies, input->inventory, input->settings};
+    _cleanup_(explanation_freep) struct explanation *explanation = NULL;
+    _cleanup_diags_ struct diags diags = {};
+    int r = explain(&with, options->args[0], options->args[1], options->n_args == 3 ? options->args[2] : NULL,
+                    &explanation, &diags);
+
+    if (r < 0)
+        return control_error(STATUS_ERROR, diags.n ? diags.v[0].message : "that cannot be explained",
+                             diags.n ? diags.v[0].help : NULL, NULL);
+    return control_answer(explanation->verdict == VERDICT_ALLOW ? STATUS_OK : STATUS_ATTENTION,
+                          explanation_to_json(explanation));
+}
+
+static int explain_with_inventory(const struct cli_options *options)
+{
+    _cleanup_(input_clear) struct input input = {.settings = settings_new()};
+    _cleanup_diags_ struct diags diags = {};
+    json_t *answer = load(options, &input, &diags) < 0
+                         ? control_error(STATUS_ERROR, "that cannot be explained", NULL, &diags)
+                         : answer_with(options, &input);
+    int status = cli_print_answer(answer, options, print);
+
+    json_decref(answer);
+    return status;
 }
 
 int cli_explain(int argc, char **argv)
 {
-    return cli_ask(&verb, argc, argv, fill, print);
+    struct cli_options options;
+    int status;
+
+    if (!cli_options_parse(&verb, argc, argv, &options, &status))
+        return status;
+    if (!check_question(&options))
+        return STATUS_USAGE;
+    if (options.inventory)
+        return explain_with_inventory(&options);
+    if (options.policies) {
+        cli_error("explain: --policies is for --inventory: the daemon explains the policies in force\n"
+                  "see cofferdam explain --help");
+        return STATUS_USAGE;
+    }
+    return cli_ask_with(&verb, &options, fill, print);
 }

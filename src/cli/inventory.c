@@ -76,7 +76,7 @@ static int read_policies(const json_t *json, const char *name, struct policy_set
         diags_move(diags, &mistakes);
         diag_help(
             diag_add(diags, DIAG_ERROR, NULL, &pos, "the policies in force that it has are not understood"),
-            "is it of another version? --base PATH names others to compare with");
+            "is it of another version?");
         return -EBADMSG;
     }
     *ret = STEAL(set);
@@ -111,27 +111,39 @@ int cli_load_inventory(const char *path, struct inventory **ret, struct policy_s
     return r;
 }
 
-int cli_load_base(const struct cli_options *options, struct policy_set **in_force, struct policy_set **ret,
-                  struct diags *diags)
+/* The set at the path that the option names, or else the one in force. */
+static int load_either(const char *option, const char *path, struct policy_set **in_force,
+                       struct policy_set **ret, struct diags *diags)
 {
     _cleanup_(policy_set_freep) struct policy_set *set = policy_set_new();
     _cleanup_diags_ struct diags mistakes = {};
 
-    if (options->base) {
-        files_load_policies(options->base, set, &mistakes);
+    if (path) {
+        files_load_policies(path, set, &mistakes);
         policy_set_finish(set, &mistakes);
     }
     if (mistakes.n_errors) {
         diags_move(diags, &mistakes);
         return -EBADMSG;
     }
-    if (!options->base && !*in_force) {
+    if (!path && !*in_force) {
         diag_help(
-            diag_add(diags, DIAG_ERROR, NULL, NULL,
-                     "there is nothing to compare with: the inventory does not have the policies in force"),
-            "name them with --base PATH, or " HOW);
+            diag_add(diags, DIAG_ERROR, NULL, NULL, "the inventory does not have the policies in force"),
+            "name policies with %s PATH, or " HOW, option);
         return -ENOENT;
     }
-    *ret = options->base ? STEAL(set) : STEAL(*in_force);
+    *ret = path ? STEAL(set) : STEAL(*in_force);
     return 0;
+}
+
+int cli_load_base(const struct cli_options *options, struct policy_set **in_force, struct policy_set **ret,
+                  struct diags *diags)
+{
+    return load_either("--base", options->base, in_force, ret, diags);
+}
+
+int cli_load_explained(const struct cli_options *options, struct policy_set **in_force,
+                       struct policy_set **ret, struct diags *diags)
+{
+    return load_either("--policies", options->policies, in_force, ret, diags);
 }

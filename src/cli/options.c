@@ -41,8 +41,7 @@ static const struct {
     unsigned needs;
     const char *summary; /* NULL: the verb's formats */
 } known[] = {
-    {"policies", "DIRECTORY", OPT_POLICIES, 0, TAKES_POLICIES,
-     "the policies, instead of those of the settings"},
+    {"policies", "PATH", OPT_POLICIES, 0, TAKES_POLICIES, "the policies, instead of those of the settings"},
     {"inventory", "FILE", OPT_INVENTORY, 0, TAKES_INVENTORY,
      "the containers of a host; - is the standard input"},
     {"base", "PATH", OPT_BASE, 0, TAKES_BASE, "the policies to compare with, instead of those in force"},
