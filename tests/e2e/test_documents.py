@@ -1,0 +1,164 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Every key that the published schemas name is in some document of a real host, and says something there: a key that
+nobody ever sees would be a promise that is not kept. That no document has other keys is looked at in every test."""
+
+import os
+import unittest
+
+from cofferdam import schemas
+from engine import UPLINK
+from machine import wait_until
+from playground import Playground
+from test_plan import FAMILIES
+from test_tightening import open_in
+
+POLICIES = """
+policy: web
+select: {labels: {role: web}}
+ingress: [{from: [host, outside], ports: [80/tcp]}]
+egress:
+  - {to: [{labels: {role: db}}], ports: [5432/tcp, 53/udp]}
+  - {to: [dns]}
+---
+policy: db
+select: {labels: {role: db}}
+ingress: [{from: [{labels: {role: web}}], ports: [5432/tcp, 53/udp]}]
+---
+policy: resolver
+select: {name: resolver}
+ingress: [{from: [containers], ports: [53/udp]}]
+---
+policy: staged
+mode: audit
+select: {labels: {role: db}}
+ingress: [{from: [host], ports: [5432/tcp]}]
+"""
+# Something of each sort: a policy less, one more, one staged that was not; the outside, the host.
+PLANNED = """
+policy: web
+mode: audit
+select: {labels: {role: web}}
+---
+policy: db
+select: {labels: {role: db}}
+ingress: [{from: [host, {cidr: 198.51.100.0/24}], ports: [5432/tcp]}, {from: [host], ports: [icmp/timestamp-request]}]
+---
+policy: resolver
+select: {name: resolver}
+ingress: [{from: [containers], ports: [53/udp]}]
+---
+policy: new
+select: {labels: {role: nobody}}
+"""
+# What only other hosts have, and why.
+ELSEWHERE = {
+    "inventory/properties/rootless": "an Engine that is rootless",
+    "inventory/properties/networks/items/properties/elsewhere": "an Engine in another network namespace",
+    "inventory/properties/containers/items/properties/labels_known": "an image that cannot be looked at",
+    "inventory/properties/containers/items/properties/dns_known": "a container that cannot be looked at",
+}
+
+
+class Documents(Playground, unittest.TestCase):
+    POLICIES = POLICIES
+
+    def setUp(self):
+        super().setUp()
+        self.seen = set()
+
+    def see(self, verb, *arguments):
+        document = self.cofferdam.json(verb, *arguments)
+        self.assertIsNotNone(document, (verb, arguments))
+        self.seen |= schemas.seen_keys(verb, document)
+        return document
+
+    def assert_seen(self, *files):
+        """All keys of these files of the schemas."""
+        wanted = {key for key in schemas.keys() if key.split("/")[0] in files} - set(ELSEWHERE)
+        self.assertEqual(sorted(wanted - self.seen), [])
+
+    def people(self):
+        """A host with one of everything."""
+        self.engine.image("labelled:1", {"role": "web"})
+        self.engine.network("lan", "203.0.113.0/24", Driver="macvlan", Options={"parent": "uplink"})
+        self.addCleanup(self.engine.api, "DELETE", "/networks/lan")
+        resolver = self.run_container("resolver")
+        # asked by IPv4 alone, though both have IPv6
+        web = self.run_container("web", "web", publish=[(8080, 80, "tcp")], Dns=[resolver.address("ipv4")])
+        db = self.run_container("db", "db", networks=("front", "back"))
+        self.run_container("joined", networks=(), mode=f"container:{web.id}", CapAdd=["NET_ADMIN"])
+        self.run_container("free", networks=(), mode="host")
+        self.addCleanup(self._remove, self.engine.create("strong", ("lan",), Privileged=True))
+        self.run_container("labelled", image="labelled:1")
+        self.run_container("stopped").stop()
+        self.cofferdam.settle()
+        return web, db
+
+    def test_status(self):
+        self.people()
+        self.see("status")
+        self.cofferdam.write("policy: x\n")
+        self.assertEqual(self.cofferdam("apply").returncode, 1)
+        self.see("status")
+        self.cofferdam.write(POLICIES)
+        self.engine.kill_dockerd()
+        wait_until(lambda: self.see("status")["engine"]["error"], 5, "the daemon to see that the Engine is gone")
+        self.engine.start_dockerd()
+        self.cofferdam.settle(20)
+        self.cofferdam.restart(protect_table="off")
+        self.see("status")
+        self.cofferdam.restart()
+        self.assert_seen("status", "inventory")
+
+    def test_plan(self):
+        web, db = self.people()
+        connections = [open_in(web, FAMILIES["ipv4"], 1), open_in(self.engine.lan, FAMILIES["ipv4"], 1)]
+        for connection, address in zip(connections, ((db.address("ipv4"), 5432), (UPLINK["ipv4"], 8080))):
+            self.addCleanup(connection.close)
+            connection.settimeout(3)
+            connection.connect(address)
+        os.makedirs(self.engine.path("planned"), exist_ok=True)
+        path = self.engine.path("planned", "policies.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(PLANNED)
+        self.see("plan", path)
+        self.assert_seen("plan")
+
+    def test_explain(self):
+        self.people()
+        for arguments in (("web", "db"), ("web", "db", "5432/tcp"), ("db", "web", "5432/tcp"), ("host", "web", "8080/tcp"),
+                          ("198.41.0.4", "web", "80/tcp"), ("host", "db", "5432/tcp"), ("joined", "db", "53/udp")):
+            self.see("explain", *arguments)
+        self.see("explain", "nobody", "db")
+        self.see("plan", "/nonexistent")
+        self.assert_seen("explain", "error")
+
+    def test_graph(self):
+        self.people()
+        self.see("graph")
+        self.assert_seen("graph")
+
+    def look_until_it_is_seen(self):
+        """A rule of others; the daemon removes each at once, until it is tired of it."""
+        for _ in range(30):
+            self.engine.host.run("nft", "add", "rule", "inet", "cofferdam", "forward", "counter")
+            if self.see("verify")["differences"]:
+                return
+        self.fail("it was repaired too soon for this test")
+
+    def test_the_other_commands(self):
+        self.see("verify")
+        self.see("doctor")
+        self.see("apply")
+        self.cofferdam.restart(protect_table="off")
+        self.look_until_it_is_seen()
+        self.cofferdam.restart()
+        self.see("teardown", "--yes")
+        wait_until(lambda: not self.cofferdam.process.alive, 10, "the daemon to end")
+        self.cofferdam.start()
+        self.assert_seen("verify", "doctor", "apply", "teardown")
+
+
+if __name__ == "__main__":
+    unittest.main()
