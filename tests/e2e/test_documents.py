@@ -51,9 +51,16 @@ ingress: [{from: [containers], ports: [53/udp]}]
 policy: new
 select: {labels: {role: nobody}}
 """
+FAILING = """
+---
+expect: no lookups
+denied:
+  - {from: {labels: {role: web}}, to: {labels: {role: db}}, ports: [53/udp]}
+"""
 # What only other hosts have, and why.
 ELSEWHERE = {
     "inventory/properties/rootless": "an Engine that is rootless",
+    "inventory/properties/lookups_by_engine": "an Engine of version 28 or later, or with a name server at a loopback address",
     "inventory/properties/networks/items/properties/elsewhere": "an Engine in another network namespace",
     "inventory/properties/containers/items/properties/labels_known": "an image that cannot be looked at",
     "inventory/properties/containers/items/properties/dns_known": "a container that cannot be looked at",
@@ -97,6 +104,9 @@ class Documents(Playground, unittest.TestCase):
 
     def test_status(self):
         self.people()
+        self.see("status")
+        self.cofferdam.write(POLICIES + FAILING)
+        self.see("apply", "--force")
         self.see("status")
         self.cofferdam.write("policy: x\n")
         self.assertEqual(self.cofferdam("apply").returncode, 1)
@@ -148,8 +158,13 @@ class Documents(Playground, unittest.TestCase):
         self.fail("it was repaired too soon for this test")
 
     def test_the_other_commands(self):
+        self.run_containers(web="web", db="db")
+        self.cofferdam.settle()
         self.see("verify")
         self.see("doctor")
+        self.cofferdam.write(POLICIES + FAILING)
+        self.see("apply", "--force")
+        self.cofferdam.write(POLICIES)
         self.see("apply")
         self.cofferdam.restart(protect_table="off")
         self.look_until_it_is_seen()
