@@ -11,6 +11,7 @@
 
 #include "brain_private.h"
 #include "control/policy_files.h"
+#include "documents.h"
 #include "inventory/json.h"
 #include "kernel_tables.h"
 #include "policy/compare.h"
@@ -49,12 +50,15 @@ static struct world *started(const char *policies, int *ret_network)
 
 static json_t *status(const struct world *world, bool *ret_enforced)
 {
-    json_t *document =
-        brain_status(world->brain, &(struct status_facts){.version = "0", .started = "", .policies_dir = "p"},
-                     ret_enforced);
+    const struct status_facts facts = {.version = "0",
+                                       .started = "2026-11-20T15:04:05Z",
+                                       .policies_dir = "p",
+                                       .engine_socket = "/run/docker.sock",
+                                       .pid = 1};
+    json_t *document = brain_status(world->brain, &facts, ret_enforced);
 
     assert_int_equal(json_is_true(json_object_get(document, "enforced")), *ret_enforced);
-    return document;
+    return document_made("status", document);
 }
 
 /* What the exit status of `cofferdam status` says. */

@@ -12,6 +12,7 @@
 #include "control/protocol.h"
 #include "daemon/gate.h"
 #include "daemon/plan.h"
+#include "documents.h"
 #include "inventory/json.h"
 #include "kernel_tables.h"
 #include "world.h"
@@ -49,7 +50,7 @@ static json_t *ask(const struct world *world, const struct policy_set *policies,
     assert_null(plan_impossible(world->brain));
     for (size_t i = 0; i < asked->n_flows; i++)
         plan_add_flow(plan, &asked->flows[i]);
-    return plan_to_json(plan, &asked->facts, &asked->exit);
+    return document_made("plan", plan_to_json(plan, &asked->facts, &asked->exit));
 }
 
 static json_t *plan(const struct world *world, const char *yaml, int expected_exit)

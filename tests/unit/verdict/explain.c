@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "documents.h"
 #include "inventory/json.h"
 #include "policy/parse.h"
 #include "verdict/explain_json.h"
@@ -175,6 +176,7 @@ static struct explanation *ask(void **state, const char *from, const char *to, c
     int r = explain(&world->evaluation, from, to, port, &x, &diags);
     print_diags(&diags);
     assert_int_equal(r, 0);
+    json_decref(document_made("explain", explanation_to_json(x)));
     return x;
 }
 
