@@ -9,19 +9,14 @@
  *             policies are loaded though their expectations fail or cannot be tested yet)
  *             plan: "files": [{"path", "text"}], all policy files of the set that is meant; "rules" and "full": BOOL
  *             (optional), whether the lines of the rules that change are wanted, and not only their numbers, and all names
- *             where there are many. The result is in plan/plan.h.
+ *             where there are many.
  *   answer    {"ok": true, "exit": N, "result": {...}}
  *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT | null, "diagnostics": [...]}
  *
- * The result of "apply" is {"policies": N, "changes": N (in the kernel), "connections_ended": N, "text": TEXT (for people),
- * "overridden": [diagnostics]? (the expectations that force has overridden)}.
+ * The results and errors are what the commands print with --json, but that the command puts "format_version" in front
+ * where it is missing: packaging/schemas/VERB.schema.json and error.schema.json.
  *
- * The result of "verify" is {"same": BOOL, "objects": N (compared), "differences": [{"table": "inet cofferdam",
- * "kind": "table" | "chain" | "rule" | "set" | "element", "name": TEXT (of the chain or set), "what": "missing" |
- * "foreign" | "different", "text": TEXT (as nft lists it)}], "more": N (differences not listed), "repairing": BOOL,
- * "generation": N}; exit is 0 or 3.
- *
- * exit is what the command should exit with. diagnostics are as `check --json` prints them.
+ * exit is what the command should exit with.
  */
 #pragma once
 

@@ -1,32 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * The dry run: what another policy set would change. Pure: the edge reads the kernel's tables and its connections, and
- * has the kernel validate the delta. The result of the control protocol's verb "plan":
+ * has the kernel validate the delta. packaging/schemas/plan.schema.json says what is in the result of the control
+ * protocol's verb "plan"; what its plan_id depends on is in plan/plan_basis.h.
  *
- * {"changes": BOOL, "plan_id": TEXT (64 hexadecimal digits) | null (offline),
- *  "summary": {"policies_added", "policies_changed", "policies_removed", "policies_same", "connections_allowed",
- *              "connections_denied", "live_connections_cut", "rules_added", "rules_removed", "rules_reordered", "errors",
- *              "warnings"},                                                   (numbers)
- *  "policies": [{"name", "change": "added" | "changed" | "removed", "mode": "enforce" | "audit" | null, "old_mode",
- *                "place": {"file", "line"} | null, "old_place"}],          (null where there is none, before or after)
- *  "connections": [...], "connections_text": TEXT,                          (those of verdict/changes_json.h and changes.h)
- *  "live_connections": {"known": BOOL, "cut": [{"from", "from_address", "from_port", "to", "to_address", "port", "via"}],
- *                       "more": N (not listed)},
- *  "rules": {"operations": N (in the kernel), "replaced": BOOL (the tables, in whole), "validated": BOOL | null (offline),
- *            "lines": [{"change": "+" | "-" | "~", "table": "inet cofferdam", "kind", "name", "text"}] | null,
- *            "more": N (lines not listed)},
- *  "problems": [...]}                                                       (diagnostics, as `check --json` has them)
- *
- * from and to are a container's name, "host" or an address; port is "5432/tcp", or a protocol; via is where the
- * connection was opened to, where that was another address or port ("192.0.2.1:8080"), or null. kind and name are those
- * of `verify`. "~" is a chain whose rules change their order.
- *
- * connections_allowed and _denied count the connections listed, of which each may be many; those that Docker blocks
- * whatever the policies say are listed, and not counted.
- *
- * plan_id depends on the policies in force and the new ones (the bytes of their files, not their names), the containers
- * and networks, and the content of our tables: as long as it is the same, so is the plan, but for
- * the connections that are open. See plan/plan_basis.h.
+ * connections_allowed and _denied of the summary count the connections listed, of which each may be many; those that
+ * Docker blocks whatever the policies say are listed, and not counted.
  */
 #pragma once
 
