@@ -160,6 +160,15 @@ class Code(unittest.TestCase):
         for pointer in sorted(schemas.keys()):
             self.assertIn(f'"{pointer.split("/")[-1]}"', every, pointer)
 
+    def test_the_commands_read_no_other_keys(self):
+        """What is read by another name than it is written by is never there."""
+        known = {pointer.split("/")[-1] for pointer in schemas.keys()} | {"result"}
+        files = {path: text for path, text in sources().items() if path.startswith(("cli/", "doctor/"))}
+        read = {(path, key) for path, text in files.items() for key in
+                re.findall(r'\b(?:json_object_get|text_of|number_of|is_true|size_of)\([^"();]*, "(\w+)"\)', text)}
+        self.assertGreater(len(read), 50)
+        self.assertEqual({(path, key) for path, key in read if key not in known}, set())
+
 
 class Printed(unittest.TestCase):
     """By the commands that need no daemon."""
@@ -201,6 +210,13 @@ class Printed(unittest.TestCase):
             document = self.ask("graph", "--inventory", path, source / "policies.yaml", more)
         wanted = {key for key in schemas.keys() if key.startswith("graph/")}
         self.assertEqual(wanted - schemas.seen_keys("graph", document), set())
+
+    def test_plan(self):
+        folder = ROOT / "tests/golden/graph"
+        good = CASES / "good-full.yaml"
+        document = self.ask("plan", "--inventory", folder / "inventory.json", "--base", folder / "policies.yaml", good)
+        self.assertEqual((document["plan_id"], document["rules"]["validated"]), (None, None))
+        self.assertNotEqual(document["connections"], [])
 
     def test_doctor(self):
         with tempfile.TemporaryDirectory() as folder:
