@@ -46,11 +46,11 @@ struct label_match {
 struct selector {
     bool all;
     char *compose_project;
-    char *compose_service; /* NULL: every service of the project */
-    char *name;            /* glob */
-    char *image;           /* glob */
-    char *network;         /* exact name; only the endpoint on it is meant */
-    struct label_match *labels;
+    char *compose_service;      /* NULL: every service of the project */
+    char *name;                 /* glob */
+    char *image;                /* glob */
+    char *network;              /* exact name; only the endpoint on it is meant */
+    struct label_match *labels; /* by key */
     size_t n_labels;
     struct source_pos pos;
 };
@@ -72,7 +72,7 @@ struct peer {
     struct selector selector; /* PEER_SELECTOR */
     char *same;               /* PEER_SAME */
     struct cidr cidr;         /* PEER_CIDR */
-    struct cidr *except;      /* PEER_CIDR, each within cidr */
+    struct cidr *except;      /* PEER_CIDR, each within cidr; by address */
     size_t n_except;
     struct source_pos pos;
 };

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Selectors and peers: who is meant. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "schema.h"
@@ -109,9 +110,16 @@ static void import_label(struct import *import, const struct pair *pair, struct 
     label->value = xstrdup_null(value);
 }
 
+static int compare_labels(const void *a, const void *b)
+{
+    return strcmp(((const struct label_match *)a)->key, ((const struct label_match *)b)->key);
+}
+
 static void import_labels(struct import *import, const struct key *key, const struct node *value,
                           void *object)
 {
+    struct selector *selector = object;
+
     (void)key;
     if (value->kind != NODE_MAPPING) {
         diag_help(report_type(import, "'labels'", "a mapping of labels to values", value),
@@ -122,7 +130,9 @@ static void import_labels(struct import *import, const struct key *key, const st
         diag_help(report_node(import, CODE_EMPTY_LIST, value, "'labels' is empty"),
                   "leave 'labels' out, or name a label");
     for (size_t i = 0; i < value->n; i++)
-        import_label(import, &value->pairs[i], object);
+        import_label(import, &value->pairs[i], selector);
+    if (selector->n_labels)
+        qsort(selector->labels, selector->n_labels, sizeof(*selector->labels), compare_labels);
 }
 
 static const struct key selector_keys[] = {
@@ -377,6 +387,14 @@ static bool check_except(struct import *import, const struct peer_draft *draft)
     return good;
 }
 
+static int compare_blocks(const void *a, const void *b)
+{
+    const struct cidr *x = a, *y = b;
+    int r = ip_compare(&x->net, &y->net);
+
+    return r ? r : (int)x->len - (int)y->len;
+}
+
 static const struct node *key_node(const struct node *mapping, const char *name)
 {
     for (size_t i = 0; i < mapping->n; i++)
@@ -429,6 +447,8 @@ static bool import_peer_mapping(struct import *import, const struct node *node, 
     good = import_mapping(import, &peer_mapping, node, &draft);
     good = check_except(import, &draft) && good;
     good = decide_kind(import, node, &draft.peer) && good;
+    if (draft.peer.n_except)
+        qsort(draft.peer.except, draft.peer.n_except, sizeof(*draft.peer.except), compare_blocks);
     if (good && draft.peer.kind == PEER_SELECTOR)
         finish_selector(import, node, &draft.peer.selector);
     free(draft.except);

@@ -41,11 +41,12 @@ static void test_selector(void **state)
     assert_string_equal(select->network, "backend");
     assert_false(select->all);
     assert_int_equal(select->n_labels, 3);
-    assert_string_equal(select->labels[0].key, "role");
-    assert_string_equal(select->labels[0].value, "db");
-    assert_string_equal(select->labels[1].value, "*");
-    assert_string_equal(select->labels[2].key, "old");
-    assert_null(select->labels[2].value);
+    assert_string_equal(select->labels[0].key, "old"); /* in the order of their keys */
+    assert_null(select->labels[0].value);
+    assert_string_equal(select->labels[1].key, "role");
+    assert_string_equal(select->labels[1].value, "db");
+    assert_string_equal(select->labels[2].key, "tier");
+    assert_string_equal(select->labels[2].value, "*");
     assert_false(select->labels[0].literal);
     assert_string_equal(select->pos.file, "test.yaml");
     assert_int_equal(select->pos.line, 7);
@@ -89,7 +90,8 @@ static void test_ingress(void **state)
     assert_int_equal(rule->peers[2].kind, PEER_CIDR);
     assert_string_equal(cidr_format(&rule->peers[2].cidr, text), "10.20.0.0/16");
     assert_int_equal(rule->peers[2].n_except, 2);
-    assert_string_equal(cidr_format(&rule->peers[2].except[1], text), "10.20.98.0/24");
+    assert_string_equal(cidr_format(&rule->peers[2].except[0], text), "10.20.98.0/24"); /* in order */
+    assert_string_equal(cidr_format(&rule->peers[2].except[1], text), "10.20.99.0/24");
     assert_int_equal(rule->peers[3].kind, PEER_HOST);
     assert_int_equal(rule->n_ports, 2);
     assert_int_equal(rule->ports[0].kind, PORT_TCP);
