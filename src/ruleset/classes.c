@@ -246,14 +246,26 @@ static char *rule_origin(const struct grant *grant)
     return xasprintf("%s:%u (policy %s)", pos->file ? pos->file : "?", pos->line, text);
 }
 
+/*
+ * A rule without a name has only its place in the policy, which may change without the rule: to tell that here would
+ * make another rule of it.
+ */
+static char *rule_comment(const struct grant *grant)
+{
+    _cleanup_free_ char *text =
+        grant->rule->name ? rule_text(grant->policy, grant->direction, grant->rule)
+                          : xasprintf("%s %s", grant->policy->name, direction_name(grant->direction));
+
+    return safe_comment(text);
+}
+
 static struct rule_stmt *begin_rule(const struct writer *writer, const struct grant *grant,
                                     const struct service *service)
 {
     struct rule_stmt *rule = chain_add_rule(writer->chain);
-    _cleanup_free_ char *text = rule_text(grant->policy, grant->direction, grant->rule);
 
     match_service(rule, service);
-    rule->comment = safe_comment(text);
+    rule->comment = rule_comment(grant);
     rule->origin = rule_origin(grant);
     counted(rule, writer->verdict, NULL);
     return rule;
@@ -329,7 +341,7 @@ static bool is_covered(const struct grants *grants, const struct grant *grant, e
     for (size_t i = 0; i < grants->n; i++) {
         const struct grant *other = &grants->v[i];
 
-        if (other->rule == grant->rule && other->peers.region == other_region &&
+        if (grants_look_alike(other, grant) && other->peers.region == other_region &&
             is_whole_region(&other->peers) && same_services(&other->services, &grant->services))
             return true;
     }

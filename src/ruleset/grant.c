@@ -157,19 +157,23 @@ static void services_add_port(struct services *services, const struct port *port
 /* The union of a rule's ports, made disjoint so that no packet is granted, or shown, twice. */
 static struct services services_of(const struct rule *rule)
 {
-    struct services all = {0};
+    struct services wanted = {0}, all = {0};
 
     if (rule->n_ports == 0)
-        service_add(&all, 0, UINT8_MAX, 0, UINT16_MAX);
-    for (size_t i = 0; i < rule->n_ports; i++) {
+        service_add(&wanted, 0, UINT8_MAX, 0, UINT16_MAX);
+    for (size_t i = 0; i < rule->n_ports; i++)
+        services_add_port(&wanted, &rule->ports[i]);
+    services_sort(&wanted);
+    for (size_t i = 0; i < wanted.n; i++) {
         struct services one = {0};
 
-        services_add_port(&one, &rule->ports[i]);
+        *ARRAY_ADD(one.v, one.n) = wanted.v[i];
         services_subtract(&one, &all);
         for (size_t j = 0; j < one.n; j++)
             *ARRAY_ADD(all.v, all.n) = one.v[j];
         services_clear(&one);
     }
+    services_clear(&wanted);
     return all;
 }
 
@@ -214,36 +218,10 @@ bool label_match_is_literal(const struct label_match *label)
     return label->literal || !label->value || !strpbrk(label->value, "*?[\\");
 }
 
-static bool label_match_equal(const struct label_match *a, const struct label_match *b)
-{
-    if (strcmp(a->key, b->key) != 0 || !a->value != !b->value)
-        return false;
-    return !a->value ||
-           (label_match_is_literal(a) == label_match_is_literal(b) && strcmp(a->value, b->value) == 0);
-}
-
-static bool text_equal(const char *a, const char *b)
-{
-    return (!a && !b) || (a && b && strcmp(a, b) == 0);
-}
-
-static bool selector_equal(const struct selector *a, const struct selector *b)
-{
-    if (a->all != b->all || !text_equal(a->compose_project, b->compose_project) ||
-        !text_equal(a->compose_service, b->compose_service) || !text_equal(a->name, b->name) ||
-        !text_equal(a->image, b->image) || !text_equal(a->network, b->network) || a->n_labels != b->n_labels)
-        return false;
-    for (size_t i = 0; i < a->n_labels; i++) {
-        if (!label_match_equal(&a->labels[i], &b->labels[i]))
-            return false;
-    }
-    return true;
-}
-
 static bool selector_listed(const struct selector *const *list, size_t n, const struct selector *selector)
 {
     for (size_t i = 0; i < n; i++) {
-        if (selector_equal(list[i], selector))
+        if (selector_compare(list[i], selector) == 0)
             return true;
     }
     return false;
@@ -293,12 +271,16 @@ static bool block_subtract(struct peer_block *block, const struct peer_block *de
 
 /* ---- grants ------------------------------------------------------------------------------------------- */
 
+void grant_clear(struct grant *grant)
+{
+    block_clear(&grant->peers);
+    services_clear(&grant->services);
+}
+
 void grants_clear(struct grants *grants)
 {
-    for (size_t i = 0; i < grants->n; i++) {
-        block_clear(&grants->v[i].peers);
-        services_clear(&grants->v[i].services);
-    }
+    for (size_t i = 0; i < grants->n; i++)
+        grant_clear(&grants->v[i]);
     free(grants->v);
     *grants = (struct grants){0};
 }
@@ -463,23 +445,20 @@ static void subtract_one(struct grants *rest, struct grant *grant, const struct 
     inside.services = services_copy(&grant->services);
     block_intersect(&inside.peers, &deny->peers);
     if (block_is_empty(&inside.peers)) {
-        block_clear(&inside.peers);
-        services_clear(&inside.services);
+        grant_clear(&inside);
         *ARRAY_ADD(rest->v, rest->n) = *grant;
         return;
     }
     if (block_subtract(&grant->peers, &deny->peers)) {
         *ARRAY_ADD(rest->v, rest->n) = *grant;
     } else {
-        block_clear(&grant->peers);
-        services_clear(&grant->services);
+        grant_clear(grant);
     }
     services_subtract(&inside.services, &deny->services);
     if (inside.services.n) {
         *ARRAY_ADD(rest->v, rest->n) = inside;
     } else {
-        block_clear(&inside.peers);
-        services_clear(&inside.services);
+        grant_clear(&inside);
     }
 }
 
@@ -510,8 +489,7 @@ static void drop_empty(struct grants *grants)
             grants->v[n++] = *grant;
             continue;
         }
-        block_clear(&grant->peers);
-        services_clear(&grant->services);
+        grant_clear(grant);
     }
     grants->n = n;
 }
@@ -532,6 +510,8 @@ int grants_of(struct subject *subject, enum direction direction, struct grants *
     }
     drop_empty(&allowed);
     drop_empty(&denied);
+    grants_sort(&allowed);
+    grants_sort(&denied);
     r = allowed.n > GRANTS_MAX ? -E2BIG : subtract_all(&allowed, &denied);
     grants_clear(&denied);
     if (r < 0) {

@@ -77,8 +77,18 @@ void subject_clear(struct subject *subject);
  */
 int grants_of(struct subject *subject, enum direction direction, struct grants *ret);
 void grants_clear(struct grants *grants);
+void grant_clear(struct grant *grant);
 
 /* Does the value stand for itself alone? A glob without wildcards says the same as a literal. */
 bool label_match_is_literal(const struct label_match *label);
 
 bool service_is_whole(const struct service *service);
+
+/* An order of all selectors; 0 when they say the same. As qsort(3) asks, but for the pointers. */
+int selector_compare(const struct selector *a, const struct selector *b);
+/* Into an order that is the same however the rules, their peers and their ports are arranged in the policy. */
+void services_sort(struct services *services);
+/* The same for grants; what is said twice is left out. */
+void grants_sort(struct grants *grants);
+/* Of one policy, by rules of one name or of none: nothing tells the one's rules in the kernel from the other's. */
+bool grants_look_alike(const struct grant *a, const struct grant *b);

@@ -12,6 +12,8 @@
 
 #include <cmocka.h>
 
+#include "policy/parse.h"
+#include "ruleset/compare.h"
 #include "ruleset/compile.h"
 #include "util/mem.h"
 #include "verdict/verdict.h"
@@ -281,6 +283,43 @@ static void a_prepared_start_adds_elements_only(void **state)
     }
 }
 
+static size_t compare_orders(unsigned number, const struct compile_options *options)
+{
+    struct world world = world_make(number), other = world_make(number);
+    const bool live[16] = {true, true, true, true, true, true, true, true};
+    _cleanup_diags_ struct diags diags = {0};
+    _cleanup_differences_ struct differences differences = {0};
+    struct party parties[16], same[16];
+    size_t n = all_endpoints(&world, parties), objects;
+    struct compiler *compilers[2];
+    unsigned seed = number;
+
+    assert_int_equal(all_endpoints(&other, same), n);
+    world_shuffle(other.policies, &seed);
+    assert_int_equal(policy_set_finish(other.policies, &diags), 0);
+    compilers[0] = from_scratch(&world, options, live, parties, n);
+    compilers[1] = from_scratch(&other, options, live, same, n);
+    ruleset_diff(compiler_ruleset(compilers[0]), compiler_ruleset(compilers[1]), 10, &differences);
+    for (size_t i = 0; i < differences.n; i++)
+        print_message("%s: %s\n", differences.v[i].name, differences.v[i].text);
+    if (differences.n)
+        fail_msg("world %u", number);
+    objects = differences.n_objects;
+    for (size_t i = 0; i < 2; i++)
+        compiler_free(compilers[i]);
+    world_clear(&world);
+    world_clear(&other);
+    return objects;
+}
+
+/* Of policies, rules, peers and ports. */
+static void order_changes_no_rule(void **state)
+{
+    (void)state;
+    for (unsigned number = 1; number <= 10 * WORLDS; number++)
+        assert_true(compare_orders(number, number % 3 ? &enforce : &audit) > 50);
+}
+
 /* The address's new owner takes it over whole, and the old one's late end does not touch it. */
 static void an_address_has_one_owner(void **state)
 {
@@ -314,6 +353,7 @@ int main(void)
         cmocka_unit_test(rules_do_what_policies_say),
         cmocka_unit_test(deltas_lead_to_the_same_ruleset),
         cmocka_unit_test(a_prepared_start_adds_elements_only),
+        cmocka_unit_test(order_changes_no_rule),
         cmocka_unit_test(an_address_has_one_owner),
     };
 

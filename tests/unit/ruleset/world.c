@@ -261,3 +261,40 @@ void world_clear(struct world *world)
     world->policies = policy_set_free(world->policies);
     world->inventory = inventory_free(world->inventory);
 }
+
+/* ---- the same, written otherwise ---------------------------------------------------------------------- */
+
+static void swap(void *a, void *b, size_t size)
+{
+    char held[512];
+
+    assert_true(size <= sizeof(held));
+    memcpy(held, a, size);
+    memmove(a, b, size);
+    memcpy(b, held, size);
+}
+
+static void shuffle(void *array, size_t n, size_t size, unsigned *seed)
+{
+    char *bytes = array;
+
+    for (size_t i = n; i > 1; i--)
+        swap(bytes + (i - 1) * size, bytes + world_random(seed, (unsigned)i) * size, size);
+}
+
+void world_shuffle(struct policy_set *set, unsigned *seed)
+{
+    shuffle(set->policies, set->n_policies, sizeof(*set->policies), seed);
+    for (size_t p = 0; p < set->n_policies; p++)
+        for (enum direction d = 0; d < DIRECTIONS; d++) {
+            struct policy *policy = &set->policies[p];
+
+            shuffle(policy->rules[d], policy->n_rules[d], sizeof(struct rule), seed);
+            for (size_t r = 0; r < policy->n_rules[d]; r++) {
+                struct rule *rule = &policy->rules[d][r];
+
+                shuffle(rule->peers, rule->n_peers, sizeof(*rule->peers), seed);
+                shuffle(rule->ports, rule->n_ports, sizeof(*rule->ports), seed);
+            }
+        }
+}

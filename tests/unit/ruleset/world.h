@@ -19,6 +19,8 @@ struct world {
 struct world world_make(unsigned seed);
 void world_clear(struct world *world);
 unsigned world_random(unsigned *seed, unsigned below);
+/* Puts policies, rules, peers and ports in another order. */
+void world_shuffle(struct policy_set *set, unsigned *seed);
 
 struct packet {
     enum chain_hook hook;

@@ -356,41 +356,6 @@ static void one_policy(void **state)
     assert_true(n > WORLDS * 20);
 }
 
-static void swap(void *a, void *b, size_t size)
-{
-    char held[512];
-
-    assert_true(size <= sizeof(held));
-    memcpy(held, a, size);
-    memmove(a, b, size);
-    memcpy(b, held, size);
-}
-
-static void shuffle(void *array, size_t n, size_t size, unsigned *seed)
-{
-    char *bytes = array;
-
-    for (size_t i = n; i > 1; i--)
-        swap(bytes + (i - 1) * size, bytes + world_random(seed, (unsigned)i) * size, size);
-}
-
-static void shuffle_set(struct policy_set *set, unsigned *seed)
-{
-    shuffle(set->policies, set->n_policies, sizeof(*set->policies), seed);
-    for (size_t p = 0; p < set->n_policies; p++)
-        for (enum direction d = 0; d < DIRECTIONS; d++) {
-            struct policy *policy = &set->policies[p];
-
-            shuffle(policy->rules[d], policy->n_rules[d], sizeof(struct rule), seed);
-            for (size_t r = 0; r < policy->n_rules[d]; r++) {
-                struct rule *rule = &policy->rules[d][r];
-
-                shuffle(rule->peers, rule->n_peers, sizeof(*rule->peers), seed);
-                shuffle(rule->ports, rule->n_ports, sizeof(*rule->ports), seed);
-            }
-        }
-}
-
 static void order_changes_nothing(void **state)
 {
     (void)state;
@@ -402,7 +367,7 @@ static void order_changes_nothing(void **state)
         struct changes *changes;
         unsigned seed = number;
 
-        shuffle_set(after.policies, &seed);
+        world_shuffle(after.policies, &seed);
         changes = changes_find(&old, &new);
         assert_int_equal(changes->n, 0);
         changes_free(changes);
