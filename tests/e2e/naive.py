@@ -5,6 +5,7 @@ It shares nothing with the program: PyYAML parses the policies, and the inventor
 programs' verdicts, and the packets, are held to it.
 """
 
+import copy
 import fnmatch
 import glob
 import ipaddress
@@ -19,10 +20,13 @@ PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 # The parties to a connection.
 
 class Host:
-    """This Docker host: any of its own addresses."""
+    """This Docker host: any of its own addresses, or this one."""
+
+    def __init__(self, address=None):
+        self.address = address and ipaddress.ip_address(address)
 
     def __repr__(self):
-        return "host"
+        return f"host at {self.address}" if self.address else "host"
 
 
 class Outside:
@@ -36,13 +40,20 @@ class Outside:
 
 
 class Endpoint:
-    """A container on one of its networks."""
+    """A container on one of its networks, by whatever address, or by this one."""
 
-    def __init__(self, name, network, labels=None, image="", networks=None, dns=()):
+    def __init__(self, name, network, labels=None, image="", networks=None, dns=(), address=None):
         self.name, self.network, self.image = name, network, image
         self.labels = labels or {}
         self.networks = networks or [network]
         self.dns = [ipaddress.ip_address(server) for server in dns]
+        self.address = address and ipaddress.ip_address(address)
+
+    def at(self, address):
+        """The same one, asked at this address."""
+        other = copy.copy(self)
+        other.address = ipaddress.ip_address(address)
+        return other
 
     def __repr__(self):
         return f"{self.name}@{self.network}"
@@ -135,15 +146,22 @@ NOT_INTERNET = [ipaddress.ip_network(block) for block in (
     "0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12", "192.0.0.0/24",
     "192.0.2.0/24", "192.88.99.2/32", "192.168.0.0/16", "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24",
     "224.0.0.0/4", "240.0.0.0/4")]
-INTERNET_V6 = ipaddress.ip_network("2000::/3")
+INTERNET_V6 = [ipaddress.ip_network(block) for block in ("2000::/3", "64:ff9b::/96")]
 NOT_INTERNET_V6 = [ipaddress.ip_network(block) for block in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20")]
+# What the registries name as globally reachable within these.
+INTERNET_AGAIN = [ipaddress.ip_network(block) for block in (
+    "192.0.0.9/32", "192.0.0.10/32", "2001:1::1/128", "2001:1::2/128", "2001:1::3/128", "2001:3::/32", "2001:4:112::/48",
+    "2001:20::/28", "2001:30::/28")]
 
 
 def is_internet(address):
-    """Globally reachable unicast. (Blocks inside 192.0.0.0/24 and 2001::/23 that are exceptions have no test.)"""
-    if address.version == 4:
-        return not any(address in block for block in NOT_INTERNET)
-    return address in INTERNET_V6 and not any(address in block for block in NOT_INTERNET_V6)
+    """Globally reachable unicast."""
+    def within(blocks):
+        return any(address in block for block in blocks)
+
+    if within(INTERNET_AGAIN):
+        return True
+    return not within(NOT_INTERNET) if address.version == 4 else within(INTERNET_V6) and not within(NOT_INTERNET_V6)
 
 
 def peer_matches(peer, party, subject):
@@ -176,8 +194,8 @@ def word_matches(word, party, subject):
         return isinstance(party, Outside)
     if word == "internet":
         return isinstance(party, Outside) and is_internet(party.address)
-    if word == "dns":
-        return isinstance(party, Outside) and party.address in subject.dns
+    if word == "dns":  # whoever's that address is
+        return party.address in subject.dns
     raise ValueError(f"unknown peer {word}")
 
 
@@ -225,7 +243,7 @@ class Policies:
         for peer in peers:
             if not peer_matches(peer, party, subject):
                 continue
-            if peer == "dns" and port.number != 53:
+            if peer == "dns" and (port.number != 53 or port.proto not in ("tcp", "udp")):
                 continue
             if ports is None or any(port_matches(spec, port) for spec in ports):
                 return True

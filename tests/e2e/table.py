@@ -72,7 +72,7 @@ class World:
         self.host_addresses = set()
         self.baseline = {}
 
-    def refresh(self, trust=False):
+    def refresh(self, trust=False, host_dns=()):
         """Reads again who has which address."""
         self.inspected = {name: container.inspect() for name, container in self.containers.items()}
         self.by_address = {}
@@ -80,7 +80,7 @@ class World:
         for inspected in self.inspected.values():
             image = self.engine.api("GET", f"/images/{inspected['Image']}/json")
             for network, entry in inspected["NetworkSettings"]["Networks"].items():
-                endpoint = endpoint_of_inspect(inspected, image, network, trust)
+                endpoint = endpoint_of_inspect(inspected, image, network, trust, host_dns)
                 for key, gateway in (("IPAddress", "Gateway"), ("GlobalIPv6Address", "IPv6Gateway")):
                     if entry[key]:
                         self.by_address[entry[key]] = endpoint
@@ -207,8 +207,8 @@ class World:
 
     def party(self, address):
         if address in self.by_address:
-            return self.by_address[address]
-        return Host() if address in self.host_addresses else Outside(address)
+            return self.by_address[address].at(address)
+        return Host(address) if address in self.host_addresses else Outside(address)
 
     def hops(self, cell):
         """The connections that this one is made of: [(source party, destination party, port)]."""

@@ -147,12 +147,19 @@ class Rule6Test(NaiveTest):
         self.deny(self.word("dns"), asker, PUBLIC, Port("udp", 53))
         self.deny(self.word("dns"), WEB, LAN, Port("udp", 53))
 
+    def test_dns_may_be_a_container_or_the_host(self):
+        asker = Endpoint("asker", "front", dns=["10.91.0.1", "10.91.0.9"])
+        self.allow(self.word("dns"), asker, Host("10.91.0.1"), Port("udp", 53))
+        self.deny(self.word("dns"), asker, Host("10.91.0.2"), Port("udp", 53))
+        self.allow(self.word("dns"), asker, DB.at("10.91.0.9"), Port("udp", 53))
+        self.deny(self.word("dns"), asker, DB.at("10.91.0.8"), Port("udp", 53))
+
     def test_internet(self):
-        for text in ("198.41.0.4", "8.8.8.8", "2a00:1450::1", "192.0.1.1"):
+        for text in ("198.41.0.4", "8.8.8.8", "2a00:1450::1", "192.0.1.1", "192.0.0.9", "2001:3::1", "64:ff9b::808:808"):
             self.assertTrue(is_internet(ipaddress.ip_address(text)), text)
         for text in ("10.1.2.3", "172.31.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "127.0.0.1", "224.0.0.1",
                      "255.255.255.255", "203.0.113.9", "198.18.0.1", "fd00::1", "fe80::1", "ff02::1", "::1",
-                     "2001:db8::1", "64:ff9b:1::1"):
+                     "2001:db8::1", "2001:5::1", "192.0.0.8", "64:ff9b:1::1"):
             self.assertFalse(is_internet(ipaddress.ip_address(text)), text)
 
 

@@ -110,16 +110,22 @@ static const char *result_of_icmp(const struct sock_extended_err *error)
     return "unreachable";
 }
 
-/* What the error queue of a datagram or raw socket says, or NULL. */
-static const char *read_error(int fd)
+static size_t make_icmp(const struct target *target, uint8_t *bytes);
+
+/* A raw socket hears of the errors that others' messages to its peer have met as well. */
+static bool is_about_us(const struct target *target, const uint8_t *bytes, size_t len)
 {
-    char control[512];
-    struct msghdr message = {.msg_control = control, .msg_controllen = sizeof control};
+    uint8_t ours[20];
+
+    make_icmp(target, ours);
+    return len >= 8 && bytes[0] == ours[0] && memcmp(bytes + 4, ours + 4, 4) == 0;
+}
+
+static const char *result_of_control(struct msghdr *message)
+{
     struct sock_extended_err error;
 
-    if (recvmsg(fd, &message, MSG_ERRQUEUE) < 0)
-        return NULL;
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(&message); header; header = CMSG_NXTHDR(&message, header)) {
+    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header; header = CMSG_NXTHDR(message, header)) {
         if ((header->cmsg_level == IPPROTO_IP && header->cmsg_type == IP_RECVERR) ||
             (header->cmsg_level == IPPROTO_IPV6 && header->cmsg_type == IPV6_RECVERR)) {
             memcpy(&error, CMSG_DATA(header), sizeof error);
@@ -128,6 +134,31 @@ static const char *read_error(int fd)
         }
     }
     return NULL;
+}
+
+/* What the error queue of a datagram or raw socket says, or NULL. */
+static const char *read_error(const struct target *target)
+{
+    const char *error = NULL;
+    int cleared;
+    socklen_t size = sizeof cleared;
+
+    while (!error) {
+        uint8_t about[64];
+        char control[512];
+        struct iovec io = {about, sizeof about};
+        struct msghdr message = {
+            .msg_iov = &io, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+        ssize_t n = recvmsg(target->fd, &message, MSG_ERRQUEUE);
+
+        if (n < 0)
+            break;
+        if (!is_icmp(target) || is_about_us(target, about, (size_t)n))
+            error = result_of_control(&message);
+    }
+    if (!error && is_icmp(target)) /* the next call would return that of somebody else */
+        getsockopt(target->fd, SOL_SOCKET, SO_ERROR, &cleared, &size);
+    return error;
 }
 
 static void read_target(char *line)
@@ -208,13 +239,15 @@ static void send_to(struct target *target)
 {
     uint8_t bytes[20] = "?";
     size_t len = is_icmp(target) ? make_icmp(target, bytes) : 1;
-    const char *error;
+    const char *error = is_icmp(target) ? read_error(target) : NULL;
 
+    if (error)
+        return settle(target, error);
     if (send(target->fd, bytes, len, MSG_NOSIGNAL) >= 0 || errno == EPERM || errno == EAGAIN ||
         errno == ENOBUFS)
         return; /* EPERM: dropped on the way out, like anywhere else on the way */
     error = result_of_errno(errno);
-    settle(target, read_error(target->fd) ?: error);
+    settle(target, read_error(target) ?: error);
 }
 
 static bool bind_source(struct target *target)
@@ -311,7 +344,7 @@ static void on_datagram(struct target *target, uint32_t events)
     const char *error;
     ssize_t n;
 
-    if ((events & EPOLLERR) && (error = read_error(target->fd)))
+    if ((events & EPOLLERR) && (error = read_error(target)))
         return settle(target, error);
     n = recv(target->fd, bytes, sizeof bytes - 1, 0);
     if (n < 0) {
