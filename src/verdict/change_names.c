@@ -324,19 +324,40 @@ static bool name_most(struct ip_ranges *rest, const struct ip_ranges *meant, enu
     return shorter;
 }
 
+/* Just what is outside and not of the internet? */
+static bool name_local(struct ip_ranges *rest, const struct namer *namer, unsigned families, const char *word,
+                       struct change_party *party)
+{
+    struct ip_ranges local[IP_FAMILIES];
+    bool just = true;
+
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
+        local[family] = ip_ranges_copy(&namer->outside[family]);
+        ip_ranges_subtract(&local[family], &namer->internet[family]);
+        just = just && (!(families & 1u << family) || contains_all(&local[family], &rest[family]));
+    }
+    just = just && name_word(rest, local, families, word, party);
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
+        ip_ranges_clear(&local[family]);
+    return just;
+}
+
 static void name_outside(const struct namer *namer, struct change_party *party, unsigned families)
 {
-    static const char *const words[][2] = {{"outside (IPv4)", "internet (IPv4)"},
-                                           {"outside (IPv6)", "internet (IPv6)"}};
+    static const char *const words[][3] = {
+        {"outside (IPv4)", "internet (IPv4)", "outside except internet (IPv4)"},
+        {"outside (IPv6)", "internet (IPv6)", "outside except internet (IPv6)"}};
     struct ip_ranges rest[IP_FAMILIES];
 
     for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
         rest[family] = ip_ranges_copy(&party->outside[family]);
     if (!name_word(rest, namer->outside, families, "outside", party) &&
-        !name_word(rest, namer->internet, families, "internet", party))
+        !name_word(rest, namer->internet, families, "internet", party) &&
+        !name_local(rest, namer, families, "outside except internet", party))
         for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
-            if (!name_word(rest, namer->outside, 1u << family, words[family][0], party))
-                (void)name_word(rest, namer->internet, 1u << family, words[family][1], party);
+            if (!name_word(rest, namer->outside, 1u << family, words[family][0], party) &&
+                !name_word(rest, namer->internet, 1u << family, words[family][1], party))
+                (void)name_local(rest, namer, 1u << family, words[family][2], party);
     for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
         bool alone = families == 1u << family;
 

@@ -212,8 +212,8 @@ char *changes_text(const struct changes *changes, bool full)
         n++;
     put_rows(out, changes, n, full);
     if (n < changes->n)
-        fprintf(out, "%s%zu more between those whom Docker itself keeps apart\n", n ? "  and " : "  ",
-                changes->n - n);
+        fprintf(out, "  %s%zu %sbetween those whom Docker itself keeps apart\n", n ? "and " : "",
+                changes->n - n, n ? "more " : "");
     if (fclose(out) != 0)
         abort();
     return text;

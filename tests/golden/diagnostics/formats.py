@@ -20,6 +20,10 @@ UPDATE = "--update" in sys.argv
 if UPDATE:
     sys.argv.remove("--update")
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))
+
+import schemas  # noqa: E402
+
 MANUAL = HERE.parents[2] / "man/cofferdam-policy.5.scd"
 
 # Mistakes with a second place, multi-byte characters before the column, no mistakes, what an inventory shows.
@@ -51,6 +55,17 @@ class Formats(unittest.TestCase):
             status, out, err = check("github", args)
             self.assertEqual((status, err), (int("::error" in out), ""))
             self.golden(f"{name}.github", out)
+
+    def test_text_and_json(self):
+        for name, args in CASES.items():
+            status, out, err = check("text", args)
+            self.assertEqual(status, int("error" in out))
+            self.golden(f"{name}.text", err + out)
+            json_status, out, err = check("json", args)
+            document = json.loads(out)
+            schemas.check("check", document)
+            self.assertEqual((json_status, err, document["ok"]), (status, "", status == 0))
+            self.golden(f"{name}.json", json.dumps(document, indent=1, ensure_ascii=False) + "\n")
 
     def test_sarif(self):
         for name, args in CASES.items():

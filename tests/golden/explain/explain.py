@@ -19,6 +19,10 @@ UPDATE = "--update" in sys.argv
 if UPDATE:
     sys.argv.remove("--update")
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parents[1]))
+
+import schemas  # noqa: E402
+
 INVENTORY = "../plan/inventory.json"
 
 CASES = {
@@ -89,6 +93,7 @@ class Explained(unittest.TestCase):
             with self.subTest(name):
                 status, text, err = explain(*args.split())
                 document = json.loads(explain(*args.split(), "--json")[1])
+                schemas.check("explain", document)
                 self.assertEqual((status, err), (STATUS[document["verdict"]], ""))
                 self.assertEqual(document.pop("text"), text)
                 hint = document.pop("hint")
