@@ -182,6 +182,9 @@ bool brain_torn_down(const struct brain *brain);
 /* The host's name servers and addresses, copied. */
 void brain_set_name_servers(struct brain *brain, const struct ip *ip, size_t n, bool loopback_only);
 void brain_set_host_addresses(struct brain *brain, const struct ip *ip, size_t n);
+/* What containers listen on (see inventory_set_listening()); who has set it for a while sets it to NULL again, as nothing
+ * tells when it changes. */
+void brain_set_listening(struct brain *brain, const json_t *listening);
 
 /* ---- what is known ------------------------------------------------------------------------------------ */
 

@@ -48,6 +48,17 @@ struct published_port {
     uint16_t inner;      /* as the container, and each policy, sees it */
 };
 
+/* Ports as the container, and each policy, sees them; sorted, each once. */
+struct container_port {
+    enum port_kind kind; /* never PORT_ICMP */
+    uint16_t number;
+};
+
+struct container_ports {
+    struct container_port *v;
+    size_t n;
+};
+
 struct container {
     char *id;
     char *name;       /* without the leading slash */
@@ -66,6 +77,10 @@ struct container {
     bool privileged, net_admin;       /* has CAP_NET_ADMIN; both known together with dns */
     struct published_port *published; /* sorted by published_port_compare(); none while it does not run */
     size_t n_published;
+    struct container_ports
+        exposed;          /* so its image or its maker says, published ones too; none while it does not run */
+    bool listening_known; /* its sockets have been looked at (TCP and UDP) */
+    struct container_ports listening, on_loopback; /* on_loopback: there alone, where nobody else gets */
     struct endpoint *endpoints;
     size_t n_endpoints;
     UT_hash_handle hh; /* by id */
@@ -131,6 +146,17 @@ struct endpoint endpoint_copy(const struct endpoint *endpoint);
 
 /* By protocol, container's port, host's port and address, as qsort(3) asks. */
 int published_port_compare(const void *a, const void *b);
+
+/* Adds one, wherever it belongs. */
+void container_ports_add(struct container_ports *ports, enum port_kind kind, uint16_t number);
+bool container_ports_have(const struct container_ports *ports, enum port_kind kind, uint16_t number);
+bool container_ports_equal(const struct container_ports *a, const struct container_ports *b);
+void container_ports_clear(struct container_ports *ports);
+/* "5432/tcp", both ways; parsing returns false for anything else. */
+#define CONTAINER_PORT_TEXT_MAX sizeof("65535/sctp")
+const char *container_port_format(const struct container_port *port,
+                                  char text[static CONTAINER_PORT_TEXT_MAX]);
+bool container_port_parse(const char *text, struct container_port *ret);
 
 /* "tcp", "udp" or "sctp", both ways; parsing returns false for any other. */
 const char *transport_name(enum port_kind kind);

@@ -18,3 +18,12 @@ json_t *json_text_or_null(const char *text);
 json_t *inventory_to_json(const struct inventory *inventory); /* a new reference */
 /* 0 or -EBADMSG with the reason in diags. */
 int inventory_from_json(const json_t *json, struct inventory **ret, struct diags *diags);
+
+/*
+ * What containers listen on, as sockets_collect() tells it: {ID: {"listening": [...], "listening_on_loopback": [...]}}, or
+ * NULL. It replaces all that was known of that; what makes no sense, or is of no running container, is left out.
+ */
+void inventory_set_listening(struct inventory *inventory, const json_t *listening);
+/* Adds these two keys. */
+void json_put_listening(json_t *object, const struct container_ports *listening,
+                        const struct container_ports *on_loopback);

@@ -6,6 +6,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "inventory/json.h"
 #include "verdict/flow.h"
 
 /* ---- actions ------------------------------------------------------------------------------------------ */
@@ -707,6 +708,11 @@ void brain_set_host_addresses(struct brain *brain, const struct ip *ip, size_t n
     free(brain->inventory->host_addresses);
     brain->inventory->host_addresses = copy_addresses(ip, n);
     brain->inventory->n_host_addresses = n;
+}
+
+void brain_set_listening(struct brain *brain, const json_t *listening)
+{
+    inventory_set_listening(brain->inventory, listening);
 }
 
 /* ---- time --------------------------------------------------------------------------------------------- */

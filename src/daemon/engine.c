@@ -323,7 +323,8 @@ static bool same_container(const struct fact_container *fact, const struct conta
 {
     if (!same_text(old->name, new->name) || !same_text(old->image_id, new->image_id) ||
         fact->mode != new->mode || !same_text(old->mode_target, new->mode_target) ||
-        fact->running != new->running || !same_published(old, new) || old->n_labels != new->n_labels ||
+        fact->running != new->running || !same_published(old, new) ||
+        !container_ports_equal(&old->exposed, &new->exposed) || old->n_labels != new->n_labels ||
         fact->n_settings != new->n_endpoints)
         return false;
     if (!old->dns_known && !same_text(old->image, new->image))

@@ -215,6 +215,19 @@ static const struct verb verbs[] = {
     {"apply", verb_apply, true},    {"verify", verb_verify, false},   {"teardown", verb_teardown, true},
 };
 
+/* What containers listen on is known to those who may look into their namespaces: it comes with the request, and is
+ * forgotten again. */
+static json_t *run(struct daemon *daemon, const struct verb *verb, const json_t *request,
+                   const struct control_peer *peer)
+{
+    json_t *answer;
+
+    brain_set_listening(daemon->brain, json_object_get(request, "listening"));
+    answer = verb->run(daemon, request, peer);
+    brain_set_listening(daemon->brain, NULL);
+    return answer;
+}
+
 json_t *daemon_verb(const json_t *request, const struct control_peer *peer, void *userdata)
 {
     const char *name = json_string_value(json_object_get(request, "verb"));
@@ -225,7 +238,7 @@ json_t *daemon_verb(const json_t *request, const struct control_peer *peer, void
             continue;
         log_text(verbs[i].changes ? LOG_NOTICE : LOG_DEBUG, "%s, asked for by user %u (process %d)", name,
                  (unsigned)peer->uid, (int)peer->pid);
-        return verbs[i].run(daemon, request, peer);
+        return run(daemon, &verbs[i], request, peer);
     }
     return control_error(STATUS_USAGE, "this daemon knows no such command",
                          "cofferdam and cofferdamd may be of different versions", NULL);

@@ -136,12 +136,17 @@ static bool listed_port(const json_t *json, const char *key, uint16_t *ret)
     return true;
 }
 
-static bool decode_published(const json_t *json, struct published_port *port)
+/* The container's own port, which each item has. */
+static bool decode_exposed(const json_t *json, struct published_port *port)
 {
     const char *type = answer_text(json, "Type");
 
-    return type && transport_parse(type, &port->kind) && listed_port(json, "PrivatePort", &port->inner) &&
-           listed_port(json, "PublicPort", &port->outer) &&
+    return type && transport_parse(type, &port->kind) && listed_port(json, "PrivatePort", &port->inner);
+}
+
+static bool decode_published(const json_t *json, struct published_port *port)
+{
+    return listed_port(json, "PublicPort", &port->outer) &&
            (answer_ip(json, "IP", IP4, &port->address) || answer_ip(json, "IP", IP6, &port->address));
 }
 
@@ -154,6 +159,9 @@ static void decode_listed_ports(const json_t *ports, struct container *container
     json_array_foreach (ports, i, item) {
         struct published_port port;
 
+        if (!decode_exposed(item, &port))
+            continue;
+        container_ports_add(&container->exposed, port.kind, port.inner);
         if (decode_published(item, &port))
             *ARRAY_ADD(container->published, container->n_published) = port;
     }

@@ -48,6 +48,9 @@ struct container *container_free(struct container *container)
     free(container->labels);
     free(container->endpoints);
     free(container->published);
+    container_ports_clear(&container->exposed);
+    container_ports_clear(&container->listening);
+    container_ports_clear(&container->on_loopback);
     free(container->dns);
     free(container->mode_target);
     free(container->image_id);

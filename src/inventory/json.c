@@ -113,6 +113,24 @@ static json_t *published_json(const struct container *container)
     return list;
 }
 
+static json_t *ports_json(const struct container_ports *ports)
+{
+    json_t *list = json_array();
+    char text[CONTAINER_PORT_TEXT_MAX];
+
+    for (size_t i = 0; i < ports->n; i++)
+        json_array_append_new(list, json_string(container_port_format(&ports->v[i], text)));
+    return list;
+}
+
+/* An empty list is there too: it says that it is known. */
+void json_put_listening(json_t *object, const struct container_ports *listening,
+                        const struct container_ports *on_loopback)
+{
+    json_object_set_new(object, "listening", ports_json(listening));
+    put_list(object, "listening_on_loopback", ports_json(on_loopback));
+}
+
 static const char *mode_name(enum network_mode mode)
 {
     switch (mode) {
@@ -161,6 +179,9 @@ static json_t *container_json(const struct container *container)
     if (!container->dns_known)
         json_object_set_new(object, "dns_known", json_false());
     put_list(object, "published", published_json(container));
+    put_list(object, "exposed", ports_json(&container->exposed));
+    if (container->listening_known)
+        json_put_listening(object, &container->listening, &container->on_loopback);
     for (size_t i = 0; i < container->n_endpoints; i++)
         json_array_append_new(endpoints, endpoint_json(&container->endpoints[i]));
     put_list(object, "endpoints", endpoints);
@@ -404,6 +425,30 @@ static void read_published(struct reader *reader, const json_t *object, struct p
         fail(reader, "protocol: %s is none of tcp, udp, sctp", protocol ? protocol : "this");
 }
 
+static void read_ports(struct reader *reader, const json_t *object, const char *key,
+                       struct container_ports *ports)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (get_list(reader, object, key), i, item) {
+        const char *text = json_string_value(item);
+        struct container_port port;
+
+        if (text && container_port_parse(text, &port))
+            container_ports_add(ports, port.kind, port.number);
+        else
+            fail(reader, "%s: %s is no port such as 5432/tcp", key, text ? text : "this");
+    }
+}
+
+static void read_listening(struct reader *reader, const json_t *object, struct container *container)
+{
+    container->listening_known = get_list(reader, object, "listening") != NULL;
+    read_ports(reader, object, "listening", &container->listening);
+    read_ports(reader, object, "listening_on_loopback", &container->on_loopback);
+}
+
 static bool list_has(const json_t *list, const char *text)
 {
     const json_t *item;
@@ -475,6 +520,8 @@ static struct container *read_container(struct reader *reader, const json_t *obj
     if (container->n_published > 1)
         qsort(container->published, container->n_published, sizeof(*container->published),
               published_port_compare);
+    read_ports(reader, object, "exposed", &container->exposed);
+    read_listening(reader, object, container);
     json_array_foreach (get_list(reader, object, "endpoints"), i, item)
         read_endpoint(reader, item, ARRAY_ADD(container->endpoints, container->n_endpoints));
     return container;
@@ -557,4 +604,28 @@ int inventory_from_json(const json_t *json, struct inventory **ret, struct diags
         return reader.error;
     *ret = STEAL(inventory);
     return 0;
+}
+
+/* ---- what containers listen on ------------------------------------------------------------------------ */
+
+static void forget_listening(struct container *container)
+{
+    container_ports_clear(&container->listening);
+    container_ports_clear(&container->on_loopback);
+    container->listening_known = false;
+}
+
+void inventory_set_listening(struct inventory *inventory, const json_t *listening)
+{
+    for (struct container *container = inventory->containers; container; container = container->hh.next) {
+        const json_t *object = json_object_get(listening, container->id);
+        _cleanup_diags_ struct diags diags = {0};
+        struct reader reader = {.diags = &diags};
+
+        forget_listening(container);
+        if (container->running && json_is_object(object))
+            read_listening(&reader, object, container);
+        if (reader.error)
+            forget_listening(container);
+    }
 }

@@ -79,7 +79,7 @@ static void digest_json(const json_t *json, digest ret)
 
 static void add_list(struct things *things, enum kind kind, json_t *inventory, const char *key)
 {
-    const json_t *object;
+    json_t *object;
     size_t i;
 
     json_array_foreach (json_object_get(inventory, key), i, object) {
@@ -88,6 +88,9 @@ static void add_list(struct things *things, enum kind kind, json_t *inventory, c
         struct thing *thing = add(things, kind, id ?: "", name ?: id ?: "?");
 
         thing->n = json_is_true(json_object_get(object, "running"));
+        /* What they listen on changes at any time, and with it no more than what is advised. */
+        json_object_del(object, "listening");
+        json_object_del(object, "listening_on_loopback");
         digest_json(object, thing->digest);
     }
     json_object_del(inventory, key);

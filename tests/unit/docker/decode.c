@@ -335,6 +335,11 @@ static void test_published(void **state)
     assert_int_equal(ports[1].outer, 1053);
     assert_string_equal(ip_format(ports[1].address, text), "::");
     assert_int_equal(list.v[1]->n_published, 0);
+    assert_int_equal(list.v[0]->exposed.n, 3);
+    assert_true(container_ports_have(&list.v[0]->exposed, PORT_TCP, 443) &&
+                container_ports_have(&list.v[0]->exposed, PORT_TCP, 80) &&
+                container_ports_have(&list.v[0]->exposed, PORT_UDP, 53));
+    assert_int_equal(list.v[1]->exposed.n, 0);
     container_list_clear(&list);
 }
 

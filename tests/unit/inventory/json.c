@@ -17,13 +17,13 @@ static const char full[] =
     "{\"id\":\"e1\",\"ipv4\":\"172.18.0.2\",\"ipv6\":\"fd12::2\",\"mac\":\"02:42:ac:12:00:02\",\"network\":"
     "\"n1\","
     "\"network_name\":\"front\",\"port\":\"veth12345\"},{\"network_name\":\"later\"}],"
-    "\"id\":\"bb\",\"image\":\"postgres:16\",\"image_id\":\"sha256:12\",\"image_labels\":[\"vendor\"],"
+    "\"exposed\":[\"80/tcp\",\"5432/tcp\",\"53/udp\"],\"id\":\"bb\",\"image\":\"postgres:16\",\"image_id\":\"sha256:12\",\"image_labels\":[\"vendor\"],"
     "\"labels\":{\"a\":\"\",\"role\":\"db\",\"vendor\":\"acme "
-    "\\u00e9\"},\"name\":\"db\",\"network_mode\":\"bridge\","
+    "\\u00e9\"},\"listening\":[\"5432/tcp\",\"53/udp\",\"9/sctp\"],\"listening_on_loopback\":[\"6379/tcp\"],\"name\":\"db\",\"network_mode\":\"bridge\","
     "\"published\":[{\"address\":\"127.0.0.1\",\"container_port\":5432,\"port\":15432,\"protocol\":\"tcp\"},"
     "{\"address\":\"::\",\"container_port\":53,\"port\":53,\"protocol\":\"udp\"}],"
     "\"running\":true},"
-    "{\"id\":\"cc\",\"labels\":{},\"name\":\"host\",\"net_admin\":true,\"network_mode\":\"host\","
+    "{\"id\":\"cc\",\"labels\":{},\"listening\":[],\"name\":\"host\",\"net_admin\":true,\"network_mode\":\"host\","
     "\"privileged\":true,\"running\":true},"
     "{\"dns_known\":false,\"id\":\"aa\",\"labels\":{\"x\":\"y\"},\"labels_known\":false,\"name\":\"side\","
     "\"network_mode\":\"container\",\"network_target\":\"bb\",\"running\":false}],"
@@ -100,6 +100,9 @@ static void test_values(void **state)
     assert_int_equal(db->published[0].inner, 5432);
     assert_int_equal(db->published[1].kind, PORT_UDP);
     assert_int_equal(db->published[1].address.family, IP6);
+    assert_true(db->listening_known && db->listening.n == 3 && db->on_loopback.n == 1 && db->exposed.n == 3);
+    assert_true(inventory_container(inventory, "cc")->listening_known);
+    assert_false(side->listening_known);
     assert_null(db->endpoints[1].id);
     assert_false(db->endpoints[1].has_mac || db->endpoints[1].has_ip[IP4]);
     assert_false(side->labels_known || side->dns_known || side->running);
