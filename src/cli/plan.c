@@ -8,6 +8,7 @@
 #include "cli/cli.h"
 #include "control/policy_files.h"
 #include "plan/plan.h"
+#include "sockets/sockets.h"
 
 static bool is_same(const json_t *result)
 {
@@ -95,6 +96,7 @@ static int fill(const struct cli_options *options, const struct settings *settin
     json_object_set_new(request, "files", policy_files_to_json(set));
     json_object_set_new(request, "rules", json_boolean(wants_rules(options)));
     json_object_set_new(request, "full", json_boolean(options->full));
+    json_object_set_new(request, "listening", sockets_collect());
     return STATUS_OK;
 }
 

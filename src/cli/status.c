@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "cli/cli.h"
+#include "sockets/sockets.h"
 
 static const struct cli_verb verb = {
     .name = "status",
@@ -17,6 +18,15 @@ static const struct cli_verb verb = {
         "64 wrong usage.\n",
 };
 
+/* Who reads the text is not told of it. */
+static int fill(const struct cli_options *options, const struct settings *settings, json_t *request)
+{
+    (void)settings;
+    if (options->json)
+        json_object_set_new(request, "listening", sockets_collect());
+    return STATUS_OK;
+}
+
 static void print(const struct cli_options *options, const json_t *result, int exit_status)
 {
     (void)options;
@@ -25,5 +35,5 @@ static void print(const struct cli_options *options, const json_t *result, int e
 
 int cli_status(int argc, char **argv)
 {
-    return cli_ask(&verb, argc, argv, NULL, print);
+    return cli_ask(&verb, argc, argv, fill, print);
 }
