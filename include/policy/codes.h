@@ -86,6 +86,7 @@ enum policy_code {
     CODE_DENIED_RULE,
     CODE_HALF_RULE,
     CODE_BLOCKED_RULE,
+    CODE_NO_LISTENER,
     POLICY_CODES,
 };
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Warnings about a policy set that only an inventory shows: policies that select nothing, peers that match nothing,
- * labels that do not count because only the image sets them, grants of the internet without lookups.
+ * labels that do not count because only the image sets them, grants of the internet without lookups, rules by which nothing
+ * passes, ports on which nobody listens.
  */
 #pragma once
 

@@ -29,7 +29,8 @@ static const struct cli_verb verb = {
         "With --config, that settings file is checked as well.\n"
         "\n"
         "With --inventory, the policies are tested with the containers of a host, as `cofferdam status --json` on it\n"
-        "prints them: whether what `expect` documents state holds, and what selects or matches nothing.\n"
+        "prints them: whether what `expect` documents state holds, what selects or matches nothing, rules by which\n"
+        "nothing passes, and ports on which nobody listens.\n"
         "\n"
         "With --schema, it checks nothing, but prints a JSON Schema of the policy language, for editors.\n",
     .examples =

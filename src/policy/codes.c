@@ -80,6 +80,7 @@ static const struct {
     [CODE_DENIED_RULE] = {"C116", "rule of which all is denied"},
     [CODE_HALF_RULE] = {"C117", "rule without its other half"},
     [CODE_BLOCKED_RULE] = {"C118", "rule that Docker blocks"},
+    [CODE_NO_LISTENER] = {"C119", "port on which nobody listens"},
 };
 
 const char *policy_code_id(enum policy_code code)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "inventory/match.h"
+#include "lint_ports.h"
 #include "lint_rules.h"
 #include "members.h"
 
@@ -267,6 +268,7 @@ static void lint_policy(const struct roll *roll, const struct policy *policy, st
     const struct rule *internet = NULL;
 
     lint_select(roll, policy, diags);
+    lint_ports(roll, policy, diags);
     for (enum direction d = 0; d < DIRECTIONS; d++)
         for (size_t i = 0; i < policy->n_rules[d]; i++) {
             const struct rule *rule = &policy->rules[d][i];
