@@ -8,6 +8,7 @@
 #include "ways.h"
 
 #define TRIES_MAX 3000000 /* questions whether a peer means somebody: keeps it under a second */
+#define PROBE_TRIES 20    /* what one connection tried costs, in these */
 
 /* How far the connection got that got farthest; the first of these is kept as the example. */
 enum fate {
@@ -38,6 +39,33 @@ struct search {
 
 /* ---- how far it gets ---------------------------------------------------------------------------------- */
 
+/* Who means everybody does not expect everybody to agree. */
+static bool means_somebody(const struct grant *grant)
+{
+    if (!grant->peer)
+        return false;
+    switch (grant->peer->kind) {
+    case PEER_SELECTOR:
+    case PEER_SAME:
+    case PEER_CIDR:
+    case PEER_INTERNET:
+    case PEER_HOST:
+        return true;
+    case PEER_ANY:
+    case PEER_OUTSIDE:
+    case PEER_CONTAINERS:
+    case PEER_DNS:
+        return false;
+    }
+    return false;
+}
+
+/* Is there nothing more to find out about it? */
+static bool is_settled(const struct grant *grant)
+{
+    return grant->fate == FATE_PASSES || (grant->fate > FATE_DENIED && !means_somebody(grant));
+}
+
 static enum fate fate_of(const struct grant *grant, const struct explain_way *way)
 {
     const struct side_verdict *other =
@@ -50,17 +78,18 @@ static enum fate fate_of(const struct grant *grant, const struct explain_way *wa
     return way->docker_blocks ? FATE_BLOCKED : FATE_PASSES;
 }
 
-static void try_port(const struct search *search, struct grant *grant, struct explain_way *way,
+static void try_port(struct search *search, struct grant *grant, struct explain_way *way,
                      const struct port *port)
 {
     _cleanup_(pieces_clear) struct pieces pieces = {};
 
     pieces_find(search->with->policies, way, port, &pieces);
-    for (size_t i = 0; i < pieces.n && grant->fate != FATE_PASSES; i++) {
+    for (size_t i = 0; i < pieces.n && !is_settled(grant); i++) {
         enum fate fate;
 
         if (!probe_applies(way, &pieces.v[i].probe))
             continue;
+        search->n_tries += PROBE_TRIES;
         way->traffic = probe_traffic(&pieces.v[i].probe, way->family);
         way->decision = probe_way(search->with, way, &pieces.v[i].probe);
         fate = fate_of(grant, way);
@@ -85,13 +114,13 @@ static bool means(const struct search *search, const struct grant *grant, const 
                             side_peer(way, grant->direction), &any);
 }
 
-static void try_way(const struct search *search, struct grant *grant, struct explain_way *way)
+static void try_way(struct search *search, struct grant *grant, struct explain_way *way)
 {
     if (!means(search, grant, way))
         return;
     if (!grant->rule->n_ports)
         try_port(search, grant, way, NULL);
-    for (size_t i = 0; i < grant->rule->n_ports && grant->fate != FATE_PASSES; i++)
+    for (size_t i = 0; i < grant->rule->n_ports && !is_settled(grant); i++)
         try_port(search, grant, way, &grant->rule->ports[i]);
 }
 
@@ -125,7 +154,7 @@ static void try_pair(struct search *search, struct grant *grant, const struct cl
 
     if (is_himself(subject, other))
         return;
-    for (enum ip_family family = IP4; family < IP_FAMILIES && grant->fate != FATE_PASSES; family++) {
+    for (enum ip_family family = IP4; family < IP_FAMILIES && !is_settled(grant); family++) {
         const struct end ends[] = {{subject->party[SET_NEW], family, subject->network},
                                    {other_of(&search->crowd, subject, other), family, other->network}};
         bool egress = grant->direction == EGRESS;
@@ -138,13 +167,18 @@ static void try_pair(struct search *search, struct grant *grant, const struct cl
     }
 }
 
+static bool is_tired(const struct search *search)
+{
+    return search->n_tries > TRIES_MAX;
+}
+
 /* subjects: classes by number. */
 static void try_grant(struct search *search, struct grant *grant, const size_t *subjects, size_t n)
 {
     for (size_t s = 0; s < n; s++)
-        for (size_t c = 0; c < search->crowd.n_classes && grant->fate != FATE_PASSES; c++)
+        for (size_t c = 0; c < search->crowd.n_classes && !is_settled(grant) && !is_tired(search); c++)
             try_pair(search, grant, &search->crowd.classes[subjects[s]], &search->crowd.classes[c]);
-    if (search->n_tries > TRIES_MAX)
+    if (is_tired(search))
         grant->fate = FATE_UNKNOWN;
 }
 
@@ -242,27 +276,6 @@ static void say_blocked(const struct search *search, const struct grant *grant, 
                       : "attach the container to a network that is not internal, or remove it");
 }
 
-/* Who means everybody does not expect everybody to agree. */
-static bool means_somebody(const struct grant *grant)
-{
-    if (!grant->peer)
-        return false;
-    switch (grant->peer->kind) {
-    case PEER_SELECTOR:
-    case PEER_SAME:
-    case PEER_CIDR:
-    case PEER_INTERNET:
-    case PEER_HOST:
-        return true;
-    case PEER_ANY:
-    case PEER_OUTSIDE:
-    case PEER_CONTAINERS:
-    case PEER_DNS:
-        return false;
-    }
-    return false;
-}
-
 static void report_grant(const struct search *search, const struct grant *grant, bool whole)
 {
     switch (grant->fate) {
@@ -320,7 +333,7 @@ static void lint_rule(struct search *search, const struct grant *rule, const siz
     size_t n = list_grants(rule, &grants);
     bool whole;
 
-    for (size_t i = 0; i < n && search->n_tries <= TRIES_MAX; i++)
+    for (size_t i = 0; i < n && !is_tired(search); i++)
         try_grant(search, &grants[i], subjects, n_subjects);
     whole = n > 0 && denied_by_one(grants, n);
     for (size_t i = 0; i < (whole ? 1 : n); i++)

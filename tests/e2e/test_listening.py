@@ -126,6 +126,22 @@ class Listening(Playground, unittest.TestCase):
         self.bind(first, socket.AF_INET, socket.SOCK_STREAM, "0.0.0.0", 81)
         self.assertEqual(self.said("81/tcp", policy), [])
 
+    def test_rules_by_which_nothing_passes(self):
+        """Half a connection, a whole one, and a denied one: what is said is what packets meet."""
+        half = ("policy: a\nselect: {name: app}\negress: [{to: [{name: other}], ports: [5432/tcp]}]\n---\n"
+                "policy: b\nselect: {name: other}\ningress: [{from: [{name: app}], ports: [PORT/tcp]}]\n")
+        deny = "---\npolicy: c\nselect: {all: true}\ningress: [{deny: true, ports: [tcp]}]\n"
+        app, other = self.run_container("app"), self.run_container("other")
+        self.cofferdam.settle()
+        for policies, codes, passes in ((half.replace("PORT", "80"), ["C117", "C117"], False),
+                                        (half.replace("PORT", "5432"), [], True),
+                                        (half.replace("PORT", "5432") + deny, ["C116", "C117"], False)):
+            self.cofferdam.apply(policies)
+            problems = self.cofferdam.json("plan")["problems"]
+            self.assertEqual(sorted(problem["code"] for problem in problems), codes)
+            (self.assert_passes if passes else self.assert_dropped)(app, other)
+        self.assertIn(" denies it", next(problem["message"] for problem in problems if problem["code"] == "C117"))
+
     def test_it_is_not_part_of_the_plan(self):
         app = self.run_container("app", "app")
         self.cofferdam.settle()
