@@ -55,7 +55,7 @@ struct change {
     bool all_ports;  /* these are every protocol and port there is */
     bool one_family; /* both ends have both families, and only the connections of `family` change like this */
     enum ip_family family; /* one_family */
-    enum verdict verdict;  /* the new one */
+    enum verdict old_verdict, verdict; /* the same only for changes_and_rest() */
     bool docker_blocks;    /* Docker itself lets none of them pass, whatever the policies say */
     size_t n_pairs; /* of endpoints, and of endpoints with the host or the outside, which count as one each */
     struct change_cause causes[DIRECTIONS];
@@ -73,6 +73,8 @@ struct changes *changes_find(const struct evaluation *before, const struct evalu
  * verdicts are VERDICT_ALLOW, and no line has causes.
  */
 struct changes *changes_from_nothing(const struct evaluation *with);
+/* Everything that either set allows, or both do. No line has causes. */
+struct changes *changes_and_rest(const struct evaluation *before, const struct evaluation *after);
 struct changes *changes_free(struct changes *changes);
 DEFINE_CLEANUP(struct changes *, changes_free);
 

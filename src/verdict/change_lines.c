@@ -183,6 +183,7 @@ static void add_line(const struct crowd *crowd, struct namer *namer, const struc
                             .all_ports = theme->all_ports,
                             .one_family = theme->one_family,
                             .family = theme->family,
+                            .old_verdict = theme->fate.old,
                             .verdict = theme->fate.verdict,
                             .docker_blocks = theme->docker_blocks};
     memcpy(line->causes, theme->fate.causes, sizeof(line->causes));

@@ -5,10 +5,10 @@
 #include "crowd.h"
 #include "verdict/changes.h"
 
-/* What becomes of one piece of ports in one family; all zero: what it was. */
+/* What becomes of one piece of ports in one family. */
 struct fate {
-    bool changes;
-    enum verdict verdict;
+    bool counts;               /* it is on a line; else the rest is zero */
+    enum verdict old, verdict; /* before, now */
     struct change_cause causes[DIRECTIONS];
 };
 

@@ -14,6 +14,7 @@
 struct search {
     struct crowd crowd;
     bool no_causes; /* why is not asked: what differs in that alone counts as the same */
+    bool with_rest; /* what both sets allow counts, too */
     struct interned *known_themes;
     struct theme *themes;
     size_t n_themes;
@@ -86,9 +87,11 @@ static struct fate fate_of(const struct search *search, const struct class *from
 
         verdicts[s] = probe_way(&search->crowd.with[s], &way, probe);
     }
-    if (verdicts[SET_OLD].verdict == verdicts[SET_NEW].verdict)
+    fate.counts = verdicts[SET_OLD].verdict != verdicts[SET_NEW].verdict ||
+                  (search->with_rest && verdicts[SET_NEW].verdict == VERDICT_ALLOW);
+    if (!fate.counts)
         return fate;
-    fate.changes = true;
+    fate.old = verdicts[SET_OLD].verdict;
     fate.verdict = verdicts[SET_NEW].verdict;
     if (search->no_causes)
         return fate;
@@ -111,7 +114,7 @@ static bool same_fate(const struct fate *a, const struct fate *b)
         if (a->causes[d].reason != b->causes[d].reason || a->causes[d].policy != b->causes[d].policy ||
             a->causes[d].rule != b->causes[d].rule)
             return false;
-    return a->changes == b->changes && a->verdict == b->verdict;
+    return a->counts == b->counts && a->old == b->old && a->verdict == b->verdict;
 }
 
 /* A piece, and what becomes of it: in all families alike, or in each by itself. */
@@ -155,7 +158,7 @@ static void theme_clear(struct theme *theme)
 static size_t theme_number(struct search *search, struct theme theme)
 {
     _cleanup_(bytes_clear) struct bytes bytes = {};
-    const char flags[] = {theme.one_family, (char)theme.family, theme.docker_blocks,
+    const char flags[] = {theme.one_family, (char)theme.family, theme.docker_blocks, (char)theme.fate.old,
                           (char)theme.fate.verdict};
     size_t number;
 
@@ -274,7 +277,7 @@ static void gather(struct search *search, const struct tried *v, size_t n, bool 
     for (size_t i = 0; i < n; i++) {
         const struct fate *fate = &v[i].fate[family];
 
-        if (taken[i] || v[i].alike != alike || !fate->changes)
+        if (taken[i] || v[i].alike != alike || !fate->counts)
             continue;
         for (size_t j = 0; j < n; j++) {
             chosen[j] = v[j].alike == alike && same_fate(fate, &v[j].fate[family]);
@@ -349,7 +352,7 @@ static void add_pair(struct search *search, size_t from, size_t to)
     const struct numbers *outcome;
     bool blocked;
 
-    if (!search->crowd.kinds[source->kind].differs[EGRESS] &&
+    if (!search->with_rest && !search->crowd.kinds[source->kind].differs[EGRESS] &&
         !search->crowd.kinds[destination->kind].differs[INGRESS])
         return;
     if ((!source->n_residents && !destination->n_residents) ||
@@ -398,10 +401,10 @@ static void search_kind(struct search *search, size_t kind)
     forget_pairs(search);
 }
 
-static struct changes *find(const struct evaluation *before, const struct evaluation *after, bool no_causes)
+static struct changes *find(struct search search, const struct evaluation *before,
+                            const struct evaluation *after)
 {
-    struct search search = {.changes = xnew(struct changes), .no_causes = no_causes};
-
+    search.changes = xnew(struct changes);
     crowd_init(&search.crowd, before, after);
     for (size_t kind = 0; kind < search.crowd.n_kinds; kind++)
         search_kind(&search, kind);
@@ -412,7 +415,7 @@ static struct changes *find(const struct evaluation *before, const struct evalua
 
 struct changes *changes_find(const struct evaluation *before, const struct evaluation *after)
 {
-    return find(before, after, false);
+    return find((struct search){}, before, after);
 }
 
 struct changes *changes_from_nothing(const struct evaluation *with)
@@ -421,7 +424,13 @@ struct changes *changes_from_nothing(const struct evaluation *with)
     _cleanup_(settings_freep) struct settings *strict = settings_new();
 
     strict->default_mode = MODE_ENFORCE;
-    return find(&(struct evaluation){none, with->inventory, strict}, with, true);
+    return find((struct search){.no_causes = true}, &(struct evaluation){none, with->inventory, strict},
+                with);
+}
+
+struct changes *changes_and_rest(const struct evaluation *before, const struct evaluation *after)
+{
+    return find((struct search){.no_causes = true, .with_rest = true}, before, after);
 }
 
 static void party_clear(struct change_party *party)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * On random worlds and pairs of policy sets: the changes that are found are exactly those that appear when every pair of
- * parties is tried on many ports, by asking the evaluator twice.
+ * parties is tried on many ports, by asking the evaluator twice; and likewise what is the same in both sets.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -164,6 +164,7 @@ struct trial {
     const struct changes *changes;
     const struct change *lines[LINES_MAX]; /* about the pair that is tried */
     size_t n_lines, n_changed;
+    bool with_rest; /* the changes are changes_and_rest() */
 };
 
 static void check_cause(const struct change *line, enum direction d, const struct side_verdict *old,
@@ -182,11 +183,14 @@ static void check_cause(const struct change *line, enum direction d, const struc
 }
 
 static void check_line(const struct change *line, const struct party *from, const struct party *to,
-                       const struct connection_verdict *verdicts)
+                       const struct connection_verdict *verdicts, bool with_rest)
 {
+    assert_int_equal(line->old_verdict, verdicts[0].verdict);
     assert_int_equal(line->verdict, verdicts[1].verdict);
-    check_cause(line, EGRESS, &verdicts[0].egress, &verdicts[1].egress);
-    check_cause(line, INGRESS, &verdicts[0].ingress, &verdicts[1].ingress);
+    if (!with_rest) {
+        check_cause(line, EGRESS, &verdicts[0].egress, &verdicts[1].egress);
+        check_cause(line, INGRESS, &verdicts[0].ingress, &verdicts[1].ingress);
+    }
     if (from->kind == PARTY_ENDPOINT && to->kind == PARTY_ENDPOINT)
         assert_int_equal(line->docker_blocks,
                          strcmp(from->endpoint->network_id, to->endpoint->network_id) != 0);
@@ -204,7 +208,8 @@ static void try(struct trial *trial, const struct party *from, const struct part
 
     for (int i = 0; i < 2; i++)
         verdicts[i] = evaluate(&trial->with[i], from, to, traffic);
-    changes = verdicts[0].verdict != verdicts[1].verdict;
+    changes = verdicts[0].verdict != verdicts[1].verdict ||
+              (trial->with_rest && verdicts[1].verdict == VERDICT_ALLOW);
     for (size_t i = 0; i < trial->n_lines; i++)
         if (line_has_traffic(trial->lines[i], traffic)) {
             line = trial->lines[i];
@@ -219,7 +224,7 @@ static void try(struct trial *trial, const struct party *from, const struct part
                  traffic->proto, traffic->port, changes ? "changes" : "does not", found, text);
     }
     if (found)
-        check_line(line, from, to, verdicts);
+        check_line(line, from, to, verdicts, trial->with_rest);
     trial->n_changed += changes;
 }
 
@@ -290,6 +295,12 @@ static size_t compare(unsigned number, const struct inventory *inventory, const 
     trial.with[0] = (struct evaluation){before, inventory, settings[0]};
     trial.with[1] = (struct evaluation){after, inventory, settings[1]};
     changes = changes_find(&trial.with[0], &trial.with[1]);
+    trial.changes = changes;
+    check_lines(changes);
+    try_everything(&trial, &seed);
+    changes_free(changes);
+    trial.with_rest = true;
+    changes = changes_and_rest(&trial.with[0], &trial.with[1]);
     trial.changes = changes;
     check_lines(changes);
     try_everything(&trial, &seed);
