@@ -40,13 +40,14 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_PLAN = 1 << 8,
        TAKES_BASE = 1 << 9,
        TAKES_APPLY = 1 << 10,
+       TAKES_CHANGES = 1 << 11,
 };
 
 /* Texts are NULL where not given, and never empty. */
 struct cli_options {
     const char *config, *control, *state, *policies, *inventory, *base, *format, *only;
     size_t form; /* of the verb's formats: the index of the one that is meant */
-    bool json, yes, all, schema, brief, full, rules, force;
+    bool json, yes, all, schema, brief, full, rules, force, changes;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };

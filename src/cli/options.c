@@ -16,6 +16,7 @@ enum {
     OPT_POLICIES,
     OPT_INVENTORY,
     OPT_BASE,
+    OPT_CHANGES,
     OPT_SCHEMA,
     OPT_FORMAT,
     OPT_JSON,
@@ -44,6 +45,8 @@ static const struct {
     {"policies", "PATH", OPT_POLICIES, 0, TAKES_POLICIES, "the policies, instead of those of the settings"},
     {"inventory", "FILE", OPT_INVENTORY, 0, TAKES_INVENTORY,
      "the containers of a host; - is the standard input"},
+    {"changes", NULL, OPT_CHANGES, 0, TAKES_CHANGES,
+     "mark what would change, compared with the policies in force"},
     {"base", "PATH", OPT_BASE, 0, TAKES_BASE, "the policies to compare with, instead of those in force"},
     {"format", "FORMAT", OPT_FORMAT, 'o', TAKES_FORMAT, NULL},
     {"schema", NULL, OPT_SCHEMA, 0, TAKES_SCHEMA, "print the JSON Schema of the policy language"},
@@ -122,6 +125,9 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_FORMAT:
         options->format = optarg;
+        break;
+    case OPT_CHANGES:
+        options->changes = true;
         break;
     case OPT_SCHEMA:
         options->schema = true;

@@ -1,24 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What a policy set allows is what it changes where nothing is allowed (changes_from_nothing()); each line of that is
- * taken apart into pairs of containers, and these are put together again to edges between nodes.
+ * What a policy set allows is what it changes where nothing is allowed (changes_from_nothing()); each line of that, or of
+ * what either of two sets allows, is taken apart into pairs of containers, and these are put together again to edges
+ * between nodes.
  */
 #include "verdict/graph.h"
 
 #include <string.h>
 
+#include "graph_crew.h"
 #include "graph_order.h"
 #include "intern.h"
-#include "verdict/changes.h"
 #include "ways.h"
 
-#define COMPOSE_PROJECT "com.docker.compose.project"
-#define COMPOSE_SERVICE "com.docker.compose.service"
+#define GROUPS_SHOWN 3 /* in the name of a node that joins several */
 
 struct builder {
     const struct inventory *inventory;
     struct graph *graph;
     struct interned *known_nodes, *known_edges, *known_found;
+    size_t *strangers; /* nodes, in the order of known_nodes */
+    size_t n_strangers;
     struct place {
         const struct container *container;
         size_t node, member;
@@ -36,48 +38,21 @@ struct builder {
 
 /* ---- nodes -------------------------------------------------------------------------------------------- */
 
-/* The position of the node of this name, which is taken over. */
-static size_t node_number(struct builder *builder, enum graph_node_kind kind, char *name)
+/* The position of the host's or the outside's node of this name, which is taken over. */
+static size_t stranger_number(struct builder *builder, enum graph_node_kind kind, char *name)
 {
     _cleanup_free_ char *key = xasprintf("%d %s", kind, name);
     struct graph *graph = builder->graph;
+    size_t before = intern_count(builder->known_nodes);
     size_t number = intern(&builder->known_nodes, key, strlen(key));
 
-    if (number == graph->n_nodes)
+    if (number == before) {
+        *ARRAY_ADD(builder->strangers, builder->n_strangers) = graph->n_nodes;
         *ARRAY_ADD(graph->nodes, graph->n_nodes) = (struct graph_node){.kind = kind, .name = name};
-    else
+    } else {
         free(name);
-    return number;
-}
-
-/* A container's name has no slash, so it is never mistaken for a service. */
-static char *group_name(const struct container *container)
-{
-    const char *project = container_label(container, COMPOSE_PROJECT);
-    const char *service = container_label(container, COMPOSE_SERVICE);
-
-    if (project && service)
-        return xasprintf("%s/%s", project, service);
-    return xstrdup(container->name ?: container->id);
-}
-
-static char *note_of(const struct inventory *inventory, const struct container *container)
-{
-    _cleanup_free_ char *reason = container_unenforced_reason(inventory, container);
-    const struct container *owner = container_network_owner(inventory, container);
-
-    if (reason)
-        return xasprintf("not enforced: %s", reason);
-    if (owner && owner != container)
-        return xasprintf("has the network of %s, and may do what that one may", owner->name ?: owner->id);
-    return NULL;
-}
-
-static int compare_containers(const void *a, const void *b)
-{
-    const struct container *x = *(const struct container *const *)a, *y = *(const struct container *const *)b;
-
-    return strcmp(x->name ?: "", y->name ?: "") ?: strcmp(x->id, y->id);
+    }
+    return builder->strangers[number];
 }
 
 static int compare_places(const void *a, const void *b)
@@ -87,31 +62,54 @@ static int compare_places(const void *a, const void *b)
     return (x->container > y->container) - (x->container < y->container);
 }
 
-static void add_container(struct builder *builder, const struct container *container)
+static char *joined_name(const struct graph_node *node)
 {
-    size_t number = node_number(builder, GRAPH_CONTAINERS, group_name(container));
-    struct graph_node *node = &builder->graph->nodes[number];
+    char *name = xstrdup(node->groups[0]);
 
-    *ARRAY_ADD(builder->places, builder->n_places) = (struct place){container, number, node->n_members};
-    *ARRAY_ADD(node->members, node->n_members) =
-        (struct graph_member){container, note_of(builder->inventory, container)};
+    for (size_t i = 1; i < node->n_groups && i <= GROUPS_SHOWN; i++) {
+        char *longer = xasprintf("%s, %s", name, i < GROUPS_SHOWN ? node->groups[i] : "…");
+
+        free(name);
+        name = longer;
+    }
+    return name;
 }
 
-static void add_containers(struct builder *builder)
+static void add_groups(struct graph *graph, struct crew *crew)
 {
-    const struct container **all = NULL;
-    size_t n = 0;
+    const size_t first = graph->n_nodes;
 
-    for (const struct container *c = builder->inventory->containers; c; c = c->hh.next)
-        if (c->running)
-            *ARRAY_ADD(all, n) = c;
-    if (n)
-        qsort(all, n, sizeof(*all), compare_containers);
-    for (size_t i = 0; i < n; i++)
-        add_container(builder, all[i]);
-    if (n)
-        qsort(builder->places, n, sizeof(*builder->places), compare_places);
-    free(all);
+    for (size_t i = 0; i < crew->n_nodes; i++)
+        *ARRAY_ADD(graph->nodes, graph->n_nodes) = (struct graph_node){.kind = GRAPH_CONTAINERS};
+    for (size_t i = 0; i < crew->n_groups; i++) {
+        struct graph_node *node = &graph->nodes[first + crew->groups[i].node];
+
+        crew->groups[i].position = node->n_groups;
+        *ARRAY_ADD(node->groups, node->n_groups) = STEAL(crew->groups[i].name);
+    }
+    for (size_t i = first; i < graph->n_nodes; i++)
+        graph->nodes[i].name = joined_name(&graph->nodes[i]);
+}
+
+static void add_containers(struct builder *builder, const struct changes *lines, size_t nodes)
+{
+    const size_t first = builder->graph->n_nodes;
+    struct crew crew;
+
+    crew_init(&crew, builder->inventory, lines, nodes);
+    add_groups(builder->graph, &crew);
+    for (size_t i = 0; i < crew.n; i++) {
+        size_t number = first + crew.groups[crew.v[i].group].node;
+        struct graph_node *node = &builder->graph->nodes[number];
+
+        *ARRAY_ADD(builder->places, builder->n_places) =
+            (struct place){crew.v[i].container, number, node->n_members};
+        *ARRAY_ADD(node->members, node->n_members) = (struct graph_member){
+            crew.v[i].container, crew.groups[crew.v[i].group].position, STEAL(crew.v[i].note)};
+    }
+    if (builder->n_places)
+        qsort(builder->places, builder->n_places, sizeof(*builder->places), compare_places);
+    crew_clear(&crew);
 }
 
 /* ---- the ends of a line ------------------------------------------------------------------------------- */
@@ -155,7 +153,7 @@ static void add_host(struct builder *builder, const struct change_party *party, 
         const char *name = party->names[party->first_outside - n + i];
 
         *ARRAY_ADD(ret->v, ret->n) = (struct spot){
-            .node = node_number(builder, GRAPH_HOST, xstrdup(name)),
+            .node = stranger_number(builder, GRAPH_HOST, xstrdup(name)),
             .families = party->host ? 1u << IP4 | 1u << IP6 : 1u << party->host_addresses[i].family};
     }
 }
@@ -181,7 +179,7 @@ static void add_outside(struct builder *builder, const struct change_party *part
 
     if (party->first_outside == party->n_names)
         return;
-    spot.node = node_number(builder, GRAPH_OUTSIDE, outside_name(party));
+    spot.node = stranger_number(builder, GRAPH_OUTSIDE, outside_name(party));
     for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
         if (!(families & 1u << family) || !party->outside[family].n)
             continue;
@@ -249,13 +247,21 @@ static const char *port_of(const struct change *line, size_t i)
     return line->all_ports ? graph_protocols[i] : line->ports[i];
 }
 
+static enum graph_change change_of(const struct builder *builder, const struct change *line)
+{
+    if (!builder->graph->compares || line->old_verdict == line->verdict)
+        return GRAPH_SAME;
+    return line->verdict == VERDICT_ALLOW ? GRAPH_ADDED : GRAPH_REMOVED;
+}
+
 /* The position of what is found for one port of this line on an edge; other lines add other pairs to it. */
 static size_t found_number(struct builder *builder, size_t from, size_t to, const struct change *line,
                            const char *port)
 {
     _cleanup_(bytes_clear) struct bytes bytes = {};
     const size_t edge = edge_number(builder, from, to);
-    const char flags[] = {line->one_family, (char)line->family, line->docker_blocks};
+    const enum graph_change change = change_of(builder, line);
+    const char flags[] = {line->one_family, (char)line->family, line->docker_blocks, (char)change};
     const struct graph_node *nodes = builder->graph->nodes;
     size_t number;
 
@@ -267,7 +273,8 @@ static size_t found_number(struct builder *builder, size_t from, size_t to, cons
         struct found *found = ARRAY_ADD(builder->found, builder->n_found);
 
         *found = (struct found){.edge = edge,
-                                .terms = {.one_family = line->one_family,
+                                .terms = {.change = change,
+                                          .one_family = line->one_family,
                                           .family = line->family,
                                           .docker_blocks = line->docker_blocks},
                                 .port = xstrdup(port),
@@ -380,7 +387,8 @@ static size_t grant_number(struct builder *builder, const struct found *found, s
 {
     _cleanup_(bytes_clear) struct bytes bytes = {};
     struct graph_edge *edge = &builder->graph->edges[found->edge];
-    const char flags[] = {found->terms.one_family, (char)found->terms.family, found->terms.docker_blocks};
+    const char flags[] = {found->terms.one_family, (char)found->terms.family, found->terms.docker_blocks,
+                          (char)found->terms.change};
     size_t before = intern_count(*known), number;
 
     bytes_add(&bytes, &found->edge, sizeof(found->edge));
@@ -421,20 +429,23 @@ static void builder_finish(struct builder *builder)
         free(builder->found[i].pairs);
     free(builder->found);
     free(builder->places);
+    free(builder->strangers);
     intern_clear(&builder->known_nodes);
     intern_clear(&builder->known_edges);
     intern_clear(&builder->known_found);
 }
 
-struct graph *graph_make(const struct evaluation *with)
+struct graph *graph_make(const struct evaluation *before, const struct evaluation *with, size_t nodes)
 {
+    _cleanup_(changes_freep) struct changes *lines =
+        before ? changes_and_rest(before, with) : changes_from_nothing(with);
     struct builder builder = {.inventory = with->inventory, .graph = xnew(struct graph)};
-    _cleanup_(changes_freep) struct changes *allowed = changes_from_nothing(with);
 
-    (void)node_number(&builder, GRAPH_HOST, xstrdup("host")); /* the first */
-    add_containers(&builder);
-    for (size_t i = 0; i < allowed->n; i++)
-        add_line(&builder, &allowed->v[i]);
+    builder.graph->compares = before;
+    (void)stranger_number(&builder, GRAPH_HOST, xstrdup("host")); /* the first */
+    add_containers(&builder, lines, nodes);
+    for (size_t i = 0; i < lines->n; i++)
+        add_line(&builder, &lines->v[i]);
     builder_finish(&builder);
     graph_sort(builder.graph);
     return builder.graph;

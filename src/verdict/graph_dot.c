@@ -32,11 +32,18 @@ static void put_node(FILE *out, const struct graph_node *node, size_t number)
     fputs("\"];\n", out);
 }
 
-static void put_edge(FILE *out, const struct graph_edge *edge)
+/* Not by colour alone: the label has a sign. */
+static void put_edge(FILE *out, const struct graph *graph, const struct graph_edge *edge)
 {
+    static const char *const looks[GRAPH_CHANGES] = {
+        [GRAPH_ADDED] = "color=\"#1a7f37\", fontcolor=\"#1a7f37\", penwidth=2.5, ",
+        [GRAPH_REMOVED] = "color=\"#cf222e\", fontcolor=\"#cf222e\", penwidth=2, style=dashed, ",
+        [GRAPH_MIXED] = "color=\"#9a6700\", fontcolor=\"#9a6700\", penwidth=2.5, ",
+        [GRAPH_SAME] = "color=gray, fontcolor=\"#6e7781\", penwidth=0.7, "};
     _cleanup_free_ char *text = graph_edge_text(edge);
 
-    fprintf(out, "  n%zu -> n%zu [label=\"", edge->from, edge->to);
+    fprintf(out, "  n%zu -> n%zu [%slabel=\"", edge->from, edge->to,
+            graph->compares ? looks[graph_edge_change(edge)] : "");
     put_quoted(out, text);
     fputs("\"];\n", out);
 }
@@ -50,6 +57,8 @@ char *graph_dot(const struct graph *graph)
     fputs("digraph cofferdam {\n  rankdir=LR;\n  node [fontname=\"sans-serif\"];\n"
           "  edge [fontname=\"sans-serif\", fontsize=10];\n",
           out);
+    if (graph->compares)
+        fprintf(out, "  labelloc=t; fontname=\"sans-serif\"; label=\"%s\";\n", graph_legend(graph));
     if (blocked)
         fprintf(out, "  // left out: what the policies allow and Docker itself blocks; edges: %zu\n",
                 blocked);
@@ -57,7 +66,7 @@ char *graph_dot(const struct graph *graph)
         put_node(out, &graph->nodes[i], i);
     for (size_t i = 0; i < graph->n_edges; i++)
         if (graph_is_drawn(&graph->edges[i]))
-            put_edge(out, &graph->edges[i]);
+            put_edge(out, graph, &graph->edges[i]);
     fputs("}\n", out);
     graph_close(out);
     return text;

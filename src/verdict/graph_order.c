@@ -29,7 +29,8 @@ static int compare_ports(const void *a, const void *b)
 static int compare_grants(const void *a, const void *b)
 {
     const struct graph_grant *x = a, *y = b;
-    int r = x->docker_blocks - y->docker_blocks ?: (x->n_pairs < y->n_pairs) - (x->n_pairs > y->n_pairs);
+    bool x_same = x->change == GRAPH_SAME, y_same = y->change == GRAPH_SAME;
+    int r = x->docker_blocks - y->docker_blocks ?: x_same - y_same ?: (int)x->change - (int)y->change ?: (x->n_pairs < y->n_pairs) - (x->n_pairs > y->n_pairs);
 
     for (size_t i = 0; !r && i < x->n_ports && i < y->n_ports; i++)
         r = strcmp(x->ports[i], y->ports[i]);
@@ -61,6 +62,9 @@ void graph_node_clear(struct graph_node *node)
 {
     for (size_t i = 0; i < node->n_members; i++)
         free(node->members[i].note);
+    for (size_t i = 0; i < node->n_groups; i++)
+        free(node->groups[i]);
+    free(node->groups);
     for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
         ip_ranges_clear(&node->outside[family]);
     free(node->members);

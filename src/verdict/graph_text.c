@@ -9,6 +9,17 @@
 #define PORTS_SHOWN 12 /* of one grant */
 #define NAME_SHOWN 60  /* bytes of a name; many blocks of addresses can be one node */
 
+const char *const graph_change_words[GRAPH_CHANGES] = {
+    [GRAPH_ADDED] = "added", [GRAPH_REMOVED] = "removed", [GRAPH_MIXED] = "mixed", [GRAPH_SAME] = "same"};
+
+const char *graph_legend(const struct graph *graph)
+{
+    if (!graph->compares)
+        return NULL;
+    return graph_has_changes(graph) ? "+ would be allowed, − would be denied; what has no sign stays"
+                                    : "Nothing would change.";
+}
+
 FILE *graph_open(char **text, size_t *len)
 {
     FILE *out = open_memstream(text, len);
@@ -89,6 +100,7 @@ static char *grant_text(const struct graph_edge *edge, const struct graph_grant 
     size_t len = 0;
     FILE *out = graph_open(&text, &len);
 
+    fputs(grant->change == GRAPH_ADDED ? "+ " : grant->change == GRAPH_REMOVED ? "− " : "", out);
     put_ports(grant, out);
     if (grant->one_family || some)
         fputs(" (", out);
@@ -122,6 +134,26 @@ char *graph_edge_text(const struct graph_edge *edge)
     return text;
 }
 
+enum graph_change graph_edge_change(const struct graph_edge *edge)
+{
+    enum graph_change change = edge->grants[0].change;
+
+    for (size_t i = 1; i < edge->n_grants && edge->grants[i].docker_blocks == edge->grants[0].docker_blocks;
+         i++)
+        if (edge->grants[i].change != change)
+            return GRAPH_MIXED;
+    return change;
+}
+
+bool graph_has_changes(const struct graph *graph)
+{
+    for (size_t i = 0; i < graph->n_edges; i++)
+        for (size_t g = 0; g < graph->edges[i].n_grants; g++)
+            if (graph->edges[i].grants[g].change != GRAPH_SAME)
+                return true;
+    return false;
+}
+
 size_t graph_count_blocked(const struct graph *graph)
 {
     size_t n = 0;
@@ -129,4 +161,64 @@ size_t graph_count_blocked(const struct graph *graph)
     for (size_t i = 0; i < graph->n_edges; i++)
         n += graph->edges[i].grants[graph->edges[i].n_grants - 1].docker_blocks;
     return n;
+}
+
+/* ---- markup ------------------------------------------------------------------------------------------- */
+
+/* For text and for attributes in double quotes (HTML, 13.3 and "escapingString"; XML 1.0, 2.2 and 2.4). */
+static void put_character(FILE *out, uint32_t character, const char *bytes, size_t size)
+{
+    static const char *const special[] = {
+        ['&'] = "&amp;", ['<'] = "&lt;", ['>'] = "&gt;", ['"'] = "&quot;", ['\''] = "&#39;"};
+    bool none = character == 0xfffe || character == 0xffff; /* in XML these are no characters */
+
+    if (character < ARRAY_SIZE(special) && special[character])
+        fputs(special[character], out);
+    else if (none)
+        fputs("\xef\xbf\xbd", out);
+    else
+        fwrite(bytes, 1, size, out);
+}
+
+/* East Asian characters, and most pictures, are twice as wide as letters. */
+static size_t width_of(uint32_t character)
+{
+    return character >= 0x1100 ? 2 : 1;
+}
+
+size_t graph_text_width(const char *text)
+{
+    size_t len = strlen(text), size, width = 0;
+    uint32_t character;
+
+    for (; len; text += size, len -= size) {
+        size = utf8_decode(text, len, &character) ?: 1;
+        width += width_of(size > 1 ? character : 0);
+    }
+    return width;
+}
+
+void graph_put_start(FILE *out, const char *text, size_t width)
+{
+    size_t len = strlen(text), size;
+    uint32_t character;
+
+    for (; len; text += size, len -= size) {
+        size = utf8_decode(text, len, &character);
+        if (!size) { /* not UTF-8, which escaped texts are */
+            size = 1;
+            character = 0xffff;
+        }
+        if (width < width_of(character)) {
+            fputs("…", out);
+            return;
+        }
+        width -= width_of(character);
+        put_character(out, character, text, size);
+    }
+}
+
+void graph_put_markup(FILE *out, const char *text)
+{
+    graph_put_start(out, text, SIZE_MAX);
 }

@@ -15,13 +15,26 @@ void graph_close(FILE *out);
 char *graph_node_text(const struct graph_node *node);
 /* What must be said of the node's containers, "web-1: not enforced: ..."; NULL when there is nothing to say. */
 char *graph_node_note(const struct graph_node *node);
-/* "80/tcp, 443/tcp (IPv4, 2 of 6 pairs); icmp": all that Docker does not block. */
+/* "80/tcp, 443/tcp (IPv4, 2 of 6 pairs); icmp": all that Docker does not block; "+ 80/tcp; − 25/tcp" where it changes. */
 char *graph_edge_text(const struct graph_edge *edge);
+
+/* What the marks of a comparison mean, or that nothing would change; NULL where nothing is compared. */
+const char *graph_legend(const struct graph *graph);
+/* "added", "removed", "mixed", "same" */
+extern const char *const graph_change_words[GRAPH_CHANGES];
 
 /* Does Docker let anything of it pass? */
 bool graph_is_drawn(const struct graph_edge *edge);
 /* Edges of which Docker blocks everything or a part. */
 size_t graph_count_blocked(const struct graph *graph);
 
-/* Of the page: its Content-Security-Policy, style sheet and script. */
-extern const char graph_policy[], graph_style[], graph_script[];
+/* The text in HTML or XML; of a longer one than `width` letters, its beginning. */
+void graph_put_markup(FILE *out, const char *text);
+void graph_put_start(FILE *out, const char *text, size_t width);
+/* In letters. */
+size_t graph_text_width(const char *text);
+
+/* The picture in the page, an element <svg>. */
+void graph_put_picture(FILE *out, const struct graph *graph);
+/* Of the page: its Content-Security-Policy, style sheet and script; the style sheet of the picture by itself. */
+extern const char graph_policy[], graph_style[], graph_script[], graph_svg_style[];

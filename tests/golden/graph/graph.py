@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import unittest
+import xml.etree.ElementTree
 
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 UPDATE = "--update" in sys.argv
@@ -25,10 +26,13 @@ if UPDATE:
     sys.argv.remove("--update")
 HERE = pathlib.Path(__file__).resolve().parent
 
+SVG = "{http://www.w3.org/2000/svg}"
+
 # One of each kind of trick, in labels, which are a stranger's to choose.
 HOSTILE = ("</title></style></script><script>alert(1)</script>", '"><img src=x onerror=alert(1)>', "' onload='alert(1)",
            '"]; evil -> evil; x [label="', "\\N\\G\\", "&lt;&amp;", '"]\n  click n0 href "https://example.net"\n  x["',
-           "`code` **bold** #quot; #35;", "%%{init: {}}%%", "\u202egnp.exe", "a\x1b[31mb\r\nc\x7f", "日本語", "end")
+           "`code` **bold** #quot; #35;", "%%{init: {}}%%", "\u202egnp.exe", "a\x1b[31mb\r\nc\x7f", "日本語", "end",
+           "]]>\uffff<!-- &#0;")
 
 
 def graph(*args, inventory=HERE / "inventory.json"):
@@ -70,6 +74,26 @@ def hash_of(text):
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
+def edges_of(document, kept=lambda edge: True):
+    """Each edge as a pair of nodes, by their numbers."""
+    pairs = [(a, b) for edge in document["edges"] if kept(edge) for a in edge["from"] for b in edge["to"]]
+    return sorted(pairs, key=lambda pair: [int(node[1:]) for node in pair])
+
+
+def drawn_of(document):
+    return edges_of(document, lambda edge: not all(grant["docker_blocks"] for grant in edge["grants"]))
+
+
+def text_of(node):
+    count = len(node["containers"])
+    return f'{node["name"]} ({count})' if count > 1 else node["name"]
+
+
+def texts_of(picture, kind, tag):
+    """The texts of these elements in the groups of a class, in a picture."""
+    return [group.find(SVG + tag).text for group in picture.iter(SVG + "g") if kind in group.get("class", "").split()]
+
+
 class Drawn(unittest.TestCase):
     maxDiff = None
 
@@ -79,14 +103,19 @@ class Drawn(unittest.TestCase):
         return done.stdout.decode()
 
 
-class Formats(Drawn):
+class Golden(Drawn):
+    name, args = "graph", ["policies.yaml"]
+
     def golden(self, form):
-        path = HERE / "expected" / f"graph.{form}"
-        text = self.draw(form)
+        path = HERE / "expected" / f"{self.name}.{form}"
+        text = self.draw(form, *self.args)
         if UPDATE:
             path.write_text(text, encoding="utf-8")
         self.assertEqual(path.read_text(encoding="utf-8"), text, path)
         return text
+
+
+class Formats(Golden):
 
     def test_dot(self):
         self.golden("dot")
@@ -101,23 +130,38 @@ class Formats(Drawn):
         ids = [node["id"] for node in document["nodes"]]
         self.assertEqual(len(set(ids)), len(ids))
         for edge in document["edges"]:
-            self.assertLessEqual({edge["from"], edge["to"]}, set(ids))
+            self.assertLessEqual({*edge["from"], *edge["to"]}, set(ids))
 
     def test_html(self):
         page = Page(self.golden("html"))
         self.assertEqual(page.open, [])
         ids = page.attribute("id")
         self.assertEqual(len(set(ids)), len(ids))
-        for name in ("data-from", "data-to", "data-node", "data-edge"):
+        for name in ("data-from", "data-to", "data-node", "data-edge", "data-row"):
             self.assertTrue(page.attribute(name), name)
             self.assertLessEqual(set(page.attribute(name)), set(ids), name)
+
+    def test_svg(self):
+        """By itself: it runs nothing and refers to nothing, and says in words what it shows."""
+        picture = xml.etree.ElementTree.fromstring(self.golden("svg"))
+        self.assertLessEqual({element.tag for element in picture.iter()},
+                             {SVG + tag for tag in ("svg", "g", "title", "desc", "style", "rect", "text", "path")})
+        for element in picture.iter():
+            self.assertFalse([name for name in element.keys() if "href" in name or name.startswith("on")])
+        self.assertNotRegex(picture.find(SVG + "style").text, r"url\(|@import")
+        named = {element.get("id"): element for element in picture.iter() if element.get("id")}
+        self.assertEqual(set(picture.get("aria-labelledby").split()), set(named))
+        self.assertIn("Left out: what Docker itself blocks", named["about"].text)
+        names = {text_of(node) for node in json.loads(self.draw("json"))["nodes"]}
+        self.assertEqual({title.split(": ")[0] for title in texts_of(picture, "node", "title")}, names)
+        shown = set(texts_of(picture, "node", "text"))
+        self.assertEqual({text for text in shown if "…" not in text}, {name for name in names if len(name) <= 42})
+        self.assertIn("one-whose-name-is-longer-than-there-is-roo…", shown)
 
     def test_the_formats_agree(self):
         """The same edges in all; what Docker blocks is in JSON only."""
         document = json.loads(self.draw("json"))
-        every = [(edge["from"], edge["to"]) for edge in document["edges"]]
-        drawn = [(edge["from"], edge["to"]) for edge in document["edges"]
-                 if not all(grant["docker_blocks"] for grant in edge["grants"])]
+        every, drawn = edges_of(document), drawn_of(document)
         self.assertLess(len(drawn), len(every))
         self.assertEqual(re.findall(r"^  (n\d+) -> (n\d+) ", self.draw("dot"), re.M), drawn)
         self.assertEqual(re.findall(r'^  (n\d+) -->\|".*"\| (n\d+)$', self.draw("mermaid"), re.M), drawn)
@@ -125,10 +169,98 @@ class Formats(Drawn):
         rows = [(a["data-from"], a["data-to"]) for tag, a in page.elements if tag == "tr" and "data-from" in a]
         self.assertEqual(rows, drawn)
         self.assertEqual(len(page.attribute("data-edge")), len(drawn))
+        names = {node["id"]: text_of(node) for node in document["nodes"]}
+        picture = xml.etree.ElementTree.fromstring(self.draw("svg"))
+        lines = [title.split(": ")[0] for title in texts_of(picture, "edge", "title")]
+        self.assertEqual(sorted(lines), sorted(f"{names[a]} → {names[b]}" for a, b in drawn))
 
 
-class Safety(Drawn):
-    """Whatever a name says, it is text."""
+class Changes(Golden):
+    """What changes.yaml would change, compared with policies.yaml."""
+
+    name, args = "changes", ["--base", "policies.yaml", "changes.yaml"]
+
+    def test_each_format(self):
+        for form in ("dot", "mermaid", "svg", "html"):
+            with self.subTest(form):
+                text = self.golden(form)
+                self.assertIn("would be allowed", text)
+
+    def marks(self):
+        document = json.loads(self.golden("json"))
+        self.assertIs(document["changes"], True)
+        names = {node["id"]: node["name"] for node in document["nodes"]}
+        found = {}
+        for edge in document["edges"]:
+            grants = {(port, grant["change"]) for grant in edge["grants"] for port in grant["ports"]}
+            for pair in edges_of({"edges": [edge]}):
+                found[names[pair[0]], names[pair[1]]] = (edge["change"], grants)
+        return found
+
+    def test_marks(self):
+        marks = self.marks()
+        self.assertEqual(marks["internet", "shop/web"], ("mixed", {("80/tcp", "removed"), ("443/tcp", "same")}))
+        self.assertEqual(marks["shop/web", "shop/db"], ("mixed", {("5432/tcp", "same"), ("6432/tcp", "removed")}))
+        self.assertEqual(marks["10.0.0.0/8", "shop/web"][0], "removed")
+        self.assertEqual(marks["shop/web", "internet"], ("added", {("443/tcp", "added")}))
+        self.assertEqual(marks["shop/web", "shop/web"], ("same", {("7946/udp", "same")}))
+
+    def test_the_formats_agree(self):
+        document = json.loads(self.golden("json"))
+        changes = {(a, b): edge["change"] for edge in document["edges"] for a, b in edges_of({"edges": [edge]})
+                   if not all(grant["docker_blocks"] for grant in edge["grants"])}
+        colours = {"added": "#1a7f37", "removed": "#cf222e", "mixed": "#9a6700", "same": "gray"}
+        dot = {(a, b): colour.strip('"') for a, b, colour in
+               re.findall(r"^  (n\d+) -> (n\d+) \[color=([^,]*),", self.golden("dot"), re.M)}
+        self.assertEqual(dot, {pair: colours[change] for pair, change in changes.items()})
+        mermaid = self.golden("mermaid")
+        links = re.findall(r"^  (n\d+) (==>|-\.->|-->)\|", mermaid, re.M)
+        styles = {int(link): style for numbers, style in re.findall(r"^  linkStyle ([\d,]+) (.*)$", mermaid, re.M)
+                  for link in numbers.split(",")}
+        self.assertEqual(sorted(styles), list(range(len(links))))
+        for number, change in enumerate(changes[pair] for pair in drawn_of(document)):
+            self.assertEqual(links[number][1], {"removed": "-.->", "same": "-->"}.get(change, "==>"))
+            self.assertIn("888" if change == "same" else colours[change], styles[number])
+        page = Page(self.golden("html"))
+        self.assertEqual({(a["data-from"], a["data-to"]): a["data-change"] for tag, a in page.elements
+                          if tag == "tr" and "data-from" in a}, changes)
+
+    def test_signs_and_not_colours_alone(self):
+        for form in ("dot", "svg", "html"):
+            self.assertIn("− 80/tcp; 443/tcp", self.golden(form))
+            self.assertIn("+ 443/tcp", self.golden(form))
+        self.assertIn("#8722; 80/tcp; 443/tcp", self.golden("mermaid"))
+
+    def test_nothing_changes(self):
+        for form in ("dot", "mermaid", "svg", "html"):
+            done = graph("--base", "policies.yaml", "--format", form, "policies.yaml")
+            self.assertEqual((done.returncode, done.stderr.decode()), (0, "cofferdam: nothing would change\n"))
+            self.assertIn("Nothing would change.", done.stdout.decode())
+        done = graph("--base", "policies.yaml", "--json", "policies.yaml")
+        document = json.loads(done.stdout)
+        self.assertIs(document["changes"], False)
+        self.assertEqual({edge["change"] for edge in document["edges"]}, {"same"})
+        plain = json.loads(self.draw("json"))
+        self.assertEqual(document["nodes"], plain["nodes"])
+        self.assertEqual(drawn_of(document), drawn_of(plain))
+
+    def test_the_policies_in_force_are_in_the_file(self):
+        """As status --json prints it."""
+        inventory = json.loads((HERE / "inventory.json").read_text(encoding="utf-8"))
+        files = [{"path": "policies.yaml", "text": (HERE / "policies.yaml").read_text(encoding="utf-8")}]
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "status.json"
+            path.write_text(json.dumps({"inventory": inventory, "policy_files": files}), encoding="utf-8")
+            text = self.draw("json", "--changes", "changes.yaml", inventory=path)
+            path.write_text(json.dumps({"inventory": inventory}), encoding="utf-8")
+            done = graph("--changes", "changes.yaml", inventory=path)
+        self.assertEqual(text, self.golden("json"))
+        self.assertEqual((done.returncode, done.stdout), (1, b""))
+        self.assertIn("name policies with --base PATH", done.stderr.decode())
+
+
+class Hostile(Drawn):
+    """Containers whose labels say what a stranger chose."""
 
     @classmethod
     def setUpClass(cls):
@@ -157,6 +289,10 @@ class Safety(Drawn):
             self.assertNotIn(character, text)
         return text
 
+
+class Safety(Hostile):
+    """Whatever a name says, it is text."""
+
     def test_html_has_no_element_of_a_stranger(self):
         page, plain = Page(self.hostile("html")), Page(self.draw("html"))
         self.assertEqual(page.open, [])
@@ -179,6 +315,17 @@ class Safety(Drawn):
         for name in ("src", "href", "xlink:href", "style", "onclick", "onload"):
             self.assertEqual(page.attribute(name), [])
         self.assertNotRegex(page.texts["style"][0], r"url\(|@import")
+
+    def test_svg_has_no_element_of_a_stranger(self):
+        def shapes(text):
+            return {(element.tag, tuple(sorted(element.keys())))
+                    for element in xml.etree.ElementTree.fromstring(text).iter()}
+
+        text = self.hostile("svg")
+        self.assertEqual(shapes(text) - shapes(self.draw("svg")), set())
+        boxes = texts_of(xml.etree.ElementTree.fromstring(text), "node", "text")
+        self.assertIn("日本語/日本語", boxes)
+        self.assertIn("]]>\ufffd<!-- &#0;/]]>\ufffd<!-- &#0;", boxes)
 
     def test_dot_has_no_statement_of_a_stranger(self):
         text = self.hostile("dot")
@@ -203,63 +350,9 @@ class Safety(Drawn):
         self.assertLessEqual({f"{name}/{name}" for name in HOSTILE}, names)
 
 
-SEARCH = r"""
-const fs = require("fs"), vm = require("vm");
-const page = fs.readFileSync(0, "utf8");
-const script = page.match(/<script>([^]*)<\/script>/)[1];
-const unescape = (text) => text.replace(/<[^>]*>/g, " ").replace(/&lt;/g, "<").replace(/&gt;/g, ">")
-  .replace(/&quot;/g, '"').replace(/&#39;/g, "'").replace(/&amp;/g, "&");
-const element = () => ({hidden: false, dataset: {}, textContent: "", listeners: {}, off: new Set(),
-  classList: {toggle() {}}, addEventListener(name, f) { this.listeners[name] = f; }});
-const input = Object.assign(element(), {value: ""}), output = element(), svg = element();
-const rows = [...page.matchAll(/<tr data-from="(\w+)" data-to="(\w+)"(?: data-edge="(\w+)") data-ports="([^"]*)"/g)]
-  .map(([, from, to, edge, ports]) => Object.assign(element(), {dataset: {from, to, edge, ports}}));
-const people = [...page.matchAll(/<tr id="(\w+)">(.*)<\/tr>/g)]
-  .map(([, id, text]) => Object.assign(element(), {id, textContent: unescape(text)}));
-const single = {input, svg, output}, several = {"tr[data-from]": rows, "tr[id]": people, "g[data-node]": []};
-vm.runInNewContext(script, {document: {querySelector: (what) => single[what],
-  querySelectorAll: (what) => several[what], getElementById: element}});
-const found = {};
-for (const words of JSON.parse(process.argv[1])) {
-  input.value = words;
-  input.listeners.input();
-  found[words] = rows.filter((row) => !row.hidden).map((row) => [row.dataset.from, row.dataset.to]);
-}
-console.log(JSON.stringify(found));
-"""
-
-
-@unittest.skipUnless(shutil.which("node"), "there is no node to run the script of the page")
-class Search(Drawn):
-    """The script of the page, with as much of a document as it uses."""
-
-    def test_search(self):
-        page, document = self.draw("html"), json.loads(self.draw("json"))
-        words = ["", "shop/web", "shop-web-2", "5432", "5432/tcp", "9005", "9005/udp", "shop/db 6432", "nobody", "udp", "2"]
-        done = subprocess.run(["node", "-e", SEARCH, json.dumps(words)], input=page.encode(), capture_output=True,
-                              timeout=60, check=True)
-        names = {node["id"]: node["name"] for node in document["nodes"]}
-        found = {word: {(names[a], names[b]) for a, b in rows} for word, rows in json.loads(done.stdout).items()}
-        every = {(names[edge["from"]], names[edge["to"]]) for edge in document["edges"]
-                 if not edge["grants"][0]["docker_blocks"]}
-        self.assertEqual(found[""], every)
-        self.assertEqual(found["shop/web"], {edge for edge in every if "shop/web" in edge})
-        self.assertEqual(found["shop-web-2"], found["shop/web"])
-        self.assertIn(("shop/web", "shop/db"), found["5432"])
-        self.assertEqual(found["5432/tcp"], found["5432"])
-        self.assertIn(("10.0.0.0/8", "shop/web"), found["9005"])
-        self.assertNotIn(("10.0.0.0/8", "shop/web"), found["9005/udp"])
-        self.assertEqual(found["shop/db 6432"], {("shop/web", "shop/db")})
-        self.assertEqual(found["nobody"], set())
-        self.assertIn(("shop/web", "shop/web"), found["udp"])
-        # of a name "shop-web-2", and of addresses no part
-        self.assertIn(("internet", "shop/web"), found["2"])
-        self.assertNotIn(("worker", "lone"), found["2"])
-
-
 class Usage(unittest.TestCase):
     def test_wrong_usage(self):
-        for args, why in ((["--format", "svg"], "the formats are dot, mermaid, html and json"),
+        for args, why in ((["--format", "png"], "the formats are dot, mermaid, svg, html and json"),
                           (["--json", "--format", "dot"], "--json is one format"),
                           (["--policies", "policies.yaml", "policies.yaml"], "either --policies or a PATH"),
                           ([""], "the path is empty")):
@@ -275,6 +368,8 @@ class Usage(unittest.TestCase):
                 done = graph(*args)
                 self.assertEqual((done.returncode, done.stdout), (1, b""), args)
                 self.assertIn("error", done.stderr.decode())
+            done = graph("--base", bad, "policies.yaml")
+            self.assertEqual((done.returncode, done.stdout), (1, b""))
             done = graph("policies.yaml", inventory=bad)
             self.assertEqual((done.returncode, done.stdout), (1, b""))
 

@@ -36,6 +36,8 @@ WORDS = {
     "verify/properties/differences/items/properties/what": "ruleset/compare.c:difference_what_name",
     "inventory/properties/containers/items/properties/network_mode": "inventory/json.c:mode_name",
     "graph/properties/nodes/items/properties/kind": "verdict/graph_json.c:kinds",
+    "graph/properties/edges/items/properties/change/oneOf/1": "verdict/graph_text.c:graph_change_words",
+    "graph/properties/edges/items/properties/grants/items/properties/change/oneOf/1": None,  # all of these but one
     "explain/$defs/party/properties/kind": "verdict/explain_json.c:party_kind_name",
     "explain/$defs/side/properties/near/items/properties/why": "verdict/near.c:near_miss_name",
     "plan/$defs/cause/properties/set": "verdict/changes_json.c:set_to_json",
@@ -208,6 +210,10 @@ class Printed(unittest.TestCase):
             path.write_text(json.dumps(inventory), encoding="utf-8")
             more.write_text("{policy: more, select: {all: true}, ingress: [{}], egress: [{to: [dns]}]}", encoding="utf-8")
             document = self.ask("graph", "--inventory", path, source / "policies.yaml", more)
+            self.assertIsNone(document["changes"])
+            document = self.ask("graph", "--inventory", path, "--base", source / "policies.yaml", more,
+                                source / "policies.yaml")
+            self.assertTrue(document["changes"])
         wanted = {key for key in schemas.keys() if key.startswith("graph/")}
         self.assertEqual(wanted - schemas.seen_keys("graph", document), set())
 

@@ -1,0 +1,194 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* The picture, by itself or in the page: https://www.w3.org/TR/SVG2/ */
+#include "graph_layout.h"
+#include "graph_text.h"
+#include "util/text.h"
+
+/* Letters of a text that are shown; all of it is in the title. From some length on it is made to fit. */
+#define LETTERS_SHOWN 42
+#define LETTERS_FIT 34
+
+struct picture {
+    const struct graph *graph;
+    const struct layout *layout;
+    FILE *out;
+    bool live; /* in the page, whose script knows the parts by their numbers */
+};
+
+/* How wide letters are is up to the reader's fonts. */
+static void put_text(FILE *out, const char *class, const char *text, size_t x, int y, size_t width)
+{
+    fprintf(out, "<text%s x=\"%zu\" y=\"%d\"", class, x, y);
+    if (graph_text_width(text) > LETTERS_FIT)
+        fprintf(out, " textLength=\"%zu\" lengthAdjust=\"spacingAndGlyphs\"", width - 2 * x);
+    fputs(">", out);
+    graph_put_start(out, text, LETTERS_SHOWN);
+    fputs("</text></g>\n", out);
+}
+
+static void draw_node(const struct picture *picture, enum layout_side side, size_t number)
+{
+    static const char *const classes[] = {
+        [GRAPH_HOST] = "host", [GRAPH_CONTAINERS] = "containers", [GRAPH_OUTSIDE] = "outside"};
+    const struct graph_node *node = &picture->graph->nodes[number];
+    const struct layout_box *box = &picture->layout->boxes[side][number];
+    _cleanup_free_ char *text = graph_node_text(node), *note = graph_node_note(node);
+    size_t x = side == LAYOUT_FROM ? 1 : LAYOUT_WIDTH - LAYOUT_BOX_WIDTH - 1;
+    FILE *out = picture->out;
+
+    if (!box->shown)
+        return;
+    fprintf(out, "<g class=\"node %s%s\" transform=\"translate(%zu %zu)\"", classes[node->kind],
+            note ? " noted" : "", x, box->y);
+    if (picture->live)
+        fprintf(out,
+                " data-node=\"n%zu\" data-side=\"%s\" tabindex=\"0\" role=\"button\" aria-pressed=\"false\"",
+                number, side == LAYOUT_FROM ? "from" : "to");
+    fputs("><title>", out);
+    graph_put_markup(out, node->kind == GRAPH_OUTSIDE ? node->name : text);
+    if (note) {
+        fputs(": ", out);
+        graph_put_markup(out, note);
+    }
+    fprintf(out, "</title><rect width=\"%d\" height=\"%zu\" rx=\"%d\"/>", LAYOUT_BOX_WIDTH, box->height,
+            node->kind == GRAPH_OUTSIDE ? 13 : 3);
+    put_text(out, "", text, 10, 18, LAYOUT_BOX_WIDTH);
+}
+
+static void draw_row(const struct picture *picture, size_t number)
+{
+    const struct layout_row *row = &picture->layout->rows[number];
+    FILE *out = picture->out;
+
+    fprintf(out, "<g class=\"row %s\" transform=\"translate(%d %zu)\"", graph_change_words[row->change],
+            LAYOUT_BOX_WIDTH + 1, row->y);
+    if (picture->live)
+        fprintf(out, " id=\"r%zu\" data-from=\"n%zu\"", number, row->from);
+    fputs("><title>", out);
+    graph_put_markup(out, row->text);
+    fprintf(out, "</title><path d=\"M0 0H%d\"/>", LAYOUT_RAIL);
+    put_text(out, " class=\"ports\"", row->text, 8, -4, LAYOUT_RAIL);
+}
+
+/* From the end of its row, with an arrow at the end. */
+static void draw_edge(const struct picture *picture, size_t number)
+{
+    const struct graph_edge *edge = &picture->graph->edges[number];
+    const struct graph_node *nodes = picture->graph->nodes;
+    const struct layout *layout = picture->layout;
+    const struct layout_row *row = &layout->rows[layout->row_of_edge[number]];
+    _cleanup_free_ char *from = graph_node_text(&nodes[edge->from]), *to = graph_node_text(&nodes[edge->to]);
+    size_t left = LAYOUT_BOX_WIDTH + LAYOUT_RAIL + 1, right = LAYOUT_WIDTH - LAYOUT_BOX_WIDTH - 3;
+    size_t y = layout->boxes[LAYOUT_TO][edge->to].y + LAYOUT_BOX / 2, middle = (left + right) / 2;
+    FILE *out = picture->out;
+
+    fprintf(out, "<g class=\"edge %s\"", graph_change_words[row->change]);
+    if (picture->live)
+        fprintf(out, " id=\"e%zu\" data-row=\"r%zu\" data-to=\"n%zu\"", number, layout->row_of_edge[number],
+                edge->to);
+    fputs("><title>", out);
+    graph_put_markup(out, from);
+    fputs(" → ", out);
+    graph_put_markup(out, to);
+    fputs(": ", out);
+    graph_put_markup(out, row->text);
+    fprintf(out, "</title><path d=\"M%zu %zuC%zu %zu %zu %zu %zu %zum-7 -4l7 4l-7 4\"/></g>\n", left, row->y,
+            middle, row->y, middle, y, right, y);
+}
+
+/* Removed first, so that what there will be lies above it. */
+static void draw_edges(const struct picture *picture)
+{
+    static const enum graph_change order[] = {GRAPH_SAME, GRAPH_REMOVED, GRAPH_MIXED, GRAPH_ADDED};
+    const struct graph *graph = picture->graph;
+
+    for (size_t o = 0; o < ARRAY_SIZE(order); o++)
+        for (size_t i = 0; i < graph->n_edges; i++)
+            if (graph_is_drawn(&graph->edges[i]) && graph_edge_change(&graph->edges[i]) == order[o])
+                draw_edge(picture, i);
+}
+
+static void draw(const struct picture *picture)
+{
+    draw_edges(picture);
+    for (size_t i = 0; i < picture->layout->n_rows; i++)
+        draw_row(picture, i);
+    for (enum layout_side side = 0; side < LAYOUT_SIDES; side++)
+        for (size_t i = 0; i < picture->graph->n_nodes; i++)
+            draw_node(picture, side, i);
+}
+
+void graph_put_picture(FILE *out, const struct graph *graph)
+{
+    struct layout layout;
+
+    layout_init(&layout, graph);
+    fprintf(out, "<svg viewBox=\"0 0 %d %zu\" role=\"group\" aria-label=\"who may talk to whom\"%s>\n",
+            LAYOUT_WIDTH, layout.height, graph->compares ? " class=\"compares\"" : "");
+    draw(&(struct picture){graph, &layout, out, true});
+    fputs("</svg>\n", out);
+    layout_clear(&layout);
+}
+
+/* ---- by itself ---------------------------------------------------------------------------------------- */
+
+#define MARGIN 20
+#define HEAD 64
+
+static size_t count_drawn(const struct graph *graph)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < graph->n_edges; i++)
+        n += graph_is_drawn(&graph->edges[i]);
+    return n;
+}
+
+static void put_head(const struct graph *graph, FILE *out)
+{
+    size_t drawn = count_drawn(graph), blocked = graph_count_blocked(graph);
+    _cleanup_free_ char *left_out =
+        blocked ? xasprintf(" Left out: what Docker itself blocks; pairs of names: %zu.", blocked)
+                : xstrdup("");
+    const char *legend = graph_legend(graph);
+    _cleanup_free_ char *about =
+        xasprintf("%s%sWhat has no line is denied, except to those that are not enforced.%s", legend ?: "",
+                  !legend                    ? ""
+                  : graph_has_changes(graph) ? ". "
+                                             : " ",
+                  left_out);
+
+    fprintf(
+        out,
+        "<title id=\"title\">Who may talk to whom</title>\n<desc id=\"about\">Names: %zu; lines: %zu. Sources are on the "
+        "left, destinations on the right. %s</desc>\n",
+        graph->n_nodes, drawn, about);
+    fprintf(out, "<style>%s</style>\n<rect class=\"paper\" width=\"100%%\" height=\"100%%\"/>\n",
+            graph_svg_style);
+    fprintf(out,
+            "<text class=\"title\" x=\"%d\" y=\"32\">Who may talk to whom</text>\n"
+            "<text class=\"about\" x=\"%d\" y=\"52\">%s</text>\n",
+            MARGIN, MARGIN, about);
+}
+
+char *graph_svg(const struct graph *graph)
+{
+    struct layout layout;
+    char *text = NULL;
+    size_t len = 0, width = LAYOUT_WIDTH + 2 * MARGIN, height;
+    FILE *out = graph_open(&text, &len);
+
+    layout_init(&layout, graph);
+    height = layout.height + HEAD + MARGIN;
+    fprintf(out,
+            "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%zu\" height=\"%zu\" viewBox=\"0 0 %zu %zu\" "
+            "role=\"img\" aria-labelledby=\"title about\"%s>\n",
+            width, height, width, height, graph->compares ? " class=\"compares\"" : "");
+    put_head(graph, out);
+    fprintf(out, "<g transform=\"translate(%d %d)\">\n", MARGIN, HEAD);
+    draw(&(struct picture){graph, &layout, out, false});
+    fputs("</g>\n</svg>\n", out);
+    layout_clear(&layout);
+    graph_close(out);
+    return text;
+}
