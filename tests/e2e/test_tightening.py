@@ -22,7 +22,7 @@ JOBS = JOBS.replace("[5000/udp, 5001/tcp]", "[5002/udp, 5003/tcp]").replace("pol
 JOBS = JOBS.replace("from: [{labels: {role: client}}]", "from: [{name: 'job-*'}]")
 
 
-def open_in(where, family, kind):
+def open_in(where, family, kind, proto=0):
     """A socket of this process in another network namespace, where it stays."""
     path = f"/proc/{where.pid}/ns/net" if hasattr(where, "pid") else f"/run/netns/{where.name}"
     result = {}
@@ -31,7 +31,7 @@ def open_in(where, family, kind):
         with open(path, "rb") as space:
             if ctypes.CDLL(None, use_errno=True).setns(space.fileno(), 0x40000000) < 0:
                 raise OSError(ctypes.get_errno(), path)
-        result["socket"] = socket.socket(family, kind)
+        result["socket"] = socket.socket(family, kind, proto)
 
     thread = threading.Thread(target=make)
     thread.start()
