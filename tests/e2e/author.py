@@ -29,8 +29,8 @@ BLOCKS = {
     "2620:0:2d0::/48": [], "224.0.0.0/4": [],
 }
 PORTS = ["80/tcp", "443/tcp", "5432/tcp", "9000-9010/tcp", "9010-9011/tcp", "1-79/tcp", "81-65535/tcp", "53/tcp",
-         "53/udp", "443/udp", "9000-9011/udp", "1-65535/udp", "5432/sctp", "tcp", "udp", "sctp", "icmp", "icmp/echo-request", "icmp/timestamp-request",
-         "icmp/time-exceeded"]
+         "53/udp", "443/udp", "9000-9011/udp", "1-65535/udp", "5432/sctp", "tcp", "udp", "sctp", "icmp", "icmp/echo-request",
+         "icmp/timestamp-request", "icmp/time-exceeded"]
 
 
 def containers(dice):

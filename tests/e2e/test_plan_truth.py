@@ -19,7 +19,7 @@ from engine import OUTSIDE, UPLINK, Engine
 from forecast import Forecast, party_key
 from machine import wait_until
 from naive import Endpoint, Host, Outside, Port
-from table import FAMILIES, AT_LEISURE, World
+from table import AT_LEISURE, FAMILIES, World
 from truth import SERVE_COMMAND
 
 ROUNDS = int(os.environ.get("COFFERDAM_ROUNDS", "5"))
