@@ -8,7 +8,8 @@ import yaml
 
 PROJECT, SERVICE = "com.docker.compose.project", "com.docker.compose.service"
 IMAGE_LABELS = {"role": "db", PROJECT: "shop", SERVICE: "db"}
-NETWORKS = {"front": ("10.91.0.0/16", "fd91::/64"), "back": ("10.92.0.0/24", "fd92::/64"), "side": ("10.93.0.0/24", None)}
+NETWORKS = {"front": ("10.91.0.0/16", "fd91::/64"), "back": ("10.92.0.0/24", "fd92::/64"), "side": ("10.93.0.0/24", None),
+            "free": ("10.94.0.0/24", "fd94::/64")}
 NAMES = ["web-1", "web-2", "db", "cache-1", "blog-app", "lone", "ab", "gw"]
 SERVERS = [[], [], ["10.77.0.10"], ["10.77.0.10", "fd77::10"], ["10.91.0.1"], ["10.91.1.10", "fd91::10"], ["198.41.0.4"]]
 
@@ -24,7 +25,8 @@ BLOCKS = {
     "10.77.0.0/16": ["10.77.99.0/24", "10.77.0.0/24", "10.77.0.32/28"], "10.0.0.0/8": ["10.77.0.10/32", "10.91.0.0/16"],
     "10.77.0.32/28": [], "198.0.0.0/8": ["198.97.0.0/16"], "198.41.0.0/24": ["198.41.0.4/32"],
     "203.0.113.0/24": ["203.0.113.2/32"],
-    "169.254.169.254/32": [], "10.91.0.0/16": [], "10.92.0.0/24": ["10.92.0.0/25"], "fd91::/64": [],
+    "169.254.169.254/32": [], "10.91.0.0/16": [], "10.92.0.0/24": ["10.92.0.0/25"], "10.94.0.0/24": ["10.94.0.32/30"],
+    "fd94::/64": ["fd94::4/128"], "fd91::/64": [],
     "fd77::/48": ["fd77:0:0:99::/64"], "2a00::/12": ["2a00:1450::/32"], "2001:db8:113::/64": ["2001:db8:113::2/128"],
     "2620:0:2d0::/48": [], "224.0.0.0/4": [],
 }
@@ -53,8 +55,8 @@ def containers(dice):
 
 def _place(network, number):
     ipv4 = {"front": f"10.91.{number}.{10 * number or 5}", "back": f"10.92.0.{18 + 16 * number}",
-            "side": f"10.93.0.{20 + number}"}
-    ipv6 = {"front": f"fd91::{10 * number or 5}", "back": f"fd92::{number}:2", "side": None}
+            "side": f"10.93.0.{20 + number}", "free": f"10.94.0.{30 + number}"}
+    ipv6 = {"front": f"fd91::{10 * number or 5}", "back": f"fd92::{number}:2", "side": None, "free": f"fd94::{number + 2}"}
     return network, ipv4[network], ipv6[network]
 
 
@@ -202,8 +204,6 @@ class Author:
     def files(self, documents):
         """{name: text}: in as many files as may be, and in any style of YAML."""
         texts = [self._text(document) for document in documents]
-        if not texts:
-            return {"none.yaml": "policy: none\nselect: {name: nobody}\n"}
         files = {}
         for number, text in enumerate(texts):
             name = f"{self.dice.randrange(3)}.{self.dice.choice(['yaml', 'yml'])}" if self._maybe(0.6) else f"n{number}.yaml"

@@ -78,10 +78,14 @@ class Forecast:
             self.known[key] = {number for number, line in enumerate(self.lines) if getattr(line, side).has(party)}
         return self.known[key]
 
+    def about(self, source, destination, port, family):
+        """The lines about this connection."""
+        numbers = self._lines(source, "source") & self._lines(destination, "destination")
+        return [self.lines[number] for number in numbers if self.lines[number].means(port, family)]
+
     def changes(self, source, destination, port, family):
         """What the lines say that this connection becomes: [] when it stays as it is."""
-        numbers = self._lines(source, "source") & self._lines(destination, "destination")
-        return [self.lines[number].new for number in numbers if self.lines[number].means(port, family)]
+        return [line.new for line in self.about(source, destination, port, family)]
 
 
 def party_key(party):

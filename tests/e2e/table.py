@@ -64,9 +64,10 @@ class Answer:
 class World:
     """Containers, the host and the outside, and all the cells between them."""
 
-    def __init__(self, engine, containers, published=()):
-        """containers: {name: Container}; published: (host port, container port, protocol, container's name)."""
-        self.engine, self.containers, self.published = engine, containers, published
+    def __init__(self, engine, containers, published=(), unmanaged=()):
+        """containers: {name: Container}; published: (host port, container port, protocol, container's name); unmanaged:
+        networks whose containers count as the outside."""
+        self.engine, self.containers, self.published, self.unmanaged = engine, containers, published, unmanaged
         self.inspected = {}
         self.by_address = {}
         self.host_addresses = set()
@@ -82,7 +83,7 @@ class World:
             for network, entry in inspected["NetworkSettings"]["Networks"].items():
                 endpoint = endpoint_of_inspect(inspected, image, network, trust, host_dns)
                 for key, gateway in (("IPAddress", "Gateway"), ("GlobalIPv6Address", "IPv6Gateway")):
-                    if entry[key]:
+                    if entry[key] and network not in self.unmanaged:
                         self.by_address[entry[key]] = endpoint
                     if entry[gateway]:
                         self.host_addresses.add(entry[gateway])
@@ -122,9 +123,9 @@ class World:
         for other in self.containers:
             theirs = self.endpoints(other, family)
             for network, address in theirs.items():
-                # An address on a network that we are not on, of somebody we share another one with: the answer would
-                # come by the shared one, and its source address is not that of the interface it comes from.
-                astray = network not in mine and set(mine) & set(theirs)
+                # An address on a network that we are not on, of somebody who is on several: the answer would come by the one
+                # that we share, or by that of his default route, with a source address of another interface.
+                astray = network not in mine and len(theirs) > 1
                 if other != name and mine and not astray:
                     yield from (Cell(name, other, address, port, family) for port in ports_of(family))
 

@@ -345,8 +345,8 @@ class PlanFlows(Playground, unittest.TestCase):
         heard = self.hearing()
         for flow in self.flows:
             self.assertEqual(flow.name in heard, not flow.keys & set(said), f"{what}: {flow.name} goes on")
-        print(f"{what}: {sum(before.values())} connections, {sum(said.values())} cut, {len(heard)} of {len(self.flows)} flows go on",
-              flush=True)
+        print(f"{what}: {sum(before.values())} connections, {sum(said.values())} cut; "
+              f"{len(heard)} of {len(self.flows)} flows go on", flush=True)
         self.assertEqual(self.said(self.cofferdam.json("plan")), collections.Counter(), what)
         return sum(said.values()), len(heard)
 
