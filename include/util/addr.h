@@ -112,3 +112,5 @@ void ip_ranges_clear(struct ip_ranges *set);
 void ip_ranges_fill(struct ip_ranges *set, enum ip_family family);
 /* IANA's globally reachable unicast space: what the peer "internet" means (RFC 6890 and its registries). */
 void ip_ranges_add_internet(struct ip_ranges *set, enum ip_family family);
+/* Is it one of these? */
+bool ip_is_internet(struct ip ip);

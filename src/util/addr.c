@@ -327,30 +327,54 @@ void ip_ranges_fill(struct ip_ranges *set, enum ip_family family)
  * unicast. IPv6: only 2000::/3 is allocated for global unicast (RFC 4291), so the rest needs no mention;
  * 64:ff9b::/96 (NAT64, RFC 6052) is reachable and stands outside it.
  */
-static const char *const not_internet4[] = {
-    "0.0.0.0/8",     "10.0.0.0/8",      "100.64.0.0/10",  "127.0.0.0/8",    "169.254.0.0/16",
-    "172.16.0.0/12", "192.0.0.0/24",    "192.0.2.0/24",   "192.88.99.0/24", "192.168.0.0/16",
-    "198.18.0.0/15", "198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4",    "240.0.0.0/4",
-};
-static const char *const internet4_again[] = {"192.0.0.9/32", "192.0.0.10/32"}; /* PCP and TURN anycast */
-static const char *const internet6[] = {"2000::/3", "64:ff9b::/96"};
-static const char *const not_internet6[] = {"2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"};
-/* Blocks within 2001::/23 that the registry marks reachable: anycasts, AMT, AS112, ORCHIDv2, DETs. */
-static const char *const internet6_again[] = {"2001:1::1/128", "2001:1::2/128",   "2001:1::3/128",
-                                              "2001:3::/32",   "2001:4:112::/48", "2001:20::/28",
-                                              "2001:30::/28"};
-
-static void add_blocks(struct ip_ranges *set, const char *const *blocks, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        struct cidr cidr;
-
-        if (cidr_parse(blocks[i], &cidr) == 0)
-            ip_ranges_add(set, cidr_range(&cidr));
+#define NET4(a, b, c, d, length)                                                                             \
+    {                                                                                                        \
+        .net = {.num = (ipnum)(a) << 24 | (b) << 16 | (c) << 8 | (d), .family = IP4}, .len = (length)        \
     }
+#define NET6(high, low, length)                                                                              \
+    {                                                                                                        \
+        .net = {.num = (ipnum)(high) << 64 | (low), .family = IP6}, .len = (length)                          \
+    }
+
+static const struct cidr not_internet4[] = {
+    NET4(0, 0, 0, 0, 8),      NET4(10, 0, 0, 0, 8),     NET4(100, 64, 0, 0, 10), NET4(127, 0, 0, 0, 8),
+    NET4(169, 254, 0, 0, 16), NET4(172, 16, 0, 0, 12),  NET4(192, 0, 0, 0, 24),  NET4(192, 0, 2, 0, 24),
+    NET4(192, 88, 99, 0, 24), NET4(192, 168, 0, 0, 16), NET4(198, 18, 0, 0, 15), NET4(198, 51, 100, 0, 24),
+    NET4(203, 0, 113, 0, 24), NET4(224, 0, 0, 0, 4),    NET4(240, 0, 0, 0, 4),
+};
+/* PCP and TURN anycast. */
+static const struct cidr internet4_again[] = {
+    NET4(192, 0, 0, 9, 32),
+    NET4(192, 0, 0, 10, 32),
+};
+static const struct cidr internet6[] = {
+    NET6(0x2000000000000000, 0, 3),  /* 2000::/3 */
+    NET6(0x0064ff9b00000000, 0, 96), /* 64:ff9b::/96 */
+};
+static const struct cidr not_internet6[] = {
+    NET6(0x2001000000000000, 0, 23), /* 2001::/23 */
+    NET6(0x20010db800000000, 0, 32), /* 2001:db8::/32 */
+    NET6(0x2002000000000000, 0, 16), /* 2002::/16 */
+    NET6(0x3fff000000000000, 0, 20), /* 3fff::/20 */
+};
+/* Blocks within 2001::/23 that the registry marks reachable: anycasts, AMT, AS112, ORCHIDv2, DETs. */
+static const struct cidr internet6_again[] = {
+    NET6(0x2001000100000000, 1, 128), /* 2001:1::1/128 */
+    NET6(0x2001000100000000, 2, 128), /* 2001:1::2/128 */
+    NET6(0x2001000100000000, 3, 128), /* 2001:1::3/128 */
+    NET6(0x2001000300000000, 0, 32),  /* 2001:3::/32 */
+    NET6(0x2001000401120000, 0, 48),  /* 2001:4:112::/48 */
+    NET6(0x2001002000000000, 0, 28),  /* 2001:20::/28 */
+    NET6(0x2001003000000000, 0, 28),  /* 2001:30::/28 */
+};
+
+static void add_blocks(struct ip_ranges *set, const struct cidr *blocks, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        ip_ranges_add(set, cidr_range(&blocks[i]));
 }
 
-static void subtract_blocks(struct ip_ranges *set, const char *const *blocks, size_t n)
+static void subtract_blocks(struct ip_ranges *set, const struct cidr *blocks, size_t n)
 {
     struct ip_ranges holes = {0};
 
@@ -375,4 +399,22 @@ void ip_ranges_add_internet(struct ip_ranges *set, enum ip_family family)
     for (size_t i = 0; i < net.n; i++)
         ip_ranges_add(set, net.v[i]);
     ip_ranges_clear(&net);
+}
+
+static bool is_in(const struct cidr *blocks, size_t n, struct ip ip)
+{
+    for (size_t i = 0; i < n; i++)
+        if (cidr_contains(&blocks[i], ip))
+            return true;
+    return false;
+}
+
+bool ip_is_internet(struct ip ip)
+{
+    if (ip.family == IP4)
+        return !is_in(not_internet4, ARRAY_SIZE(not_internet4), ip) ||
+               is_in(internet4_again, ARRAY_SIZE(internet4_again), ip);
+    return (is_in(internet6, ARRAY_SIZE(internet6), ip) &&
+            !is_in(not_internet6, ARRAY_SIZE(not_internet6), ip)) ||
+           is_in(internet6_again, ARRAY_SIZE(internet6_again), ip);
 }

@@ -1,15 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Every pair of classes is decided in both sets, by the evaluator; change_lines.c puts what comes out together. A pair is
- * looked at only if the rules of one of its sides are not the same in both sets, and only once for all pairs of the same
- * two kinds that agree in which labels they share.
+ * looked at only if the rules of one of its sides are not the same in both sets, and only once for all pairs whose sides
+ * stand to each other alike.
  */
 #include "verdict/changes.h"
 
 #include <string.h>
 
 #include "change_lines.h"
-#include "intern.h"
+#include "stances.h"
 
 struct search {
     struct crowd crowd;
@@ -18,9 +18,11 @@ struct search {
     struct interned *known_themes;
     struct theme *themes;
     size_t n_themes;
-    struct interned *known_pairs; /* of the kind of source that is looked at */
-    struct bytes pair;            /* the one asked for; kept so that it is allocated once */
-    struct numbers *outcomes;     /* of each known pair: its themes, without docker_blocks */
+    struct stances *stances;
+    struct interned *known_pairs;      /* of stances */
+    uint32_t last_key[DIRECTIONS + 1]; /* the pair that was looked at last */
+    size_t last;
+    struct numbers *outcomes; /* of each known pair: its themes, without docker_blocks */
     size_t n_outcomes;
     struct cells cells;
     struct changes *changes;
@@ -291,24 +293,46 @@ static void gather(struct search *search, const struct tried *v, size_t n, bool 
 
 /* ---- pairs -------------------------------------------------------------------------------------------- */
 
-static struct numbers decide(struct search *search, const struct class *from, const struct class *to,
-                             unsigned families)
+/* A pair of classes, and all that its outcome depends on. */
+struct pair {
+    size_t from, to;
+    size_t stances[DIRECTIONS];
+    unsigned families;
+};
+
+/* No other rule can tell one port from another. */
+static void find_pieces(const struct search *search, const struct pair *pair, struct pieces *ret)
 {
-    struct explain_way way = way_of(from, to, SET_NEW, IP4);
+    const struct rule **rules = NULL;
+    bool lookups = false;
+    size_t n = 0;
+
+    for (enum direction d = 0; d < DIRECTIONS; d++) {
+        const struct stance *stance = stance_get(search->stances, pair->stances[d]);
+
+        for (size_t i = 0; i < stance->n; i++)
+            *ARRAY_ADD(rules, n) = stance->rules[i];
+        lookups = lookups || stance->lookups;
+    }
+    pieces_of_rules(rules, n, lookups, ret);
+    free(rules);
+}
+
+static struct numbers decide(struct search *search, const struct pair *pair)
+{
+    const struct class *from = &search->crowd.classes[pair->from], *to = &search->crowd.classes[pair->to];
     _cleanup_(pieces_clear) struct pieces pieces = {};
     struct tried *tried = NULL;
     struct numbers outcome = {};
     size_t n = 0;
 
-    way.from.selection = &search->crowd.kinds[from->kind].both;
-    way.to.selection = &search->crowd.kinds[to->kind].both;
-    pieces_find(NULL, &way, NULL, &pieces);
+    find_pieces(search, pair, &pieces);
     for (size_t i = 0; i < pieces.n; i++) {
         const struct piece *piece = &pieces.v[i];
 
         if (is_range(piece) && piece->port.last == 0) /* port 0 by itself is nobody's */
             continue;
-        *ARRAY_ADD(tried, n) = try_piece(search, from, to, families, piece);
+        *ARRAY_ADD(tried, n) = try_piece(search, from, to, pair->families, piece);
     }
     gather(search, tried, n, true, IP4, &outcome);
     for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
@@ -327,19 +351,20 @@ static unsigned pair_families(const struct crowd *crowd, const struct class *fro
     return from->n_residents ? to->n_residents ? 0 : y : x;
 }
 
-static const struct numbers *outcome_of(struct search *search, const struct class *from,
-                                        const struct class *to)
+static const struct numbers *outcome_of(struct search *search, struct pair *pair)
 {
-    struct bytes *pair = &search->pair;
-    size_t number;
-
-    pair->n = 0;
-    bytes_add(pair, &to->kind, sizeof(to->kind));
-    for (size_t i = 0; i < search->crowd.n_values; i++)
-        bytes_add(pair, from->values[i] && from->values[i] == to->values[i] ? "1" : "0", 1);
-    number = intern(&search->known_pairs, pair->v, pair->n);
+    pair->stances[EGRESS] = stance_find(search->stances, EGRESS, pair->from, pair->to);
+    pair->stances[INGRESS] = stance_find(search->stances, INGRESS, pair->to, pair->from);
+    const uint32_t key[] = {(uint32_t)pair->stances[EGRESS], (uint32_t)pair->stances[INGRESS],
+                            pair->families};
+    /* Mostly it is as with the destination before. */
+    if (search->n_outcomes && memcmp(key, search->last_key, sizeof(key)) == 0)
+        return &search->outcomes[search->last];
+    size_t number = intern(&search->known_pairs, key, sizeof(key));
+    search->last = number;
+    memcpy(search->last_key, key, sizeof(key));
     if (number == search->n_outcomes) {
-        struct numbers outcome = decide(search, from, to, pair_families(&search->crowd, from, to));
+        struct numbers outcome = decide(search, pair);
 
         *ARRAY_ADD(search->outcomes, search->n_outcomes) = outcome;
     }
@@ -349,16 +374,19 @@ static const struct numbers *outcome_of(struct search *search, const struct clas
 static void add_pair(struct search *search, size_t from, size_t to)
 {
     const struct class *source = &search->crowd.classes[from], *destination = &search->crowd.classes[to];
+    struct pair pair = {.from = from, .to = to};
     const struct numbers *outcome;
     bool blocked;
 
     if (!search->with_rest && !search->crowd.kinds[source->kind].differs[EGRESS] &&
         !search->crowd.kinds[destination->kind].differs[INGRESS])
         return;
-    if ((!source->n_residents && !destination->n_residents) ||
-        !pair_families(&search->crowd, source, destination))
+    if (!source->n_residents && !destination->n_residents)
         return;
-    outcome = outcome_of(search, source, destination);
+    pair.families = pair_families(&search->crowd, source, destination);
+    if (!pair.families)
+        return;
+    outcome = outcome_of(search, &pair);
     blocked = outcome->n && way_of(source, destination, SET_NEW, IP4).docker_blocks;
     for (size_t i = 0; i < outcome->n; i++) {
         size_t theme = blocked ? blocked_theme(search, outcome->v[i]) : outcome->v[i];
@@ -370,35 +398,19 @@ static void add_pair(struct search *search, size_t from, size_t to)
 
 /* ---- the whole ---------------------------------------------------------------------------------------- */
 
-static void forget_pairs(struct search *search)
-{
-    for (size_t i = 0; i < search->n_outcomes; i++)
-        free(search->outcomes[i].v);
-    free(search->outcomes);
-    search->outcomes = NULL;
-    search->n_outcomes = 0;
-    intern_clear(&search->known_pairs);
-}
-
 static void search_clear(struct search *search)
 {
     for (size_t i = 0; i < search->n_themes; i++)
         theme_clear(&search->themes[i]);
-    forget_pairs(search);
+    for (size_t i = 0; i < search->n_outcomes; i++)
+        free(search->outcomes[i].v);
+    free(search->outcomes);
     free(search->themes);
     free(search->cells.v);
     intern_clear(&search->known_themes);
-    bytes_clear(&search->pair);
+    intern_clear(&search->known_pairs);
+    stances_free(search->stances);
     crowd_clear(&search->crowd);
-}
-
-/* What is remembered of pairs is of no use to another kind of source, and for all kinds it would be much. */
-static void search_kind(struct search *search, size_t kind)
-{
-    for (size_t from = 0; from < search->crowd.n_classes; from++)
-        for (size_t to = 0; search->crowd.classes[from].kind == kind && to < search->crowd.n_classes; to++)
-            add_pair(search, from, to);
-    forget_pairs(search);
 }
 
 static struct changes *find(struct search search, const struct evaluation *before,
@@ -406,8 +418,10 @@ static struct changes *find(struct search search, const struct evaluation *befor
 {
     search.changes = xnew(struct changes);
     crowd_init(&search.crowd, before, after);
-    for (size_t kind = 0; kind < search.crowd.n_kinds; kind++)
-        search_kind(&search, kind);
+    search.stances = stances_new(&search.crowd);
+    for (size_t from = 0; from < search.crowd.n_classes; from++)
+        for (size_t to = 0; to < search.crowd.n_classes; to++)
+            add_pair(&search, from, to);
     draw_lines(&search.crowd, search.themes, search.n_themes, &search.cells, search.changes);
     search_clear(&search);
     return search.changes;

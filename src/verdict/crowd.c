@@ -3,7 +3,6 @@
 
 #include <string.h>
 
-#include "intern.h"
 #include "inventory/match.h"
 
 /* What the enforcing policies of both sets ask about, each once. */
@@ -278,7 +277,7 @@ static size_t get_kind(struct sorter *sorter, const struct bytes *bytes, unsigne
     return number;
 }
 
-static void add_servers(struct bytes *bytes, const struct crowd *crowd, const struct container *container)
+void crowd_add_servers(const struct crowd *crowd, const struct container *container, struct bytes *bytes)
 {
     _cleanup_free_ struct ip *servers = NULL;
     size_t n = container_name_servers(crowd->with[SET_NEW].inventory, container, &servers);
@@ -311,7 +310,7 @@ static void add_answers(const struct sorter *sorter, const struct resident *resi
             bytes_add(bytes, &key, sizeof(key));
     }
     if (asks_dns(resident))
-        add_servers(bytes, sorter->crowd, resident->container);
+        crowd_add_servers(sorter->crowd, resident->container, bytes);
 }
 
 static unsigned families_of(const struct endpoint *endpoint)
@@ -323,9 +322,6 @@ static void fill_kind(const struct sorter *sorter, struct kind *kind, const stru
 {
     for (enum direction d = 0; d < DIRECTIONS; d++)
         kind->differs[d] = rules_differ(sorter, resident, d);
-    for (size_t s = 0; s < POLICY_SETS; s++)
-        for (size_t i = 0; i < resident->selection[s]->n; i++)
-            *ARRAY_ADD(kind->both.v, kind->both.n) = resident->selection[s]->v[i];
 }
 
 static void sort_resident(struct sorter *sorter, size_t position)
@@ -517,8 +513,6 @@ void crowd_init(struct crowd *crowd, const struct evaluation *before, const stru
 
 void crowd_clear(struct crowd *crowd)
 {
-    for (size_t i = 0; i < crowd->n_kinds; i++)
-        free(crowd->kinds[i].both.v);
     for (size_t i = 0; i < crowd->n_classes; i++) {
         free(crowd->classes[i].values);
         free(crowd->classes[i].residents);

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include "intern.h"
 #include "members.h"
 
 enum which_set { SET_OLD, SET_NEW, POLICY_SETS };
@@ -23,7 +24,6 @@ struct resident {
 struct kind {
     unsigned families;        /* bits 1 << IP4, 1 << IP6 */
     bool differs[DIRECTIONS]; /* the rules of its subjects are not the same in both sets */
-    struct selection both;    /* the policies that select it in the old set, and then those of the new */
 };
 
 /* Those of one kind, on one network, with the same values of the labels that `same:` compares. */
@@ -53,3 +53,5 @@ struct crowd {
 /* Both sets must be finished and over the same inventory; all must outlive the crowd. */
 void crowd_init(struct crowd *crowd, const struct evaluation *before, const struct evaluation *after);
 void crowd_clear(struct crowd *crowd);
+/* Appends the name servers of a container, in an order of their own. */
+void crowd_add_servers(const struct crowd *crowd, const struct container *container, struct bytes *bytes);

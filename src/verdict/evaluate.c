@@ -49,26 +49,18 @@ bool rule_ports_match(const struct rule *rule, const struct traffic *traffic)
 /* ---- name servers ------------------------------------------------------------------------------------- */
 
 /* What the Engine falls back to when the host's resolv.conf names loopback servers only. */
-static const char *const engine_default_servers[] = {"8.8.8.8", "8.8.4.4", "2001:4860:4860::8888",
-                                                     "2001:4860:4860::8844"};
+static const struct ip engine_default_servers[] = {
+    {.num = 0x08080808, .family = IP4},                               /* 8.8.8.8 */
+    {.num = 0x08080404, .family = IP4},                               /* 8.8.4.4 */
+    {.num = (ipnum)0x2001486048600000 << 64 | 0x8888, .family = IP6}, /* 2001:4860:4860::8888 */
+    {.num = (ipnum)0x2001486048600000 << 64 | 0x8844, .family = IP6}, /* 2001:4860:4860::8844 */
+};
 
 static size_t copy_servers(const struct ip *servers, size_t n, struct ip **ret)
 {
     *ret = xcalloc(n, sizeof(**ret));
     if (n)
         memcpy(*ret, servers, n * sizeof(**ret));
-    return n;
-}
-
-static size_t engine_servers(struct ip **ret)
-{
-    size_t n = 0;
-
-    *ret = xcalloc(ARRAY_SIZE(engine_default_servers), sizeof(**ret));
-    for (size_t i = 0; i < ARRAY_SIZE(engine_default_servers); i++) {
-        if (ip_parse(engine_default_servers[i], &(*ret)[n]) == 0)
-            n++;
-    }
     return n;
 }
 
@@ -81,7 +73,7 @@ size_t container_name_servers(const struct inventory *inventory, const struct co
         return copy_servers(container->dns, container->n_dns, ret);
     if (inventory->n_name_servers)
         return copy_servers(inventory->name_servers, inventory->n_name_servers, ret);
-    return engine_servers(ret);
+    return copy_servers(engine_default_servers, ARRAY_SIZE(engine_default_servers), ret);
 }
 
 /* ---- peers -------------------------------------------------------------------------------------------- */
@@ -113,16 +105,9 @@ static bool cidr_matches(const struct peer *peer, const struct party *party, enu
 
 static bool is_internet(const struct party *party, enum ip_family family)
 {
-    struct ip_ranges internet = {0};
     struct ip ip;
-    bool found;
 
-    if (party->kind != PARTY_OUTSIDE || !party_address(party, family, &ip))
-        return false;
-    ip_ranges_add_internet(&internet, family);
-    found = ip_ranges_contain(&internet, ip.num);
-    ip_ranges_clear(&internet);
-    return found;
+    return party->kind == PARTY_OUTSIDE && party_address(party, family, &ip) && ip_is_internet(ip);
 }
 
 static bool is_same(const struct container *subject, const struct party *party, const char *key)

@@ -73,19 +73,26 @@ static int compare_unsigned(const void *a, const void *b)
 
 typedef void (*port_visitor)(const struct port *port, void *userdata);
 
-/* Whose rules may tell ports apart: those of all policies, or those that judge one way. */
+/* Whose rules may tell ports apart: those of all policies, those that judge one way, or just these. */
 struct judges {
     const struct policy_set *policies;
-    const struct explain_way *way; /* NULL: all policies */
-    bool lookups;                  /* they say `dns`, which means port 53 without naming it */
+    const struct explain_way *way;   /* NULL: all policies */
+    bool lookups;                    /* they say `dns`, which means port 53 without naming it */
+    const struct rule *const *rules; /* instead of the policies */
+    size_t n_rules;
 };
+
+static void visit_rule(const struct rule *rule, port_visitor visit, void *userdata)
+{
+    for (size_t i = 0; i < rule->n_ports; i++)
+        visit(&rule->ports[i], userdata);
+}
 
 static void visit_rules(const struct policy *policy, enum direction direction, port_visitor visit,
                         void *userdata)
 {
     for (size_t r = 0; r < policy->n_rules[direction]; r++)
-        for (size_t i = 0; i < policy->rules[direction][r].n_ports; i++)
-            visit(&policy->rules[direction][r].ports[i], userdata);
+        visit_rule(&policy->rules[direction][r], visit, userdata);
 }
 
 static void visit_side(const struct judges *judges, enum direction direction, port_visitor visit,
@@ -99,10 +106,12 @@ static void visit_side(const struct judges *judges, enum direction direction, po
 
 static void visit_ports(const struct judges *judges, port_visitor visit, void *userdata)
 {
+    for (size_t i = 0; i < judges->n_rules; i++)
+        visit_rule(judges->rules[i], visit, userdata);
     for (enum direction d = 0; d < DIRECTIONS; d++) {
         if (judges->way)
             visit_side(judges, d, visit, userdata);
-        for (size_t p = 0; !judges->way && p < judges->policies->n_policies; p++)
+        for (size_t p = 0; judges->policies && !judges->way && p < judges->policies->n_policies; p++)
             visit_rules(&judges->policies->policies[p], d, visit, userdata);
     }
 }
@@ -255,25 +264,38 @@ void pieces_clear(struct pieces *pieces)
     *pieces = (struct pieces){};
 }
 
+static void find_all(const struct judges *judges, struct pieces *ret)
+{
+    static const enum port_kind kinds[] = {PORT_TCP, PORT_UDP, PORT_SCTP};
+
+    for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
+        cut_range(judges, &(struct port){.kind = kinds[i], .last = 65535}, ret);
+    cut_icmp(judges, ret);
+    *ARRAY_ADD(ret->v, ret->n) =
+        (struct piece){.other = true, .probe = {.proto = {OTHER_PROTOCOL, OTHER_PROTOCOL}}};
+}
+
+void pieces_of_rules(const struct rule *const *rules, size_t n, bool lookups, struct pieces *ret)
+{
+    const struct judges judges = {.rules = rules, .n_rules = n, .lookups = lookups};
+
+    *ret = (struct pieces){};
+    find_all(&judges, ret);
+}
+
 void pieces_find(const struct policy_set *policies, const struct explain_way *way, const struct port *asked,
                  struct pieces *ret)
 {
-    static const enum port_kind kinds[] = {PORT_TCP, PORT_UDP, PORT_SCTP};
-    struct judges judges = {policies, way, false};
+    struct judges judges = {.policies = policies, .way = way};
 
     judges.lookups = may_ask_dns(&judges);
     *ret = (struct pieces){};
-    if (asked && asked->kind == PORT_ICMP && asked->icmp_name) {
+    if (asked && asked->kind == PORT_ICMP && asked->icmp_name)
         add_piece(ret, *asked);
-    } else if (asked && asked->kind == PORT_ICMP) {
+    else if (asked && asked->kind == PORT_ICMP)
         cut_icmp(&judges, ret);
-    } else if (asked) {
+    else if (asked)
         cut_range(&judges, asked, ret);
-    } else {
-        for (size_t i = 0; i < ARRAY_SIZE(kinds); i++)
-            cut_range(&judges, &(struct port){.kind = kinds[i], .last = 65535}, ret);
-        cut_icmp(&judges, ret);
-        *ARRAY_ADD(ret->v, ret->n) =
-            (struct piece){.other = true, .probe = {.proto = {OTHER_PROTOCOL, OTHER_PROTOCOL}}};
-    }
+    else
+        find_all(&judges, ret);
 }

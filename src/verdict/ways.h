@@ -78,3 +78,5 @@ char *piece_text(const struct piece *piece);
  */
 void pieces_find(const struct policy_set *policies, const struct explain_way *way, const struct port *asked,
                  struct pieces *ret);
+/* All ports, told apart by these rules alone; lookups: and port 53, which some of them mean without naming it. */
+void pieces_of_rules(const struct rule *const *rules, size_t n, bool lookups, struct pieces *ret);

@@ -13,6 +13,8 @@
 #define NETWORKS 10
 
 uint64_t now_ns(void);
+/* Of the processor, for this process. */
+uint64_t busy_ns(void);
 double median(double *values, size_t n);
 /* Ends the process; r is a negative errno, diags may be NULL. */
 void die(const char *what, int r, const struct diags *diags);

@@ -161,6 +161,20 @@ static void ranges_reach_the_last_address(void **state)
     ip_ranges_clear(&top);
 }
 
+/* One address and all of them say the same: the ends of each range, and what is next to them. */
+static void assert_internet_is(const struct ip_ranges *set, enum ip_family family)
+{
+    assert_true(set->n > 1);
+    for (size_t i = 0; i < set->n; i++) {
+        const struct ip_range *range = &set->v[i];
+
+        assert_true(ip_is_internet((struct ip){.num = range->first, .family = family}));
+        assert_true(ip_is_internet((struct ip){.num = range->last, .family = family}));
+        assert_false(ip_is_internet((struct ip){.num = range->first - 1, .family = family}));
+        assert_false(ip_is_internet((struct ip){.num = range->last + 1, .family = family}));
+    }
+}
+
 static void internet_is_public_unicast(void **state)
 {
     static const char *const public[] = {"1.1.1.1",           "8.8.8.8",
@@ -186,7 +200,10 @@ static void internet_is_public_unicast(void **state)
     for (size_t i = 0; i < ARRAY_SIZE(not_public); i++) {
         if (ip_ranges_contain(&net[ip(not_public[i]).family], ip(not_public[i]).num))
             fail_msg("%s should not be internet", not_public[i]);
+        assert_false(ip_is_internet(ip(not_public[i])));
     }
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
+        assert_internet_is(&net[family], family);
     ip_ranges_clear(&net[IP4]);
     ip_ranges_clear(&net[IP6]);
 }
