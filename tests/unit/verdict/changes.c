@@ -248,6 +248,25 @@ static void containers_that_are_name_servers(void **state)
                 "new.yaml:7 (web ingress 1)\n" BLOCKED);
 }
 
+/* web1 asks web2 at both of its addresses, and web2 asks web1 at one. */
+static void name_servers_in_one_family(void **state)
+{
+    _cleanup_world_ struct world world =
+        world_of("", WEB "egress: [{to: [dns]}]\ningress: [{from: [containers], ports: [udp]}]\n");
+
+    (void)state;
+    ask(&world, "a1", "172.18.0.3");
+    ask(&world, "a1", "fd00::3");
+    ask(&world, "a2", "172.18.0.2");
+    find(&world);
+    assert_text(
+        &world, false,
+        "+ web1 -> web2  53/udp         denied -> allowed  new.yaml:3 (web egress 1); new.yaml:4 (web "
+        "ingress 1)\n"
+        "+ web2 -> web1  53/udp (IPv4)  denied -> allowed  new.yaml:3 (web egress 1); new.yaml:4 (web "
+        "ingress 1)\n");
+}
+
 static void ports(void **state)
 {
     (void)state;
@@ -409,6 +428,14 @@ static void default_mode(void **state)
                  "- host -> db  every port  allowed -> denied  new.yaml:1 (db selects it)\n");
     assert_modes(MODE_AUDIT, MODE_AUDIT, DB "ingress: [{from: [containers, outside]}]\negress: [{}]\n", "",
                  "+ host -> db  every port  denied -> allowed  no longer old.yaml:1 (db selected it)\n");
+    /* two that are alike, but for who selects them */
+    assert_modes(
+        MODE_AUDIT, MODE_AUDIT, "",
+        DB
+        "ingress: [{from: [containers, outside]}]\negress: [{}]\n"
+        "---\npolicy: lone\nselect: {name: lone}\ningress: [{from: [containers, outside]}]\negress: [{}]\n",
+        "- host -> db    every port  allowed -> denied  new.yaml:1 (db selects it)\n"
+        "- host -> lone  every port  allowed -> denied  new.yaml:6 (lone selects it)\n");
     assert_modes(MODE_AUDIT, MODE_ENFORCE, host, host, "");
     assert_modes(MODE_ENFORCE, MODE_AUDIT, "policy: x\nselect: {name: '[!l]*'}\n",
                  "policy: x\nselect: {name: '[!l]*'}\n",
@@ -484,6 +511,7 @@ int main(void)
         cmocka_unit_test(outside_and_host),
         cmocka_unit_test(name_servers),
         cmocka_unit_test(containers_that_are_name_servers),
+        cmocka_unit_test(name_servers_in_one_family),
         cmocka_unit_test(ports),
         cmocka_unit_test(families),
         cmocka_unit_test(networks),
