@@ -14,6 +14,9 @@ import sys
 import tempfile
 import unittest
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir))
+import schemas  # pylint: disable=wrong-import-position
+
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 UPDATE = "--update" in sys.argv
 if UPDATE:
@@ -114,6 +117,7 @@ class Explained(unittest.TestCase):
                                           "  give more of the ID, or the name")):
             self.assertEqual(explain(*args), (1, "", f"cofferdam: {why}\n"), args)
             refusal = json.loads(explain(*args, "--json")[1])
+            schemas.check("explain", refusal)
             self.assertEqual((refusal["ok"], refusal["exit"]), (False, 1))
         self.assertEqual(explain("mute", "host", "80")[0], 64)
 

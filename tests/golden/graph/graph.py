@@ -20,6 +20,9 @@ import tempfile
 import unittest
 import xml.etree.ElementTree
 
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), os.pardir, os.pardir))
+import schemas  # pylint: disable=wrong-import-position
+
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 UPDATE = "--update" in sys.argv
 if UPDATE:
@@ -127,6 +130,7 @@ class Formats(Golden):
         text = self.golden("json")
         self.assertEqual(graph("--json", "policies.yaml").stdout.decode(), text)
         document = json.loads(text)
+        schemas.check("graph", document)
         ids = [node["id"] for node in document["nodes"]]
         self.assertEqual(len(set(ids)), len(ids))
         for edge in document["edges"]:
@@ -346,6 +350,7 @@ class Safety(Hostile):
 
     def test_json_has_the_names_as_they_are(self):
         document = json.loads(self.draw("json", self.policies, inventory=self.inventory))
+        schemas.check("graph", document)
         names = {node["name"] for node in document["nodes"]}
         self.assertLessEqual({f"{name}/{name}" for name in HOSTILE}, names)
 
