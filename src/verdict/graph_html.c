@@ -43,8 +43,9 @@ static void put_row(const struct page *page, size_t number)
     _cleanup_free_ char *text = graph_edge_text(edge);
 
     fprintf(page->out,
-            "<tr data-from=\"n%zu\" data-to=\"n%zu\" data-edge=\"e%zu\" data-change=\"%s\" data-ports=\"",
-            edge->from, edge->to, number, graph_change_words[graph_edge_change(edge)]);
+            "<tr%s data-from=\"n%zu\" data-to=\"n%zu\" data-edge=\"e%zu\" data-change=\"%s\" data-ports=\"",
+            number < GRAPH_LINES_SHOWN ? "" : " hidden", edge->from, edge->to, number,
+            graph_change_words[graph_edge_change(edge)]);
     put_ports(page->out, edge);
     fputs("\">", page->out);
     put_name_cell(page, edge->from);
@@ -65,7 +66,9 @@ static void put_connections(const struct page *page)
             "<p class=\"note\">Left out: what the policies allow and Docker itself blocks, between networks "
             "for instance; pairs of names: %zu.</p>\n",
             blocked);
-    fputs("<table>\n<thead><tr><th>From</th><th>To</th><th>Ports</th></tr></thead>\n<tbody>\n", page->out);
+    fputs(
+        "<table id=\"connections\">\n<thead><tr><th>From</th><th>To</th><th>Ports</th></tr></thead>\n<tbody>\n",
+        page->out);
     for (size_t i = 0; i < page->graph->n_edges; i++)
         if (graph_is_drawn(&page->graph->edges[i]))
             put_row(page, i);
@@ -106,7 +109,7 @@ static void put_members(const struct page *page, const struct graph_node *node)
 static void put_people(const struct page *page)
 {
     fputs(
-        "<h2>Names</h2>\n<table>\n<thead><tr><th>Name</th><th>Who that is</th><th></th></tr></thead>\n<tbody>\n",
+        "<h2>Names</h2>\n<table id=\"names\">\n<thead><tr><th>Name</th><th>Who that is</th><th></th></tr></thead>\n<tbody>\n",
         page->out);
     for (size_t i = 0; i < page->graph->n_nodes; i++) {
         _cleanup_free_ char *note = graph_node_note(&page->graph->nodes[i]);

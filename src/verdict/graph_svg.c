@@ -4,9 +4,9 @@
 #include "graph_text.h"
 #include "util/text.h"
 
-/* Letters of a text that are shown; all of it is in the title. From some length on it is made to fit. */
-#define LETTERS_SHOWN 42
-#define LETTERS_FIT 34
+/* Letters that are shown of a name in a box and of ports on a line; all of it is in the title. */
+#define NAME_SHOWN 36
+#define PORTS_SHOWN 38
 
 struct picture {
     const struct graph *graph;
@@ -15,14 +15,10 @@ struct picture {
     bool live; /* in the page, whose script knows the parts by their numbers */
 };
 
-/* How wide letters are is up to the reader's fonts. */
-static void put_text(FILE *out, const char *class, const char *text, size_t x, int y, size_t width)
+static void put_text(FILE *out, const char *class, const char *text, size_t letters, size_t x, int y)
 {
-    fprintf(out, "<text%s x=\"%zu\" y=\"%d\"", class, x, y);
-    if (graph_text_width(text) > LETTERS_FIT)
-        fprintf(out, " textLength=\"%zu\" lengthAdjust=\"spacingAndGlyphs\"", width - 2 * x);
-    fputs(">", out);
-    graph_put_start(out, text, LETTERS_SHOWN);
+    fprintf(out, "<text%s x=\"%zu\" y=\"%d\">", class, x, y);
+    graph_put_start(out, text, letters);
     fputs("</text></g>\n", out);
 }
 
@@ -52,7 +48,7 @@ static void draw_node(const struct picture *picture, enum layout_side side, size
     }
     fprintf(out, "</title><rect width=\"%d\" height=\"%zu\" rx=\"%d\"/>", LAYOUT_BOX_WIDTH, box->height,
             node->kind == GRAPH_OUTSIDE ? 13 : 3);
-    put_text(out, "", text, 10, 18, LAYOUT_BOX_WIDTH);
+    put_text(out, "", text, NAME_SHOWN, 10, 18);
 }
 
 static void draw_row(const struct picture *picture, size_t number)
@@ -67,7 +63,7 @@ static void draw_row(const struct picture *picture, size_t number)
     fputs("><title>", out);
     graph_put_markup(out, row->text);
     fprintf(out, "</title><path d=\"M0 0H%d\"/>", LAYOUT_RAIL);
-    put_text(out, " class=\"ports\"", row->text, 8, -4, LAYOUT_RAIL);
+    put_text(out, " class=\"ports\"", row->text, PORTS_SHOWN, 8, -4);
 }
 
 /* From the end of its row, with an arrow at the end. */
@@ -84,8 +80,8 @@ static void draw_edge(const struct picture *picture, size_t number)
 
     fprintf(out, "<g class=\"edge %s\"", graph_change_words[row->change]);
     if (picture->live)
-        fprintf(out, " id=\"e%zu\" data-row=\"r%zu\" data-to=\"n%zu\"", number, layout->row_of_edge[number],
-                edge->to);
+        fprintf(out, " id=\"e%zu\" data-row=\"r%zu\" data-to=\"n%zu\"%s", number, layout->row_of_edge[number],
+                edge->to, number < GRAPH_LINES_SHOWN ? "" : " hidden");
     fputs("><title>", out);
     graph_put_markup(out, from);
     fputs(" → ", out);

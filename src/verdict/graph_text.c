@@ -186,18 +186,6 @@ static size_t width_of(uint32_t character)
     return character >= 0x1100 ? 2 : 1;
 }
 
-size_t graph_text_width(const char *text)
-{
-    size_t len = strlen(text), size, width = 0;
-    uint32_t character;
-
-    for (; len; text += size, len -= size) {
-        size = utf8_decode(text, len, &character) ?: 1;
-        width += width_of(size > 1 ? character : 0);
-    }
-    return width;
-}
-
 void graph_put_start(FILE *out, const char *text, size_t width)
 {
     size_t len = strlen(text), size;

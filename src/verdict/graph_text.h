@@ -31,9 +31,9 @@ size_t graph_count_blocked(const struct graph *graph);
 /* The text in HTML or XML; of a longer one than `width` letters, its beginning. */
 void graph_put_markup(FILE *out, const char *text);
 void graph_put_start(FILE *out, const char *text, size_t width);
-/* In letters. */
-size_t graph_text_width(const char *text);
 
+/* More lines than these in the page are for a search to choose from, or a browser is busy for long (`most` in the script). */
+#define GRAPH_LINES_SHOWN 2000
 /* The picture in the page, an element <svg>. */
 void graph_put_picture(FILE *out, const struct graph *graph);
 /* Of the page: its Content-Security-Policy, style sheet and script; the style sheet of the picture by itself. */

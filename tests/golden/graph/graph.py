@@ -159,8 +159,8 @@ class Formats(Golden):
         names = {text_of(node) for node in json.loads(self.draw("json"))["nodes"]}
         self.assertEqual({title.split(": ")[0] for title in texts_of(picture, "node", "title")}, names)
         shown = set(texts_of(picture, "node", "text"))
-        self.assertEqual({text for text in shown if "…" not in text}, {name for name in names if len(name) <= 42})
-        self.assertIn("one-whose-name-is-longer-than-there-is-roo…", shown)
+        self.assertEqual({text for text in shown if "…" not in text}, {name for name in names if len(name) <= 36})
+        self.assertIn("one-whose-name-is-longer-than-there-…", shown)
 
     def test_the_formats_agree(self):
         """The same edges in all; what Docker blocks is in JSON only."""

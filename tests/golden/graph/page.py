@@ -262,6 +262,16 @@ def many(n):
 
 
 class Sizes(InBrowser):
+    def test_wide_letters_stay_in_their_boxes(self):
+        document = json.loads((drawn.HERE / "inventory.json").read_text(encoding="utf-8"))
+        for container in document["containers"]:
+            container["name"], container["labels"] = "W" * 60 + container["id"], {}
+        inventory = pathlib.Path(self.folder.name) / "inventory.json"
+        inventory.write_text(json.dumps(document), encoding="utf-8")
+        tab = self.open(self.draw("html", "policies.yaml", inventory=inventory))
+        self.assertGreater(tab.run("document.querySelectorAll('g.node').length"), 5)
+        self.assertEqual(tab.run(UNREADABLE), [])
+
     def draw_many(self, n):
         document, policies = many(n)
         inventory, file = (pathlib.Path(self.folder.name) / name for name in ("inventory.json", "policies.yaml"))
@@ -272,6 +282,9 @@ class Sizes(InBrowser):
     def test_a_thousand_containers(self):
         text = self.draw_many(1000)
         tab = self.open(text)
+        self.assertEqual(len(self.shown(tab)), 2000)
+        self.assertEqual(tab.run("document.querySelector('output').textContent"),
+                         "2000 of 10000: a name or port leaves fewer")
         print(f"1,000 containers: {len(text) / 1e6:.1f} MB, open after {tab.seconds:.1f} s", file=sys.stderr)
         self.assertEqual(len(self.search(tab, "p17/s3")), 19)
         self.assert_quiet(tab)
