@@ -20,6 +20,7 @@
 #include "ruleset/ruleset.h"
 
 struct compiler;
+struct lock_list;
 
 struct compile_options {
     enum policy_mode default_mode;
@@ -66,6 +67,13 @@ void compiler_drop_endpoint(struct compiler *compiler, const char *container_id,
 void compiler_prepare_endpoint(struct compiler *compiler, const struct inventory *inventory,
                                const struct container *container, const struct endpoint *endpoint,
                                struct delta *delta);
+
+/*
+ * The lockdowns that hold from now on, borrowed (NULL: none) until this is called again or the compiler goes. They count
+ * for an endpoint from the next compiler_set_endpoint() on: call that for all that a lock of the old or the new list
+ * means.
+ */
+void compiler_set_locks(struct compiler *compiler, const struct lock_list *locks);
 
 /*
  * All of the above for a whole inventory: managed bridges, ports of endpoints, live endpoints, classes of

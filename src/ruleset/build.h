@@ -17,6 +17,11 @@
 #define SET_FREE_PORTS "free_ports"
 #define SET_LIVE4 "live4"
 #define SET_LIVE6 "live6"
+#define SET_LOCKED4 "locked4"
+#define SET_LOCKED6 "locked6"
+#define SET_SEALED "sealed"
+#define SET_RESTRICTED "restricted"
+#define SET_RESTRICTED_PAIRS "restricted_pairs"
 #define SET_SAME4 "same4"
 #define SET_SAME6 "same6"
 #define SET_BINDINGS4 "bindings4"
@@ -37,6 +42,18 @@ static inline struct set *add_set(struct ruleset *ruleset, enum table_id table, 
                                   enum key_type key)
 {
     return ruleset_add_set(ruleset, table, name, 1, &key);
+}
+
+/* A verdict map of table inet, and where a miss goes. */
+static inline void add_map(struct ruleset *ruleset, const char *name, enum key_type key,
+                           enum table_verdict otherwise, const char *target)
+{
+    struct set *map = add_set(ruleset, TABLE_INET, name, key);
+    struct element element = {.catchall = true, .verdict = otherwise};
+
+    map->map = true;
+    element.target = ruleset_intern(ruleset, target);
+    set_insert(map, &element);
 }
 
 static inline void add_byte_set(struct ruleset *ruleset, enum table_id table, const char *name,

@@ -161,22 +161,14 @@ static const char *ranges_set(const struct class_context *context, const struct 
 
 /* ---- rules -------------------------------------------------------------------------------------------- */
 
-struct writer {
-    const struct class_context *context;
-    struct chain *chain;
-    enum dispatch dispatch;
-    enum table_verdict verdict;
-    const bool *families;
-};
-
-static bool is_egress(enum dispatch dispatch)
+bool dispatch_is_egress(enum dispatch dispatch)
 {
     return dispatch == DISPATCH_EGRESS || dispatch == DISPATCH_HOST_EGRESS;
 }
 
 static enum field peer_field(const struct writer *writer, enum ip_family family)
 {
-    if (is_egress(writer->dispatch))
+    if (dispatch_is_egress(writer->dispatch))
         return family == IP4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR;
     return family == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR;
 }
@@ -264,6 +256,8 @@ static struct rule_stmt *begin_rule(const struct writer *writer, const struct gr
 {
     struct rule_stmt *rule = chain_add_rule(writer->chain);
 
+    if (writer->ct_states)
+        on_ct(rule, writer->ct_states);
     match_service(rule, service);
     rule->comment = rule_comment(grant);
     rule->origin = rule_origin(grant);
@@ -276,8 +270,8 @@ static void match_interface(const struct writer *writer, struct rule_stmt *rule,
 {
     if (region == REGION_HOST)
         return;
-    on_set(rule, is_egress(writer->dispatch) ? FIELD_OIFNAME : FIELD_IIFNAME, region == REGION_OUTSIDE,
-           SET_BRIDGES);
+    on_set(rule, dispatch_is_egress(writer->dispatch) ? FIELD_OIFNAME : FIELD_IIFNAME,
+           region == REGION_OUTSIDE, SET_BRIDGES);
 }
 
 static bool is_everything(const struct ip_ranges *ranges, enum ip_family family)
@@ -350,12 +344,13 @@ static bool is_covered(const struct grants *grants, const struct grant *grant, e
 
 static void write_grant(const struct writer *writer, const struct grants *grants, const struct grant *grant)
 {
+    static const struct service every_service = {.proto_last = UINT8_MAX, .last = UINT16_MAX};
     enum region region = grant->peers.region;
 
     if (region == REGION_OUTSIDE && is_covered(grants, grant, REGION_CONTAINERS))
         return;
-    for (size_t i = 0; i < grant->services.n; i++) {
-        const struct service *service = &grant->services.v[i];
+    for (size_t i = 0; i < (writer->any_service ? 1 : grant->services.n); i++) {
+        const struct service *service = writer->any_service ? &every_service : &grant->services.v[i];
 
         if (!is_spoken(writer, service))
             continue;
@@ -407,11 +402,10 @@ static void chain_content_clear(struct chain *content)
     *content = (struct chain){0};
 }
 
-/* The chain of exactly this content: one that stands already, or a new one. The content is used up. */
-static const struct chain *publish(const struct class_context *context, const struct subject *subject,
-                                   enum dispatch dispatch, struct chain *content)
+const struct chain *chain_publish(const struct class_context *context, const struct subject *subject,
+                                  const char *word, struct chain *content)
 {
-    _cleanup_free_ char *base = class_chain_name(dispatch_word(dispatch), subject, content);
+    _cleanup_free_ char *base = class_chain_name(word, subject, content);
     struct chain *chain;
 
     for (unsigned i = 1;; i++) {
@@ -441,6 +435,14 @@ static bool belongs(enum region region, enum dispatch dispatch)
     return host == (region == REGION_HOST);
 }
 
+void write_grants(const struct writer *writer, const struct grants *grants)
+{
+    for (size_t i = 0; i < grants->n; i++) {
+        if (belongs(grants->v[i].peers.region, writer->dispatch))
+            write_grant(writer, grants, &grants->v[i]);
+    }
+}
+
 static const struct chain *build_chain(const struct class_context *context, const struct subject *subject,
                                        const struct grants *grants, enum dispatch dispatch)
 {
@@ -451,14 +453,11 @@ static const struct chain *build_chain(const struct class_context *context, cons
                             .verdict = dispatch == DISPATCH_EGRESS ? V_RETURN : V_ACCEPT,
                             .families = subject->families};
 
-    for (size_t i = 0; i < grants->n; i++) {
-        if (belongs(grants->v[i].peers.region, dispatch))
-            write_grant(&writer, grants, &grants->v[i]);
-    }
+    write_grants(&writer, grants);
     if (content.n_rules == 0 && !needs_reject(subject))
         return NULL;
     write_end(&content, subject);
-    return publish(context, subject, dispatch, &content);
+    return chain_publish(context, subject, dispatch_word(dispatch), &content);
 }
 
 static const struct chain *build_allow_all(const struct class_context *context, const struct subject *subject,
@@ -469,7 +468,7 @@ static const struct chain *build_allow_all(const struct class_context *context, 
 
     rule->comment = xstrdup("default_mode: audit");
     counted(rule, dispatch == DISPATCH_EGRESS ? V_RETURN : V_ACCEPT, NULL);
-    return publish(context, subject, dispatch, &content);
+    return chain_publish(context, subject, dispatch_word(dispatch), &content);
 }
 
 bool class_build(const struct class_context *context, struct subject *subject, bool allow_all,
@@ -486,8 +485,8 @@ bool class_build(const struct class_context *context, struct subject *subject, b
         if (allow_all)
             ret->chains[i] = build_allow_all(context, subject, dispatch);
         else
-            ret->chains[i] =
-                build_chain(context, subject, &grants[is_egress(dispatch) ? EGRESS : INGRESS], dispatch);
+            ret->chains[i] = build_chain(context, subject,
+                                         &grants[dispatch_is_egress(dispatch) ? EGRESS : INGRESS], dispatch);
     }
     ret->too_many_rules = !fits;
     grants_clear(&grants[INGRESS]);

@@ -23,6 +23,10 @@ struct class
 {
     char *key;
     const struct chain *chains[DISPATCHES];
+    const struct chain
+        *locks[DISPATCHES]; /* of a lock's class: what is asked before anything else (lockdown.h) */
+    char **peers;           /* the same: the containers that its exceptions name */
+    size_t n_peers;
     bool too_many_rules; /* over GRANTS_MAX: nothing is granted */
     UT_hash_handle hh;   /* by key */
 };
@@ -40,6 +44,27 @@ struct class_context {
  * (no enforcing policy and default_mode audit) everything is granted. */
 bool class_build(const struct class_context *context, struct subject *subject, bool allow_all,
                  struct class *ret);
+
+/* What grants are written with, as rules of one chain. */
+struct writer {
+    const struct class_context *context;
+    struct chain *chain;
+    enum dispatch dispatch;
+    enum table_verdict verdict;
+    const bool *families;
+    bool any_service;   /* whatever the grants' protocols and ports */
+    unsigned ct_states; /* 0: of any state */
+};
+
+bool dispatch_is_egress(enum dispatch dispatch);
+/* Those grants that are of the writer's dispatch. */
+void write_grants(const struct writer *writer, const struct grants *grants);
+/*
+ * The chain of exactly this content: one that stands already, or a new one, named after its subject and content with
+ * this word in front. The content is used up.
+ */
+const struct chain *chain_publish(const struct class_context *context, const struct subject *subject,
+                                  const char *word, struct chain *content);
 
 bool expression_matches(const struct peer_expression *who, const struct container *container,
                         const struct endpoint *endpoint);

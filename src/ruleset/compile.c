@@ -7,9 +7,11 @@
 #include "build.h"
 #include "classes.h"
 #include "inventory/match.h"
+#include "lockdown.h"
 #include "skeleton.h"
 #include "util/diag.h"
 #include "util/mem.h"
+#include "verdict/lock.h"
 #include "verdict/verdict.h"
 
 /* One element that an endpoint's being live puts into the ruleset. */
@@ -30,6 +32,8 @@ struct member {
     struct container *facts;
     struct endpoint *endpoint; /* the one of facts */
     const struct class *class;
+    unsigned cut;             /* enum lock_cut, 0: it is not locked down */
+    const struct class *lock; /* then: what its lock grants, and lets pass; NULL: it is sealed */
     struct contributions elements;
     UT_hash_handle hh; /* by key */
 };
@@ -57,6 +61,8 @@ struct compiler {
     struct peer_set *peer_sets;
     struct member *members;
     struct owner *owners;
+    const struct lock_list *locks;
+    size_t n_restricted; /* members whose neighbours their lock names */
     struct diags problems;
 };
 
@@ -123,6 +129,9 @@ static void classes_free(struct class **classes)
 
     HASH_ITER (hh, *classes, class, next) {
         HASH_DEL(*classes, class);
+        for (size_t i = 0; i < class->n_peers; i++)
+            free(class->peers[i]);
+        free(class->peers);
         free(class->key);
         free(class);
     }
@@ -443,7 +452,7 @@ static void fill_peer_set(struct peer_set *set, void *userdata)
     const struct compiler *compiler = userdata;
 
     for (struct member *member = compiler->members; member; member = member->hh.next) {
-        if (!expression_matches(&set->who, member->facts, member->endpoint))
+        if ((member->cut && !member->lock) || !expression_matches(&set->who, member->facts, member->endpoint))
             continue;
         for (size_t family = 0; family < IP_FAMILIES; family++) {
             if (!member->endpoint->has_ip[family])
@@ -514,6 +523,89 @@ static const struct class *class_of(struct compiler *compiler, const struct inve
     return class;
 }
 
+/* ---- lockdowns ---------------------------------------------------------------------------------------- */
+
+void compiler_set_locks(struct compiler *compiler, const struct lock_list *locks)
+{
+    compiler->locks = locks;
+}
+
+/* Nothing passes at all. */
+static bool is_sealed(const struct lock_effect *effect)
+{
+    return effect->cut == CUT_BOTH && (!effect->exceptions || effect->exceptions->n_allow == 0);
+}
+
+static char *lock_class_key(const struct lock_effect *effect, const bool *families)
+{
+    char *text = xasprintf("lock %u%s%s", effect->cut, families[IP4] ? " 4" : "", families[IP6] ? " 6" : "");
+
+    for (size_t i = 0; effect->exceptions && i < effect->exceptions->n_allow; i++) {
+        char *longer = xasprintf("%s\n%s", text, effect->exceptions->allow[i]);
+
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+static void name_peers(struct class *class, const struct policy *policy)
+{
+    for (size_t direction = 0; direction < DIRECTIONS; direction++)
+        for (size_t i = 0; i < policy->n_rules[direction]; i++) {
+            const struct peer *peer = &policy->rules[direction][i].peers[0];
+
+            if (peer->kind == PEER_SELECTOR)
+                *ARRAY_ADD(class->peers, class->n_peers) = xstrdup(peer->selector.name);
+        }
+}
+
+static struct class *lock_class_new(struct compiler *compiler, const struct container *container,
+                                    const struct lock_effect *effect, const bool *families,
+                                    struct delta *delta)
+{
+    struct class_context context = {compiler->ruleset, &compiler->peer_sets, delta, fill_peer_set, compiler};
+    struct subject subject = {.container = container, .families = {families[IP4], families[IP6]}};
+    const struct policy_set *exceptions = effect->exceptions ? effect->exceptions->exceptions : NULL;
+    struct class *class = xnew(struct class);
+
+    if (exceptions) {
+        *ARRAY_ADD(subject.policies, subject.n_policies) = &exceptions->policies[0];
+        name_peers(class, &exceptions->policies[0]);
+    }
+    (void)class_build(&context, &subject, false, class);
+    lockdown_class(&context, &subject, effect->cut, class);
+    subject_clear(&subject);
+    return class;
+}
+
+static const struct class *lock_class_of(struct compiler *compiler, const struct inventory *inventory,
+                                         const struct container *container, const struct endpoint *endpoint,
+                                         const struct lock_effect *effect, struct delta *delta)
+{
+    bool families[IP_FAMILIES];
+    struct class *class;
+    char *key;
+
+    families_of(inventory, endpoint, families);
+    key = lock_class_key(effect, families);
+    HASH_FIND_STR(compiler->classes, key, class);
+    if (class) {
+        free(key);
+        return class;
+    }
+    class = lock_class_new(compiler, container, effect, families, delta);
+    class->key = key;
+    HASH_ADD_KEYPTR(hh, compiler->classes, class->key, strlen(class->key), class);
+    return class;
+}
+
+/* It may speak with some of its neighbours alone. */
+static bool is_restricted(const struct member *member)
+{
+    return member->cut == CUT_BOTH && member->lock;
+}
+
 /* ---- endpoints ---------------------------------------------------------------------------------------- */
 
 /* Port and MAC; where in the key the next field begins. */
@@ -533,6 +625,21 @@ static void contribute_binding(struct contributions *list, struct set *set, cons
     ip_to_bytes(ip, contribute_port(list, set, endpoint));
 }
 
+/* What nobody else may say of itself, whether or not it may be said at all. */
+static void contribute_claims(const struct compiler *compiler, const struct endpoint *endpoint,
+                              struct contributions *list)
+{
+    if (endpoint->has_ip[IP4])
+        contribute_address(list, TABLE_BRIDGE, fixed_set(compiler, TABLE_BRIDGE, SET_LIVE4),
+                           endpoint->ip[IP4]);
+    if (!endpoint->has_ip[IP6])
+        return;
+    contribute_address(list, TABLE_BRIDGE, fixed_set(compiler, TABLE_BRIDGE, SET_LIVE6), endpoint->ip[IP6]);
+    if (endpoint->port[0] && endpoint->has_mac)
+        contribute_address(list, TABLE_BRIDGE, fixed_set(compiler, TABLE_BRIDGE, SET_TAKEN6),
+                           endpoint->ip[IP6]);
+}
+
 /* What its neighbour discovery may name. */
 static void contribute_discovery(const struct compiler *compiler, const struct endpoint *endpoint,
                                  struct contributions *list)
@@ -542,7 +649,6 @@ static void contribute_discovery(const struct compiler *compiler, const struct e
     contribute_binding(list, targets, endpoint, endpoint->ip[IP6]);
     contribute_binding(list, targets, endpoint, mac_link_local(&endpoint->mac));
     contribute_port(list, fixed_set(compiler, TABLE_BRIDGE, SET_OPTION_MACS6), endpoint);
-    contribute_address(list, TABLE_BRIDGE, fixed_set(compiler, TABLE_BRIDGE, SET_TAKEN6), endpoint->ip[IP6]);
 }
 
 /* An endpoint with IPv6 also speaks from its link-local address and, before it has any, from the unspecified
@@ -565,19 +671,36 @@ static void contribute_bindings(const struct compiler *compiler, const struct en
     }
 }
 
-static void contribute_dispatch(const struct compiler *compiler, const struct class *class, struct ip ip,
+static void contribute_jump(const struct compiler *compiler, const char *map, struct ip ip,
+                            enum table_verdict how, const struct chain *chain, struct contributions *list)
+{
+    struct contribution *what = contribute(list, TABLE_INET, fixed_set(compiler, TABLE_INET, map));
+
+    ip_to_bytes(ip, what->element.key);
+    what->element.verdict = how;
+    what->element.target = chain->name;
+}
+
+/* What a lock cuts, its exceptions decide, and all else the policies. */
+static const struct chain *class_chain(const struct member *member, enum dispatch dispatch)
+{
+    bool cut = member->cut & (dispatch_is_egress(dispatch) ? CUT_OUT : CUT_IN);
+
+    return cut ? member->lock->chains[dispatch] : member->class->chains[dispatch];
+}
+
+static void contribute_dispatch(const struct compiler *compiler, const struct member *member, struct ip ip,
                                 struct contributions *list)
 {
     for (size_t i = 0; i < DISPATCHES; i++) {
-        struct contribution *what;
+        enum dispatch dispatch = (enum dispatch)i;
+        const struct chain *chain = class_chain(member, dispatch);
 
-        if (!class->chains[i])
-            continue;
-        what = contribute(list, TABLE_INET,
-                          fixed_set(compiler, TABLE_INET, dispatch_map_name((enum dispatch)i, ip.family)));
-        ip_to_bytes(ip, what->element.key);
-        what->element.verdict = V_JUMP;
-        what->element.target = class->chains[i]->name;
+        if (chain)
+            contribute_jump(compiler, dispatch_map_name(dispatch, ip.family), ip, V_JUMP, chain, list);
+        if (member->lock)
+            contribute_jump(compiler, lock_map_name(dispatch, ip.family), ip, V_GOTO,
+                            member->lock->locks[dispatch], list);
     }
 }
 
@@ -595,28 +718,102 @@ static void contribute_family(const struct compiler *compiler, const struct memb
 {
     struct ip ip = member->endpoint->ip[family];
 
-    contribute_address(list, TABLE_INET,
-                       fixed_set(compiler, TABLE_INET, family == IP4 ? SET_LIVE4 : SET_LIVE6), ip);
-    contribute_address(list, TABLE_BRIDGE,
-                       fixed_set(compiler, TABLE_BRIDGE, family == IP4 ? SET_LIVE4 : SET_LIVE6), ip);
+    if (!member->cut)
+        contribute_address(list, TABLE_INET,
+                           fixed_set(compiler, TABLE_INET, family == IP4 ? SET_LIVE4 : SET_LIVE6), ip);
     contribute_pair(list, fixed_set(compiler, TABLE_INET, family == IP4 ? SET_SAME4 : SET_SAME6), ip);
-    contribute_dispatch(compiler, member->class, ip, list);
+    contribute_dispatch(compiler, member, ip, list);
     for (const struct peer_set *set = compiler->peer_sets; set; set = set->hh.next) {
         if (expression_matches(&set->who, member->facts, member->endpoint))
             contribute_address(list, TABLE_INET, set->sets[family], ip);
     }
 }
 
+static void contribute_port_name(const struct compiler *compiler, const char *set,
+                                 const struct endpoint *endpoint, struct contributions *list)
+{
+    if (endpoint->port[0])
+        put_ifname(contribute(list, TABLE_BRIDGE, fixed_set(compiler, TABLE_BRIDGE, set))->element.key,
+                   endpoint->port);
+}
+
+static bool names_peer(const struct class *lock, const struct member *peer)
+{
+    for (size_t i = 0; i < lock->n_peers; i++)
+        if (peer->facts->name && strcmp(lock->peers[i], peer->facts->name) == 0)
+            return true;
+    return false;
+}
+
+/* The neighbours that it may speak with, each way. */
+static void contribute_neighbours(const struct compiler *compiler, const struct member *member,
+                                  struct contributions *list)
+{
+    struct set *pairs = fixed_set(compiler, TABLE_BRIDGE, SET_RESTRICTED_PAIRS);
+    const char *port = member->endpoint->port;
+
+    for (const struct member *peer = compiler->members; *port && peer; peer = peer->hh.next) {
+        const char *ends[] = {port, peer->endpoint->port};
+
+        if (peer == member || !*ends[1] || !names_peer(member->lock, peer))
+            continue;
+        /* Two locks must both name the other; then one of them has the pair. */
+        if (is_restricted(peer) && (!names_peer(peer->lock, member) || strcmp(member->key, peer->key) > 0))
+            continue;
+        for (size_t i = 0; i < 2; i++) {
+            uint8_t *key = contribute(list, TABLE_BRIDGE, pairs)->element.key;
+
+            put_ifname(key, ends[i]);
+            put_ifname(key + key_type_padded(KEY_IFNAME), ends[1 - i]);
+        }
+    }
+}
+
+static void contribute_lock(const struct compiler *compiler, const struct member *member,
+                            struct contributions *list)
+{
+    for (int family = 0; family < IP_FAMILIES; family++)
+        if (member->endpoint->has_ip[family])
+            contribute_address(list, TABLE_INET,
+                               fixed_set(compiler, TABLE_INET, family == IP4 ? SET_LOCKED4 : SET_LOCKED6),
+                               member->endpoint->ip[family]);
+    if (!member->lock)
+        contribute_port_name(compiler, SET_SEALED, member->endpoint, list);
+    if (is_restricted(member)) {
+        contribute_port_name(compiler, SET_RESTRICTED, member->endpoint, list);
+        contribute_neighbours(compiler, member, list);
+    }
+}
+
 static struct contributions contributions_of(const struct compiler *compiler, const struct member *member)
 {
     struct contributions list = {0};
+    bool sealed = member->cut && !member->lock;
 
-    contribute_bindings(compiler, member->endpoint, &list);
-    for (size_t family = 0; family < IP_FAMILIES; family++) {
+    if (member->cut)
+        contribute_lock(compiler, member, &list);
+    contribute_claims(compiler, member->endpoint, &list);
+    if (!sealed)
+        contribute_bindings(compiler, member->endpoint, &list);
+    for (size_t family = 0; family < IP_FAMILIES && !sealed; family++) {
         if (member->endpoint->has_ip[family])
             contribute_family(compiler, member, (enum ip_family)family, &list);
     }
     return list;
+}
+
+/* Whom a lock lets its endpoint speak with depends on who is there. */
+static void update_restricted(struct compiler *compiler, struct delta *delta)
+{
+    for (struct member *member = compiler->members; compiler->n_restricted && member;
+         member = member->hh.next) {
+        struct contributions now;
+
+        if (!is_restricted(member))
+            continue;
+        now = contributions_of(compiler, member);
+        replace_contributions(&member->elements, &now, delta);
+    }
 }
 
 /* Only what selectors and rules ask about; the rest of a container is not ours to keep. */
@@ -683,8 +880,10 @@ static void member_drop(struct compiler *compiler, struct member *member, struct
     replace_contributions(&member->elements, &none, delta);
     disown(compiler, member);
     HASH_DEL(compiler->members, member);
+    compiler->n_restricted -= is_restricted(member);
     update_free_port(compiler, member->endpoint->port, delta);
     member_free(member);
+    update_restricted(compiler, delta);
 }
 
 /* An address belongs to whom the Engine named last: whoever else still stands with it has ended unnoticed. */
@@ -710,11 +909,24 @@ static struct member *find_member(const struct compiler *compiler, const char *k
     return member;
 }
 
+static void set_lock(struct compiler *compiler, const struct inventory *inventory, struct member *member,
+                     const struct lock_effect *effect, const struct container *container,
+                     const struct endpoint *endpoint, struct delta *delta)
+{
+    compiler->n_restricted -= is_restricted(member);
+    member->cut = effect->cut;
+    member->lock = !effect->cut || is_sealed(effect)
+                       ? NULL
+                       : lock_class_of(compiler, inventory, container, endpoint, effect, delta);
+    compiler->n_restricted += is_restricted(member);
+}
+
 void compiler_set_endpoint(struct compiler *compiler, const struct inventory *inventory,
                            const struct container *container, const struct endpoint *endpoint,
                            struct delta *delta)
 {
     _cleanup_free_ char *key = xasprintf("%s %s", container->id, endpoint->network_id);
+    const struct lock_effect effect = lock_effect(compiler->locks, inventory, container);
     struct member *member = find_member(compiler, key);
     char old_port[IFNAMSIZ] = "";
     struct contributions now;
@@ -735,11 +947,13 @@ void compiler_set_endpoint(struct compiler *compiler, const struct inventory *in
     member->facts = facts_copy(container, endpoint);
     member->endpoint = &member->facts->endpoints[0];
     member->class = class;
+    set_lock(compiler, inventory, member, &effect, container, endpoint, delta);
     own(compiler, member);
     now = contributions_of(compiler, member);
     replace_contributions(&member->elements, &now, delta);
     update_free_port(compiler, old_port, delta);
     update_free_port(compiler, member->endpoint->port, delta);
+    update_restricted(compiler, delta);
 }
 
 void compiler_drop_endpoint(struct compiler *compiler, const char *container_id, const char *network_id,

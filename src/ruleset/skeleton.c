@@ -9,12 +9,23 @@
 
 #include "build.h"
 #include "discovery.h"
+#include "lockdown.h"
 #include "util/mem.h"
 
 #define ETHER_IP 0x0800u
 #define ETHER_ARP 0x0806u
 #define ETHER_IP6 0x86ddu
 #define ND_HOP_LIMIT 255u /* RFC 4861, 7.1: a packet that was routed never has it */
+
+enum field source_field(enum ip_family family)
+{
+    return family == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR;
+}
+
+enum field destination_field(enum ip_family family)
+{
+    return family == IP4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR;
+}
 
 static const char *const map_names[DISPATCHES][IP_FAMILIES] = {
     {"egress4", "egress6"},
@@ -46,18 +57,6 @@ static const struct {
 };
 
 /* ---- sets and maps ------------------------------------------------------------------------------------ */
-
-/* A verdict map, and where a miss goes. */
-static void add_map(struct ruleset *ruleset, const char *name, enum key_type key,
-                    enum table_verdict otherwise, const char *target)
-{
-    struct set *map = add_set(ruleset, TABLE_INET, name, key);
-    struct element element = {.catchall = true, .verdict = otherwise};
-
-    map->map = true;
-    element.target = ruleset_intern(ruleset, target);
-    set_insert(map, &element);
-}
 
 static void add_internet(struct ruleset *ruleset, const char *name, enum ip_family family)
 {
@@ -99,6 +98,7 @@ static void build_inet_sets(struct ruleset *ruleset, const struct compile_option
         add_map(ruleset, map_names[i][IP6], KEY_IPV6_ADDR, V_GOTO, missed[i].chain);
     }
     add_map(ruleset, MAP_FROM, KEY_IFNAME, V_JUMP, "from_outside");
+    lockdown_build_inet_sets(ruleset, options);
 }
 
 /* ---- table inet --------------------------------------------------------------------------------------- */
@@ -123,6 +123,7 @@ static void build_not_live(struct ruleset *ruleset)
     struct chain *chain = ruleset_add_chain(ruleset, TABLE_INET, "not_live");
 
     accept_neighbour_discovery(chain);
+    lockdown_refuse(chain, V_DROP, NULL);
     counted(comment(chain_add_rule(chain), "no live container has this address"), V_DROP, NULL);
 }
 
@@ -151,6 +152,8 @@ static void build_unknown(struct ruleset *ruleset)
     struct chain *from = ruleset_add_chain(ruleset, TABLE_INET, "unknown_source");
     struct chain *to = ruleset_add_chain(ruleset, TABLE_INET, "unknown_destination");
 
+    lockdown_refuse(from, V_GOTO, "not_live");
+    lockdown_refuse(to, V_GOTO, "not_live");
     for (size_t i = 0; i < IP_FAMILIES; i++) {
         struct rule_stmt *rule = chain_add_rule(from);
 
@@ -284,15 +287,21 @@ static void refuse_loopback(struct chain *chain, const char *text)
     }
 }
 
+/* The addresses of containers, locked down or not. */
+static const struct {
+    enum ip_family family;
+    const char *set;
+} owned[] = {{IP4, SET_LIVE4}, {IP6, SET_LIVE6}, {IP4, SET_LOCKED4}, {IP6, SET_LOCKED6}};
+
 static void build_dispatch(struct ruleset *ruleset)
 {
     struct chain *outside = ruleset_add_chain(ruleset, TABLE_INET, "from_outside"), *from, *to;
     struct rule_stmt *rule;
 
     refuse_stray_ports(outside);
-    for (size_t i = 0; i < IP_FAMILIES; i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
         rule = comment(chain_add_rule(outside), "a container's address from outside");
-        on_set(rule, i == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR, false, i == IP4 ? SET_LIVE4 : SET_LIVE6);
+        on_set(rule, source_field(owned[i].family), false, owned[i].set);
         on_set(rule, FIELD_OIFNAME, false, SET_BRIDGES);
         counted(rule, V_DROP, NULL);
     }
@@ -304,8 +313,11 @@ static void build_dispatch(struct ruleset *ruleset)
     dispatch_both(to, DISPATCH_INGRESS, false);
 }
 
-/* The address first and the interface second: a live address ends the rule after one lookup. */
-static void check_live(struct chain *chain, bool source, const char *otherwise)
+/*
+ * The address first and the interface second: a live address ends the rule after one lookup. What is not live comes back
+ * only where it is locked down, and its lock lets this packet pass.
+ */
+static void check_live(struct chain *chain, bool source)
 {
     for (size_t i = 0; i < IP_FAMILIES; i++) {
         struct rule_stmt *rule = chain_add_rule(chain);
@@ -315,7 +327,7 @@ static void check_live(struct chain *chain, bool source, const char *otherwise)
         else
             on_set(rule, i == IP4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR, true, i == IP4 ? SET_LIVE4 : SET_LIVE6);
         on_set(rule, source ? FIELD_IIFNAME : FIELD_OIFNAME, false, SET_BRIDGES);
-        verdict(rule, V_GOTO, otherwise);
+        verdict(rule, V_JUMP, lock_chain_name(source ? DISPATCH_EGRESS : DISPATCH_INGRESS));
     }
 }
 
@@ -383,14 +395,13 @@ static void refuse_routes6(struct chain *chain)
 
 static void build_forward(struct ruleset *ruleset, const struct compile_options *options)
 {
-    bool lenient = options->unknown_endpoints == UNKNOWN_INTERNET;
     struct chain *chain = add_base_chain(ruleset, TABLE_INET, "forward", HOOK_FORWARD, PRIORITY_INET);
     struct rule_stmt *rule;
 
     mark_same_bridge(chain, options->mark);
     refuse_routes4(chain);
-    check_live(chain, true, lenient ? "unknown_source" : "not_live");
-    check_live(chain, false, lenient ? "unknown_destination" : "not_live");
+    check_live(chain, true);
+    check_live(chain, false);
     judge_state(chain, "unusual");
     rule = chain_add_rule(chain);
     on_not_syn(rule);
@@ -422,9 +433,9 @@ static void build_input(struct ruleset *ruleset)
      * The host's own services may know a container by its address. By the loopback interface come the resets with which
      * the kernel refuses the host a connection to a container in the container's name (reject).
      */
-    for (size_t i = 0; i < IP_FAMILIES; i++) {
+    for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
         rule = comment(chain_add_rule(chain), "a container's address from outside");
-        on_set(rule, i == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR, false, i == IP4 ? SET_LIVE4 : SET_LIVE6);
+        on_set(rule, source_field(owned[i].family), false, owned[i].set);
         on_set(rule, FIELD_IIFNAME, true, SET_BRIDGES);
         on_set(rule, FIELD_IIFNAME, true, SET_LOOPBACK);
         counted(rule, V_DROP, NULL);
@@ -435,7 +446,7 @@ static void build_input(struct ruleset *ruleset)
     for (size_t i = 0; i < IP_FAMILIES; i++) {
         rule = chain_add_rule(chain);
         on_set(rule, i == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR, true, i == IP4 ? SET_LIVE4 : SET_LIVE6);
-        verdict(rule, V_GOTO, "not_live");
+        verdict(rule, V_JUMP, lock_chain_name(DISPATCH_HOST_EGRESS));
     }
     refuse_routes6(chain);
     judge_state(chain, "unusual_managed");
@@ -449,16 +460,19 @@ static void build_input(struct ruleset *ruleset)
 static void build_output(struct ruleset *ruleset, const struct compile_options *options)
 {
     struct chain *to_container = ruleset_add_chain(ruleset, TABLE_INET, "host_to_managed");
+    struct chain *to_locked = ruleset_add_chain(ruleset, TABLE_INET, "host_to_not_live");
     struct chain *chain = add_base_chain(ruleset, TABLE_INET, "output", HOOK_OUTPUT, PRIORITY_INET);
     struct rule_stmt *rule;
 
     judge_state(to_container, "unusual_managed");
     refuse_not_syn(to_container);
     dispatch_both(to_container, DISPATCH_HOST_INGRESS, false);
-    for (size_t i = 0; i < IP_FAMILIES; i++) {
+    verdict(chain_add_rule(to_locked), V_JUMP, lock_chain_name(DISPATCH_HOST_INGRESS));
+    verdict(chain_add_rule(to_locked), V_GOTO, "host_to_managed");
+    for (size_t i = 0; i < ARRAY_SIZE(owned); i++) {
         rule = chain_add_rule(chain);
-        on_set(rule, i == IP4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR, false, i == IP4 ? SET_LIVE4 : SET_LIVE6);
-        verdict(rule, V_GOTO, "host_to_managed");
+        on_set(rule, destination_field(owned[i].family), false, owned[i].set);
+        verdict(rule, V_GOTO, i < IP_FAMILIES ? "host_to_managed" : "host_to_not_live");
     }
     if (options->unknown_endpoints == UNKNOWN_INTERNET)
         accept_router_errors(chain, FIELD_OIFNAME, false); /* the host is the first on the way */
@@ -481,6 +495,7 @@ static void build_bridge_sets(struct ruleset *ruleset, const struct compile_opti
     add_set(ruleset, TABLE_BRIDGE, SET_LIVE6, KEY_IPV6_ADDR);
     if (options->unknown_endpoints == UNKNOWN_INTERNET)
         add_set(ruleset, TABLE_BRIDGE, SET_FREE_PORTS, KEY_IFNAME);
+    lockdown_build_bridge_sets(ruleset);
 }
 
 /* Where a frame says whose it is, and the live addresses that it could claim. */
@@ -555,6 +570,7 @@ static void build_bridge_in(struct ruleset *ruleset, const struct compile_option
     verdict(rule, V_ACCEPT, NULL);
     if (options->unknown_endpoints == UNKNOWN_INTERNET)
         accept_unowned(chain);
+    lockdown_refuse_sealed(chain, FIELD_IIFNAME);
     rule = comment(chain_add_rule(chain), "not this port's address");
     on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
     counted(rule, V_DROP, NULL);
@@ -577,6 +593,7 @@ static void build_deliver(struct ruleset *ruleset, const struct compile_options 
     rule = chain_add_rule(chain);
     on_set3(rule, FIELD_OIFNAME, FIELD_ETHER_DADDR, FIELD_IP6_DADDR, SET_BINDINGS6);
     verdict(rule, V_ACCEPT, NULL);
+    lockdown_refuse_sealed(chain, FIELD_OIFNAME);
     rule = chain_add_rule(chain);
     on_value(rule, FIELD_ETHER_TYPE, false, ETHER_ARP);
     verdict(rule, V_ACCEPT, NULL);
@@ -615,22 +632,29 @@ static void clear_mark(struct chain *chain, enum field port, uint32_t mark, enum
  * The inet rules refuse the rest of its frames, whose sources are not live; they see no ARP, and not whose neighbour
  * discovery is.
  */
-static void refuse_stranger(struct chain *chain, enum field field, uint32_t value,
-                            const struct compile_options *options)
+static void build_neighbours(struct ruleset *ruleset, const struct compile_options *options)
 {
+    struct chain *chain = ruleset_add_chain(ruleset, TABLE_BRIDGE, "neighbours");
     struct rule_stmt *rule = comment(chain_add_rule(chain), "from a port that is no container's");
 
-    on_value(rule, field, false, value);
     on_set(rule, FIELD_IIFNAME, true, SET_PORTS);
     on_set(rule, FIELD_OIFNAME, false, SET_PORTS);
     counted(rule, V_DROP, NULL);
-    if (options->unknown_endpoints != UNKNOWN_INTERNET)
-        return;
-    rule = comment(chain_add_rule(chain), "from a port that is no container's");
+    if (options->unknown_endpoints == UNKNOWN_INTERNET) {
+        rule = comment(chain_add_rule(chain), "from a port that is no container's");
+        on_set(rule, FIELD_IIFNAME, false, SET_FREE_PORTS);
+        on_set(rule, FIELD_OIFNAME, false, SET_PORTS);
+        counted(rule, V_DROP, NULL);
+    }
+    lockdown_refuse_neighbours(chain);
+}
+
+static void ask_neighbours(struct chain *chain, enum field field, uint32_t value)
+{
+    struct rule_stmt *rule = chain_add_rule(chain);
+
     on_value(rule, field, false, value);
-    on_set(rule, FIELD_IIFNAME, false, SET_FREE_PORTS);
-    on_set(rule, FIELD_OIFNAME, false, SET_PORTS);
-    counted(rule, V_DROP, NULL);
+    verdict(rule, V_JUMP, "neighbours");
 }
 
 static void build_bridge_out(struct ruleset *ruleset, const struct compile_options *options)
@@ -639,8 +663,8 @@ static void build_bridge_out(struct ruleset *ruleset, const struct compile_optio
         add_base_chain(ruleset, TABLE_BRIDGE, "forward", HOOK_FORWARD, PRIORITY_BRIDGE_OUT);
     struct chain *output = add_base_chain(ruleset, TABLE_BRIDGE, "output", HOOK_OUTPUT, PRIORITY_BRIDGE_OUT);
 
-    refuse_stranger(forward, FIELD_ETHER_TYPE, ETHER_ARP, options);
-    refuse_stranger(forward, FIELD_L4PROTO, IPPROTO_ICMPV6, options);
+    ask_neighbours(forward, FIELD_ETHER_TYPE, ETHER_ARP);
+    ask_neighbours(forward, FIELD_L4PROTO, IPPROTO_ICMPV6);
     /* Whoever else set it: from here to chain seen, only the inet rules can. */
     clear_mark(forward, FIELD_IIFNAME, options->mark, V_NONE);
     clear_mark(forward, FIELD_OIFNAME, options->mark, V_NONE);
@@ -677,6 +701,7 @@ void skeleton_build(struct ruleset *ruleset, const struct compile_options *optio
     discovery_build(ruleset, options);
     build_bridge_in(ruleset, options);
     build_deliver(ruleset, options);
+    build_neighbours(ruleset, options);
     build_bridge_out(ruleset, options);
     build_bridge_seen(ruleset, options);
 
@@ -684,6 +709,7 @@ void skeleton_build(struct ruleset *ruleset, const struct compile_options *optio
     build_not_live(ruleset);
     if (options->unknown_endpoints == UNKNOWN_INTERNET)
         build_unknown(ruleset);
+    lockdown_build(ruleset);
     build_unusual(ruleset);
     build_missed(ruleset);
     build_dispatch(ruleset);

@@ -16,4 +16,8 @@ const char *dispatch_map_name(enum dispatch dispatch, enum ip_family family);
 /* The word in the names of the class chains that the map leads to. */
 const char *dispatch_word(enum dispatch dispatch);
 
+/* Has the field in question, of an address, in either family. */
+enum field source_field(enum ip_family family);
+enum field destination_field(enum ip_family family);
+
 void skeleton_build(struct ruleset *ruleset, const struct compile_options *options);

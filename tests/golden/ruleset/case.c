@@ -4,7 +4,7 @@
  *
  * print writes the compiled ruleset as nft text; apply loads it into the kernel of the network namespace that
  * it runs in, and requires that what is read back is the same. --audit and --unknown-internet, in front, set what the
- * host's settings would.
+ * host's settings would; --lock=CONTAINER,in|out|both[,PEER...] locks one down.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +17,7 @@
 #include "ruleset/compile.h"
 #include "ruleset/print.h"
 #include "util/mem.h"
+#include "verdict/lock.h"
 
 static char *read_file(const char *path, size_t *ret_len)
 {
@@ -105,9 +106,23 @@ static int apply(const struct ruleset *ruleset)
     return r < 0;
 }
 
+static void add_lock(struct lock_list *locks, char *text)
+{
+    struct lock *lock = lock_new();
+    const char *why;
+
+    lock->name = xstrdup(strsep(&text, ","));
+    lock->cut = lock_cut_parse(text ? strsep(&text, ",") : "");
+    while (text)
+        if (lock_allow(lock, strsep(&text, ","), &why) < 0)
+            exit(64);
+    lock_list_add(locks, lock);
+}
+
 int main(int argc, char **argv)
 {
     struct compile_options options = {MODE_ENFORCE, UNKNOWN_DENY, MARK_DEFAULT};
+    _cleanup_(lock_list_freep) struct lock_list *locks = lock_list_new();
     int first = 1, status = 0;
 
     for (; first < argc && strncmp(argv[first], "--", 2) == 0; first++) {
@@ -115,6 +130,8 @@ int main(int argc, char **argv)
             options.default_mode = MODE_AUDIT;
         else if (strcmp(argv[first], "--unknown-internet") == 0)
             options.unknown_endpoints = UNKNOWN_INTERNET;
+        else if (strncmp(argv[first], "--lock=", 7) == 0)
+            add_lock(locks, argv[first] + 7);
         else
             return 64;
     }
@@ -125,6 +142,7 @@ int main(int argc, char **argv)
     _cleanup_(inventory_freep) struct inventory *inventory = load_inventory(argv[argc - 1]);
     _cleanup_(compiler_freep) struct compiler *compiler = compiler_new(policies, &options);
 
+    compiler_set_locks(compiler, locks);
     compiler_load(compiler, inventory);
     stop_on(compiler_problems(compiler));
     if (strcmp(argv[first], "print") == 0)

@@ -24,16 +24,23 @@ static bool load_field(const struct packet *packet, enum field field, uint8_t *k
         strncpy((char *)key, packet->oif, 15);
         return true;
     case FIELD_IP_SADDR:
-    case FIELD_IP6_SADDR:
+    case FIELD_CT_ORIGINAL_IP_SADDR: /* the first packet, and nothing is translated here */
         ip_to_bytes(packet->source, key);
-        return packet->source.family == (field == FIELD_IP_SADDR ? IP4 : IP6);
+        return packet->source.family == IP4;
+    case FIELD_IP6_SADDR:
+    case FIELD_CT_ORIGINAL_IP6_SADDR:
+        ip_to_bytes(packet->source, key);
+        return packet->source.family == IP6;
     case FIELD_IP_DADDR:
-    case FIELD_IP6_DADDR:
-    case FIELD_CT_ORIGINAL_IP_DADDR: /* nothing is translated here */
-    case FIELD_CT_ORIGINAL_IP6_DADDR:
+    case FIELD_CT_ORIGINAL_IP_DADDR:
+    case FIELD_CT_REPLY_IP_SADDR:
         ip_to_bytes(packet->destination, key);
-        return packet->destination.family ==
-               (field == FIELD_IP_DADDR || field == FIELD_CT_ORIGINAL_IP_DADDR ? IP4 : IP6);
+        return packet->destination.family == IP4;
+    case FIELD_IP6_DADDR:
+    case FIELD_CT_ORIGINAL_IP6_DADDR:
+    case FIELD_CT_REPLY_IP6_SADDR:
+        ip_to_bytes(packet->destination, key);
+        return packet->destination.family == IP6;
     case FIELD_ICMP_TYPE:
         key[0] = (uint8_t)packet->port;
         return packet->proto == IPPROTO_ICMP && packet->source.family == IP4;
@@ -60,10 +67,6 @@ static bool load_field(const struct packet *packet, enum field field, uint8_t *k
     case FIELD_IP6_LENGTH:
     case FIELD_IP6_NEXTHDR:
     case FIELD_IGMP_TYPE:
-    case FIELD_CT_ORIGINAL_IP_SADDR:
-    case FIELD_CT_ORIGINAL_IP6_SADDR:
-    case FIELD_CT_REPLY_IP_SADDR:
-    case FIELD_CT_REPLY_IP6_SADDR:
     case FIELD_ND_TARGET:
     case FIELD_ND_OPTION:
     case FIELD_ND_OPTION_MAC:

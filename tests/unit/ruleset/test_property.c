@@ -16,6 +16,7 @@
 #include "ruleset/compare.h"
 #include "ruleset/compile.h"
 #include "util/mem.h"
+#include "verdict/lock.h"
 #include "verdict/verdict.h"
 #include "world.h"
 
@@ -35,6 +36,36 @@ static const struct traffic all_traffic[] = {
 
 static const char *const outside[] = {"10.20.0.5",   "10.20.99.1", "8.8.8.8", "169.254.169.254",
                                       "203.0.113.1", "fd00:9::1",  "2a00::1", "2a01::1"};
+
+static const struct lock_list *locks_in_force;
+
+/* Up to two lockdowns of containers of the world, or of a selector. */
+static struct lock_list *random_locks(const struct world *world, unsigned *seed)
+{
+    static const char *const selectors[] = {"name=web-*", "name=db?", "name=x-*"};
+    static const char *const allows[] = {"host",         "10.20.0.0/16:443/tcp", "web-1",
+                                         "db1:5432/tcp", "8.8.8.8:53/udp",       "[2a00::1]:icmp",
+                                         "0.0.0.0/0",    "host:80/tcp"};
+    struct lock_list *list = lock_list_new();
+
+    for (unsigned n = 1 + world_random(seed, 2); n; n--) {
+        struct lock *lock = lock_new();
+        const struct container *container = world->inventory->containers;
+        const char *why;
+
+        for (unsigned i = world_random(seed, HASH_COUNT(world->inventory->containers)); i; i--)
+            container = container->hh.next;
+        if (world_random(seed, 4) == 0)
+            assert_int_equal(lock_select(lock, selectors[world_random(seed, 3)], &why), 0);
+        else
+            lock_name(lock, container);
+        lock->cut = 1 + world_random(seed, 3);
+        for (unsigned i = world_random(seed, 3); i; i--)
+            assert_int_equal(lock_allow(lock, allows[world_random(seed, ARRAY_SIZE(allows))], &why), 0);
+        lock_list_add(list, lock);
+    }
+    return list;
+}
 
 static struct party endpoint_party(const struct container *container, const struct endpoint *endpoint)
 {
@@ -89,6 +120,43 @@ static bool compiled_verdict(const struct world *world, const struct ruleset *ru
     return passes;
 }
 
+static bool is_excepted(const struct evaluation *with, const struct lock_effect *effect,
+                        enum direction direction, const struct party *subject, const struct party *other,
+                        const struct traffic *traffic)
+{
+    const struct policy_set *set = effect->exceptions ? effect->exceptions->exceptions : NULL;
+
+    for (size_t i = 0; set && i < set->policies[0].n_rules[direction]; i++) {
+        const struct rule *rule = &set->policies[0].rules[direction][i];
+
+        if (rule_ports_match(rule, traffic) && rule_peers_match(with, rule, subject, other, traffic))
+            return true;
+    }
+    return false;
+}
+
+/* One side of it: what a lock cuts, its exceptions decide. */
+static bool side_allows(const struct evaluation *with, enum direction direction, const struct party *subject,
+                        const struct party *other, const struct traffic *traffic, bool policies_allow)
+{
+    struct lock_effect effect = {0};
+
+    if (subject->kind == PARTY_ENDPOINT)
+        effect = lock_effect(locks_in_force, with->inventory, subject->container);
+    if (!(effect.cut & (direction == INGRESS ? CUT_IN : CUT_OUT)))
+        return policies_allow;
+    return is_excepted(with, &effect, direction, subject, other, traffic);
+}
+
+static bool expected_verdict(const struct evaluation *with, const struct party *from, const struct party *to,
+                             const struct traffic *traffic)
+{
+    struct connection_verdict verdict = evaluate(with, from, to, traffic);
+
+    return side_allows(with, EGRESS, from, to, traffic, verdict.egress.verdict == VERDICT_ALLOW) &&
+           side_allows(with, INGRESS, to, from, traffic, verdict.ingress.verdict == VERDICT_ALLOW);
+}
+
 static void compare(const struct world *world, const struct evaluation *with, const struct ruleset *ruleset,
                     const struct party *from, const struct party *to, unsigned seed)
 {
@@ -99,7 +167,7 @@ static void compare(const struct world *world, const struct evaluation *with, co
 
         if (!has_family(from, traffic->family) || !has_family(to, traffic->family))
             continue;
-        expected = evaluate(with, from, to, traffic).verdict == VERDICT_ALLOW;
+        expected = expected_verdict(with, from, to, traffic);
         compiled = compiled_verdict(world, ruleset, from, to, traffic);
         if (expected != compiled)
             fail_msg("world %u: %s -> %s protocol %u port %u: the policies say %d, the rules %d", seed,
@@ -138,7 +206,7 @@ static size_t all_endpoints(const struct world *world, struct party *parties)
     return n;
 }
 
-static void compare_world(unsigned seed, const struct compile_options *options)
+static void compare_world(unsigned seed, const struct compile_options *options, bool locked)
 {
     struct world world = world_make(seed);
     struct settings *settings = settings_new();
@@ -147,7 +215,11 @@ static void compare_world(unsigned seed, const struct compile_options *options)
     struct party parties[16];
     size_t n = all_endpoints(&world, parties);
 
+    _cleanup_(lock_list_freep) struct lock_list *locks = locked ? random_locks(&world, &seed) : NULL;
+
+    locks_in_force = locks;
     settings->default_mode = options->default_mode;
+    compiler_set_locks(compiler, locks);
     compiler_load(compiler, world.inventory);
     for (size_t i = 0; i < n; i++) {
         for (size_t j = 0; j < n; j++) {
@@ -165,7 +237,14 @@ static void rules_do_what_policies_say(void **state)
 {
     (void)state;
     for (unsigned seed = 1; seed <= WORLDS; seed++)
-        compare_world(seed, seed % 5 ? &enforce : &audit);
+        compare_world(seed, seed % 5 ? &enforce : &audit, false);
+}
+
+static void rules_do_what_locks_say(void **state)
+{
+    (void)state;
+    for (unsigned seed = 1; seed <= WORLDS; seed++)
+        compare_world(seed, seed % 5 ? &enforce : &audit, true);
 }
 
 /* A rename concerns every endpoint of the container. */
@@ -181,7 +260,22 @@ static void rename_container(const struct world *world, struct compiler *compile
     }
 }
 
-/* Random starts, stops and renames; after each, the deltas so far must have led exactly to the compiler's
+/* Other locks hold, or none. */
+static void change_locks(const struct world *world, struct compiler *compiler, const bool *live,
+                         const struct party *parties, size_t n, unsigned *seed, struct delta *delta)
+{
+    struct lock_list *old = (struct lock_list *)locks_in_force;
+
+    locks_in_force = world_random(seed, 2) ? random_locks(world, seed) : NULL;
+    compiler_set_locks(compiler, locks_in_force);
+    for (size_t j = 0; j < n; j++)
+        if (live[j])
+            compiler_set_endpoint(compiler, world->inventory, parties[j].container, parties[j].endpoint,
+                                  delta);
+    lock_list_free(old);
+}
+
+/* Random starts, stops, renames and lockdowns; after each, the deltas so far must have led exactly to the compiler's
  * ruleset. */
 static void step(const struct world *world, struct compiler *compiler, struct ruleset *kernel, bool *live,
                  const struct party *parties, size_t n, unsigned *seed)
@@ -191,7 +285,9 @@ static void step(const struct world *world, struct compiler *compiler, struct ru
     const struct endpoint *endpoint = parties[i].endpoint;
     _cleanup_delta_ struct delta delta = {0};
 
-    if (live[i] && world_random(seed, 2)) {
+    if (world_random(seed, 6) == 0) {
+        change_locks(world, compiler, live, parties, n, seed, &delta);
+    } else if (live[i] && world_random(seed, 2)) {
         compiler_drop_endpoint(compiler, container->id, endpoint->network_id, &delta);
         compiler_drop_port(compiler, endpoint->port, &delta);
         assert_true(delta_is_elements_only(&delta));
@@ -214,6 +310,7 @@ static struct compiler *from_scratch(const struct world *world, const struct com
 {
     struct compiler *compiler = compiler_new(world->policies, options);
 
+    compiler_set_locks(compiler, locks_in_force);
     compiler_add_bridge(compiler, "br0", NULL);
     compiler_add_bridge(compiler, "br1", NULL);
     for (size_t i = n; i-- > 0;) {
@@ -235,6 +332,7 @@ static void walk_world(unsigned seed, const struct compile_options *options)
     size_t n = all_endpoints(&world, parties);
     bool live[16] = {false};
 
+    locks_in_force = NULL;
     compiler_add_bridge(compiler, "br0", NULL);
     compiler_add_bridge(compiler, "br1", NULL);
     delta_load(compiler_ruleset(compiler), &load);
@@ -245,6 +343,8 @@ static void walk_world(unsigned seed, const struct compile_options *options)
     assert_contains(compiler_ruleset(compiler), compiler_ruleset(fresh));
     compiler_free(fresh);
     compiler_free(compiler);
+    lock_list_free((struct lock_list *)locks_in_force);
+    locks_in_force = NULL;
     ruleset_free(kernel);
     world_clear(&world);
 }
@@ -351,6 +451,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rules_do_what_policies_say),
+        cmocka_unit_test(rules_do_what_locks_say),
         cmocka_unit_test(deltas_lead_to_the_same_ruleset),
         cmocka_unit_test(a_prepared_start_adds_elements_only),
         cmocka_unit_test(order_changes_no_rule),

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Lockdowns: which containers are cut off, whatever the policies say, and what may still pass. Pure.
+ *
+ * A lock means a container by its ID, and whoever comes after it under its name or as its Compose service's container of
+ * the same number; or all containers that a selector means, now or later. What it *cuts* are the connections that others
+ * open to the container (in), or those that it opens (out), or both. Its *exceptions* are peers that may still open, or
+ * be opened, what is cut; with both, peers may only reach in. An exception grants what the container's policies may
+ * deny; the peer's own policies go on counting.
+ */
+#pragma once
+
+#include "flow/flow.h"
+#include "inventory/inventory.h"
+#include "policy/model.h"
+
+#define LOCKS_MAX 10000
+#define LOCK_ALLOW_MAX 64  /* exceptions of one lock */
+#define LOCK_EXCEPT_MAX 64 /* containers that a selector does not mean all the same */
+#define LOCK_TEXT_MAX 1000 /* bytes of any text of a lock */
+
+enum lock_cut { CUT_IN = 1, CUT_OUT = 2, CUT_BOTH = 3 };
+
+struct lock {
+    /* One container. NULL, all of them, with a selector. */
+    char *id, *name;
+    char *project, *service, *number; /* Compose's; NULL where it has none */
+    /* Or a selector. */
+    char *select_text; /* as given: "compose=shop/web" */
+    struct selector select;
+    char **except; /* names */
+    size_t n_except;
+
+    unsigned cut; /* enum lock_cut */
+    char **allow; /* as given: "forensics:22/tcp" */
+    size_t n_allow;
+    struct policy_set *exceptions; /* one policy that says the same; NULL without any */
+
+    char *reason;          /* may be NULL */
+    char *by;              /* who did it, for people */
+    uint64_t since, until; /* seconds since 1970; until 0: until it is released */
+    char *boot;            /* until: the kernel's boot ID at the time, and the end on its CLOCK_BOOTTIME */
+    uint64_t boot_until;   /* microseconds */
+};
+
+struct lock_list {
+    struct lock **v;
+    size_t n;
+};
+
+struct lock *lock_new(void);
+struct lock *lock_free(struct lock *lock);
+DEFINE_CLEANUP(struct lock *, lock_free);
+struct lock_list *lock_list_new(void);
+struct lock_list *lock_list_free(struct lock_list *list);
+DEFINE_CLEANUP(struct lock_list *, lock_list_free);
+/* The lock becomes the list's. */
+void lock_list_add(struct lock_list *list, struct lock *lock);
+struct lock *lock_copy(const struct lock *lock);
+
+/* Remembers by what the container will be known. */
+void lock_name(struct lock *lock, const struct container *container);
+/*
+ * "compose=PROJECT[/SERVICE]", "label=KEY=VALUE" or "name=GLOB"; "all" alone is every container. Returns 0, or -EINVAL
+ * and what would be right in *ret_why (static).
+ */
+int lock_select(struct lock *lock, const char *text, const char **ret_why);
+/*
+ * PEER[:PORT/PROTO]: a container's name, `host`, or an address or block outside the containers; IPv6 with a port in
+ * brackets: [fd00::1]:22/tcp. Call it after cut is set. 0 or -EINVAL, as above.
+ */
+int lock_allow(struct lock *lock, const char *text, const char **ret_why);
+
+/* "web", or "compose=shop/web" */
+const char *lock_text(const struct lock *lock);
+/* "in", "out", "both"; 0 for any other word */
+const char *lock_cut_name(unsigned cut);
+unsigned lock_cut_parse(const char *text);
+
+/* Does it mean this container? By labels as they stand, an image's too: a lie locks only the liar. */
+bool lock_means(const struct lock *lock, const struct container *container);
+
+/* What all locks together do to a container and to those that share its network. */
+struct lock_effect {
+    unsigned cut; /* 0: not locked down */
+    /* Whose exceptions count, or NULL: where more than one lock means the container, none do. */
+    const struct lock *exceptions;
+    const struct lock *first; /* one of the locks; NULL without any */
+};
+
+/* list may be NULL. */
+struct lock_effect lock_effect(const struct lock_list *list, const struct inventory *inventory,
+                               const struct container *container);
+
+enum lock_fate {
+    LOCK_SILENT, /* no lock cuts it: the policies decide */
+    LOCK_EXEMPT, /* it would be cut, but for an exception */
+    LOCK_CUTS,
+};
+
+/* What the locks do to a connection that is open. */
+enum lock_fate lock_flow_fate(const struct lock_list *list, const struct inventory *inventory,
+                              const struct flow *flow);
+
+/* The addresses of all live endpoints that are cut, sorted by ip_sort(); the caller frees them. */
+size_t lock_addresses(const struct lock_list *list, const struct inventory *inventory, struct ip **ret);

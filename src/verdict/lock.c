@@ -1,0 +1,447 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "verdict/lock.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "inventory/match.h"
+#include "policy/parse.h"
+#include "util/mem.h"
+#include "verdict/verdict.h"
+
+#define COMPOSE_PROJECT "com.docker.compose.project"
+#define COMPOSE_SERVICE "com.docker.compose.service"
+#define COMPOSE_NUMBER "com.docker.compose.container-number"
+
+/* ---- life --------------------------------------------------------------------------------------------- */
+
+struct lock *lock_new(void)
+{
+    struct lock *lock = xnew(struct lock);
+
+    lock->cut = CUT_BOTH;
+    return lock;
+}
+
+static void texts_free(char **v, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+        free(v[i]);
+    free(v);
+}
+
+struct lock *lock_free(struct lock *lock)
+{
+    if (!lock)
+        return NULL;
+    free(lock->id);
+    free(lock->name);
+    free(lock->project);
+    free(lock->service);
+    free(lock->number);
+    free(lock->select_text);
+    selector_clear(&lock->select);
+    texts_free(lock->except, lock->n_except);
+    texts_free(lock->allow, lock->n_allow);
+    policy_set_free(lock->exceptions);
+    free(lock->reason);
+    free(lock->by);
+    free(lock->boot);
+    free(lock);
+    return NULL;
+}
+
+struct lock_list *lock_list_new(void)
+{
+    return xnew(struct lock_list);
+}
+
+struct lock_list *lock_list_free(struct lock_list *list)
+{
+    if (!list)
+        return NULL;
+    for (size_t i = 0; i < list->n; i++)
+        lock_free(list->v[i]);
+    free(list->v);
+    free(list);
+    return NULL;
+}
+
+void lock_list_add(struct lock_list *list, struct lock *lock)
+{
+    *ARRAY_ADD(list->v, list->n) = lock;
+}
+
+struct lock *lock_copy(const struct lock *lock)
+{
+    struct lock *copy = lock_new();
+    const char *why;
+
+    copy->id = xstrdup_null(lock->id);
+    copy->name = xstrdup_null(lock->name);
+    copy->project = xstrdup_null(lock->project);
+    copy->service = xstrdup_null(lock->service);
+    copy->number = xstrdup_null(lock->number);
+    if (lock->select_text)
+        (void)lock_select(copy, lock->select_text, &why);
+    for (size_t i = 0; i < lock->n_except; i++)
+        *ARRAY_ADD(copy->except, copy->n_except) = xstrdup(lock->except[i]);
+    copy->cut = lock->cut;
+    for (size_t i = 0; i < lock->n_allow; i++)
+        (void)lock_allow(copy, lock->allow[i], &why);
+    copy->reason = xstrdup_null(lock->reason);
+    copy->by = xstrdup_null(lock->by);
+    copy->since = lock->since;
+    copy->until = lock->until;
+    copy->boot = xstrdup_null(lock->boot);
+    copy->boot_until = lock->boot_until;
+    return copy;
+}
+
+/* ---- what people write -------------------------------------------------------------------------------- */
+
+/* The label's value whether or not labels of its kind count for policies. */
+static const char *raw_label(const struct container *container, const char *key)
+{
+    for (size_t i = 0; i < container->n_labels; i++)
+        if (strcmp(container->labels[i].key, key) == 0)
+            return container->labels[i].value;
+    return NULL;
+}
+
+void lock_name(struct lock *lock, const struct container *container)
+{
+    lock->id = xstrdup(container->id);
+    lock->name = xstrdup_null(container->name);
+    lock->project = xstrdup_null(raw_label(container, COMPOSE_PROJECT));
+    lock->service = xstrdup_null(raw_label(container, COMPOSE_SERVICE));
+    lock->number = xstrdup_null(raw_label(container, COMPOSE_NUMBER));
+}
+
+static void select_compose(struct selector *select, const char *value)
+{
+    const char *slash = strchr(value, '/');
+
+    select->compose_project = slash ? xstrndup(value, (size_t)(slash - value)) : xstrdup(value);
+    select->compose_service = slash ? xstrdup(slash + 1) : NULL;
+}
+
+static bool select_label(struct selector *select, const char *value)
+{
+    const char *equals = strchr(value, '=');
+
+    if (!equals || equals == value)
+        return false;
+    *ARRAY_ADD(select->labels, select->n_labels) = (struct label_match){
+        .key = xstrndup(value, (size_t)(equals - value)), .value = xstrdup(equals + 1), .literal = false};
+    return true;
+}
+
+int lock_select(struct lock *lock, const char *text, const char **ret_why)
+{
+    const char *equals = strchr(text, '=');
+    bool good = strcmp(text, "all") == 0;
+
+    *ret_why = "write compose=PROJECT/SERVICE, label=KEY=VALUE, name=GLOB or all";
+    if (good) {
+        lock->select.all = true;
+    } else if (equals && equals[1]) {
+        size_t len = (size_t)(equals - text);
+
+        good = true;
+        if (len == 7 && strncmp(text, "compose", len) == 0 && equals[1] != '/')
+            select_compose(&lock->select, equals + 1);
+        else if (len == 4 && strncmp(text, "name", len) == 0)
+            lock->select.name = xstrdup(equals + 1);
+        else
+            good = len == 5 && strncmp(text, "label", len) == 0 && select_label(&lock->select, equals + 1);
+    }
+    if (good)
+        lock->select_text = xstrdup(text);
+    return good ? 0 : -EINVAL;
+}
+
+/* Where the port begins, behind its colon; NULL: there is none. *ret_len: of the peer in front. */
+static const char *find_port(const char *text, size_t *ret_len)
+{
+    const char *colon = strrchr(text, ':'), *bracket = strchr(text, ']');
+
+    *ret_len = strlen(text);
+    /* The colons of an IPv6 address without brackets are all its own. */
+    if (!colon || (bracket ? colon < bracket : strchr(text, ':') != colon))
+        return NULL;
+    *ret_len = (size_t)(colon - text);
+    return colon + 1;
+}
+
+static bool parse_cidr(const char *word, struct cidr *ret)
+{
+    struct ip ip;
+
+    if (strchr(word, '/'))
+        return cidr_parse(word, ret) == 0;
+    if (ip_parse(word, &ip) < 0)
+        return false;
+    *ret = (struct cidr){ip, ip_bits(ip.family)};
+    return true;
+}
+
+/* Names as the Engine gives them, which are no globs either. */
+static bool is_container_name(const char *word)
+{
+    static const char letters[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-";
+
+    return *word && strspn(word, letters) == strlen(word);
+}
+
+static int parse_peer(const char *word, struct peer *ret)
+{
+    if (strcmp(word, "host") == 0) {
+        ret->kind = PEER_HOST;
+    } else if (parse_cidr(word, &ret->cidr)) {
+        ret->kind = PEER_CIDR;
+    } else if (is_container_name(word)) {
+        ret->kind = PEER_SELECTOR;
+        ret->selector.name = xstrdup(word);
+    } else {
+        return -EINVAL;
+    }
+    return 0;
+}
+
+static struct policy *exceptions_of(struct lock *lock)
+{
+    if (!lock->exceptions) {
+        lock->exceptions = policy_set_new();
+        struct policy *policy = ARRAY_ADD(lock->exceptions->policies, lock->exceptions->n_policies);
+
+        policy->name = xstrdup("lockdown");
+        policy->version = 1;
+    }
+    return &lock->exceptions->policies[0];
+}
+
+int lock_allow(struct lock *lock, const char *text, const char **ret_why)
+{
+    enum direction direction = lock->cut & CUT_IN ? INGRESS : EGRESS;
+    struct peer peer = {0};
+    struct port port;
+    size_t len;
+    const char *port_text = find_port(text, &len);
+    bool bracketed = text[0] == '[' && len >= 2 && text[len - 1] == ']';
+    _cleanup_free_ char *word = bracketed ? xstrndup(text + 1, len - 2) : xstrndup(text, len);
+
+    if (port_text && port_parse(port_text, &port, ret_why) < 0)
+        return -EINVAL;
+    *ret_why =
+        "write a container's name, host, or an address or block such as 192.0.2.0/24; then, if wanted, "
+        "a port: 192.0.2.7:22/tcp, [2001:db8::7]:22/tcp";
+    if (parse_peer(word, &peer) < 0)
+        return -EINVAL;
+    struct policy *policy = exceptions_of(lock);
+    struct rule *rule = ARRAY_ADD(policy->rules[direction], policy->n_rules[direction]);
+
+    rule->name = xstrdup(text);
+    rule->index = (unsigned)policy->n_rules[direction];
+    *ARRAY_ADD(rule->peers, rule->n_peers) = peer;
+    if (port_text)
+        *ARRAY_ADD(rule->ports, rule->n_ports) = port;
+    *ARRAY_ADD(lock->allow, lock->n_allow) = xstrdup(text);
+    return 0;
+}
+
+const char *lock_text(const struct lock *lock)
+{
+    return lock->select_text ? lock->select_text : lock->name ? lock->name : lock->id;
+}
+
+static const struct {
+    const char *name;
+    unsigned cut;
+} cuts[] = {{"in", CUT_IN}, {"out", CUT_OUT}, {"both", CUT_BOTH}};
+
+const char *lock_cut_name(unsigned cut)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(cuts); i++)
+        if (cuts[i].cut == cut)
+            return cuts[i].name;
+    return "none";
+}
+
+unsigned lock_cut_parse(const char *text)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(cuts); i++)
+        if (strcmp(cuts[i].name, text) == 0)
+            return cuts[i].cut;
+    return 0;
+}
+
+/* ---- who is meant ------------------------------------------------------------------------------------- */
+
+static bool same(const char *a, const char *b)
+{
+    return a && b && strcmp(a, b) == 0;
+}
+
+static bool is_successor(const struct lock *lock, const struct container *container)
+{
+    if (same(lock->name, container->name))
+        return true;
+    if (!lock->project || !lock->service || !same(lock->project, raw_label(container, COMPOSE_PROJECT)) ||
+        !same(lock->service, raw_label(container, COMPOSE_SERVICE)))
+        return false;
+    return !lock->number || same(lock->number, raw_label(container, COMPOSE_NUMBER));
+}
+
+/* As selector_matches(), by labels that do not count otherwise. */
+static bool selector_suspects(const struct selector *select, const struct container *container)
+{
+    if (select->all)
+        return true;
+    if (select->name)
+        return container->name && glob_match(select->name, container->name);
+    if (select->compose_project)
+        return same(select->compose_project, raw_label(container, COMPOSE_PROJECT)) &&
+               (!select->compose_service ||
+                same(select->compose_service, raw_label(container, COMPOSE_SERVICE)));
+    for (size_t i = 0; i < select->n_labels; i++) {
+        const char *own = raw_label(container, select->labels[i].key);
+
+        if (!own || !glob_match(select->labels[i].value, own))
+            return false;
+    }
+    return select->n_labels > 0;
+}
+
+bool lock_means(const struct lock *lock, const struct container *container)
+{
+    if (!lock->select_text)
+        return same(lock->id, container->id) || is_successor(lock, container);
+    for (size_t i = 0; i < lock->n_except; i++)
+        if (same(lock->except[i], container->name))
+            return false;
+    return selector_suspects(&lock->select, container);
+}
+
+static void add_effect(const struct lock_list *list, const struct container *container,
+                       struct lock_effect *effect)
+{
+    for (size_t i = 0; i < list->n; i++) {
+        const struct lock *lock = list->v[i];
+
+        if (!lock_means(lock, container) || lock == effect->first)
+            continue;
+        effect->cut |= lock->cut;
+        effect->exceptions = effect->first ? NULL : lock;
+        effect->first = effect->first ? effect->first : lock;
+    }
+}
+
+static bool shares_network_of(const struct container *container, const struct container *owner)
+{
+    return container->mode == NETMODE_CONTAINER && container->mode_target &&
+           (same(container->mode_target, owner->id) || same(container->mode_target, owner->name));
+}
+
+struct lock_effect lock_effect(const struct lock_list *list, const struct inventory *inventory,
+                               const struct container *container)
+{
+    struct lock_effect effect = {0};
+
+    if (!list || list->n == 0)
+        return effect;
+    add_effect(list, container, &effect);
+    for (const struct container *other = inventory->containers; other; other = other->hh.next)
+        if (shares_network_of(other, container))
+            add_effect(list, other, &effect);
+    return effect;
+}
+
+/* ---- connections -------------------------------------------------------------------------------------- */
+
+static struct party party_at(const struct inventory *inventory, struct ip ip)
+{
+    struct party party = {.kind = PARTY_OUTSIDE, .ip = ip, .has_ip = true};
+
+    if (inventory_owner(inventory, ip, &party.container, &party.endpoint)) {
+        party.kind = PARTY_ENDPOINT;
+        return party;
+    }
+    if (ip_is_loopback(ip))
+        party.kind = PARTY_HOST;
+    for (size_t i = 0; i < inventory->n_host_addresses; i++)
+        if (ip_equal(inventory->host_addresses[i], ip))
+            party.kind = PARTY_HOST;
+    return party;
+}
+
+/* The destination is that after translation, and its port the one that the container knows. */
+static struct traffic traffic_of(const struct flow *flow)
+{
+    return (struct traffic){.family = flow->family,
+                            .proto = flow->proto,
+                            .port = flow->has_ports ? flow->reply.source_port : flow->icmp_type};
+}
+
+static bool is_exempt(const struct lock_effect *effect, const struct inventory *inventory,
+                      enum direction direction, const struct party *subject, const struct party *other,
+                      const struct flow *flow)
+{
+    const struct policy_set *set = effect->exceptions ? effect->exceptions->exceptions : NULL;
+    const struct evaluation with = {.policies = set, .inventory = inventory};
+    const struct traffic traffic = traffic_of(flow);
+
+    if (!set)
+        return false;
+    for (size_t i = 0; i < set->policies[0].n_rules[direction]; i++) {
+        const struct rule *rule = &set->policies[0].rules[direction][i];
+
+        if (rule_ports_match(rule, &traffic) && rule_peers_match(&with, rule, subject, other, &traffic))
+            return true;
+    }
+    return false;
+}
+
+static enum lock_fate end_fate(const struct lock_list *list, const struct inventory *inventory,
+                               enum direction direction, const struct party *subject,
+                               const struct party *other, const struct flow *flow)
+{
+    struct lock_effect effect = {0};
+
+    if (subject->kind == PARTY_ENDPOINT)
+        effect = lock_effect(list, inventory, subject->container);
+    if (!(effect.cut & (direction == INGRESS ? CUT_IN : CUT_OUT)))
+        return LOCK_SILENT;
+    return is_exempt(&effect, inventory, direction, subject, other, flow) ? LOCK_EXEMPT : LOCK_CUTS;
+}
+
+enum lock_fate lock_flow_fate(const struct lock_list *list, const struct inventory *inventory,
+                              const struct flow *flow)
+{
+    struct party opener = party_at(inventory, flow->original.source),
+                 answerer = party_at(inventory, flow->reply.source);
+    enum lock_fate out = end_fate(list, inventory, EGRESS, &opener, &answerer, flow),
+                   in = end_fate(list, inventory, INGRESS, &answerer, &opener, flow);
+
+    if (out == LOCK_CUTS || in == LOCK_CUTS)
+        return LOCK_CUTS;
+    return out == LOCK_EXEMPT || in == LOCK_EXEMPT ? LOCK_EXEMPT : LOCK_SILENT;
+}
+
+size_t lock_addresses(const struct lock_list *list, const struct inventory *inventory, struct ip **ret)
+{
+    size_t n = 0;
+
+    *ret = NULL;
+    for (const struct container *container = inventory->containers; list && list->n && container;
+         container = container->hh.next) {
+        if (!lock_effect(list, inventory, container).cut)
+            continue;
+        for (size_t i = 0; i < container->n_endpoints; i++)
+            for (int family = 0; family < IP_FAMILIES; family++)
+                if (container->endpoints[i].id && container->endpoints[i].has_ip[family])
+                    *ARRAY_ADD(*ret, n) = container->endpoints[i].ip[family];
+    }
+    ip_sort(*ret, n);
+    return n;
+}
