@@ -3,13 +3,17 @@
  * The control protocol between cofferdam and cofferdamd: over a unix stream socket, one JSON object on one
  * line each way, then the daemon closes.
  *
- *   request   {"verb": "status" | "explain" | "plan" | "apply" | "verify" | "teardown", ...arguments}
+ *   request   {"verb": "status" | "explain" | "plan" | "apply" | "verify" | "teardown" | "lockdown" |
+ *            "release" | "lockdown-list", ...arguments}
  *             explain: "from", "to", "port" (optional text such as "5432/tcp")
  *             apply: "only": TEXT (optional, the plan_id of the plan that it must be), "force": BOOL (optional, whether
  *             policies are loaded though their expectations fail or cannot be tested yet)
  *             plan: "files": [{"path", "text"}], all policy files of the set that is meant; "rules" and "full": BOOL
  *             (optional), whether the lines of the rules that change are wanted, and not only their numbers, and all names
  *             where there are many.
+ *             lockdown: "containers", "select", "except", "allow": lists of texts; "direction", "reason"; "for":
+ *             microseconds; "dry_run": BOOL. All optional, but one of the first two.
+ *             release: "containers", or "all": BOOL.
  *   answer    {"ok": true, "exit": N, "result": {...}}
  *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT | null, "diagnostics": [...]}
  *

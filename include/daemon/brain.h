@@ -32,6 +32,7 @@
 #include "ruleset/compile.h"
 #include "ruleset/delta.h"
 #include "util/diag.h"
+#include "verdict/lock.h"
 
 struct brain;
 struct flow;
@@ -87,6 +88,9 @@ struct brain_config {
     bool br_netfilter;               /* it is there */
     bool tables_exist;               /* our tables stand in the kernel already */
     const char *state;               /* the state file's content, or NULL */
+    struct lock_list *locks;         /* the lockdowns that hold, which become the brain's; NULL: none */
+    /* They could not be read, and locks stands for them: those that the kernel's tables tell of take its place. */
+    bool locks_lost;
 };
 
 /* The policies become the brain's. Queues ACTION_CONNECT. */
@@ -179,6 +183,21 @@ bool brain_policies_in_force(const struct brain *brain);
 /* Removes our tables and restores the bridges. Result: whether the last brain_applied() had an error. */
 void brain_teardown(struct brain *brain, uint64_t now);
 bool brain_torn_down(const struct brain *brain);
+/* ---- lockdowns ---------------------------------------------------------------------------------------- */
+
+/* The lockdowns that hold from the next brain_flush() on; the list (NULL: none) becomes the brain's. */
+void brain_set_locks(struct brain *brain, struct lock_list *locks, uint64_t now);
+const struct lock_list *brain_locks(const struct brain *brain); /* or NULL */
+/* Each as lock_to_json() has it, with "text" and the names of the "containers" that it means now. A new reference. */
+json_t *brain_locks_to_json(const struct brain *brain);
+/* Does the kernel hold them, as far as is known? */
+bool brain_locks_in_force(const struct brain *brain);
+/* What they do to a connection; called between brain_begin_lock_flows() and the next change. */
+void brain_begin_lock_flows(struct brain *brain);
+enum lock_fate brain_lock_fate(const struct brain *brain, const struct flow *flow);
+/* Was a list that could not be read made up from the kernel's, since this was asked last? */
+bool brain_locks_recovered(struct brain *brain);
+
 /* The host's name servers and addresses, copied. */
 void brain_set_name_servers(struct brain *brain, const struct ip *ip, size_t n, bool loopback_only);
 void brain_set_host_addresses(struct brain *brain, const struct ip *ip, size_t n);

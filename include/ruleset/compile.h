@@ -84,6 +84,9 @@ void compiler_load(struct compiler *compiler, const struct inventory *inventory)
 /* Does it take this interface for a port of a managed bridge? */
 bool ruleset_has_port(const struct ruleset *ruleset, const char *name);
 
+/* Does it have this address for a locked container's? */
+bool ruleset_has_locked(const struct ruleset *ruleset, struct ip ip);
+
 /* The live addresses of one ruleset that are not bound to the same port and MAC in both: how many, and the list, which
  * the caller frees. Where the other's bindings are not there, or not as ours are made, that is all of them. */
 size_t ruleset_unlike_addresses(const struct ruleset *is, const struct ruleset *like, struct ip **ret);

@@ -71,6 +71,9 @@ int lock_select(struct lock *lock, const char *text, const char **ret_why);
  */
 int lock_allow(struct lock *lock, const char *text, const char **ret_why);
 
+/* The peer of such a text, without brackets, which the caller frees; *ret_port is the rest: ":22/tcp", or "". */
+char *lock_peer_word(const char *text, const char **ret_port);
+
 /* "web", or "compose=shop/web" */
 const char *lock_text(const struct lock *lock);
 /* "in", "out", "both"; 0 for any other word */
@@ -98,9 +101,19 @@ enum lock_fate {
     LOCK_CUTS,
 };
 
-/* What the locks do to a connection that is open. */
+struct party;
+struct traffic;
+/* What the locks do to a connection that is opened. The port is that after translation. */
+enum lock_fate lock_fate(const struct lock_list *list, const struct inventory *inventory,
+                         const struct party *from, const struct party *to, const struct traffic *traffic);
+/* The same for one that is open. */
 enum lock_fate lock_flow_fate(const struct lock_list *list, const struct inventory *inventory,
                               const struct flow *flow);
+
+/* A copy of those for which keep (NULL: all) says so. */
+struct lock_list *lock_list_copy(const struct lock_list *list,
+                                 bool (*keep)(const struct lock *lock, const void *userdata),
+                                 const void *userdata);
 
 /* The addresses of all live endpoints that are cut, sorted by ip_sort(); the caller frees them. */
 size_t lock_addresses(const struct lock_list *list, const struct inventory *inventory, struct ip **ret);

@@ -84,6 +84,9 @@ struct brain *brain_new(const struct brain_config *config, struct policy_set *po
     brain->policies = policies;
     brain->compiler = compiler_new(policies, &brain->options);
     brain->inventory = inventory_new();
+    brain->locks = config->locks;
+    brain->locks_lost = config->locks_lost;
+    compiler_set_locks(brain->compiler, brain->locks);
     brain->hold = brain->keep_tables = brain->distrust = config->tables_exist;
     brain->need_full = !config->tables_exist;
     brain->check_at = now + CHECK_INTERVAL;
@@ -124,6 +127,8 @@ struct brain *brain_free(struct brain *brain)
     free(brain->gone_ports);
     flow_judge_free(brain->judge);
     free(brain->ended);
+    free(brain->locked);
+    lock_list_free(brain->locks);
     free(brain->flows_error);
     free(brain->policies_message);
     free(brain->engine_version);
@@ -587,6 +592,8 @@ void brain_tables_read(struct brain *brain, int error, struct ruleset *kernel, u
     forget_kernel(brain);
     brain->has_kernel = true;
     brain->kernel = kernel;
+    if (kernel)
+        brain_recover_locks(brain, kernel, now);
 }
 
 /* ---- the operator ------------------------------------------------------------------------------------- */

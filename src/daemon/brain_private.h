@@ -6,6 +6,8 @@
 
 #include <uthash.h>
 
+#include "verdict/flow.h"
+
 #define MSEC ((uint64_t)1000)
 #define SEC (1000 * MSEC)
 
@@ -219,6 +221,12 @@ struct brain {
     size_t n_flows_ended; /* since the start */
     struct flow_judge *judge;
 
+    /* Lockdowns: see locks.c. */
+    struct lock_list *locks; /* or NULL */
+    struct ip *locked;       /* the addresses concerned, while flows are asked about */
+    size_t n_locked;
+    bool locks_lost, locks_recovered;
+
     /* What others do to our tables. */
     bool changed_by_others; /* and not loaded again yet */
     size_t n_changes;       /* since the start */
@@ -287,4 +295,9 @@ void brain_ended_due(struct brain *brain, uint64_t at);
 void brain_end_moved(struct brain *brain, const struct ruleset *kernel, const struct ruleset *wanted);
 bool brain_end_flows(struct brain *brain, uint64_t now); /* true: an action was queued */
 uint64_t brain_flows_deadline(const struct brain *brain);
+
+/* locks.c: lockdowns */
+void brain_mark_joined(struct brain *brain, const struct container *container);
+void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint64_t now);
+
 struct network *brain_network_of(const struct brain *brain, const struct endpoint *endpoint);

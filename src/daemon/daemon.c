@@ -26,15 +26,20 @@ uint64_t daemon_now(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-char *daemon_wall_clock(void)
+char *wall_clock_text(uint64_t seconds)
 {
     char text[sizeof("2026-11-20T15:04:05Z")] = "";
-    time_t now = time(NULL);
+    time_t time = (time_t)seconds;
     struct tm tm;
 
-    if (gmtime_r(&now, &tm))
+    if (gmtime_r(&time, &tm))
         strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
     return xstrdup(text);
+}
+
+char *daemon_wall_clock(void)
+{
+    return wall_clock_text((uint64_t)time(NULL));
 }
 
 /* ---- actions ------------------------------------------------------------------------------------------ */
@@ -43,6 +48,8 @@ static void act_apply(struct daemon *daemon, const struct action *action)
 {
     _cleanup_diags_ struct diags diags = {0};
     int r = nft_apply(daemon->nft, action->delta, &diags);
+
+    daemon->applied_at = daemon_now();
     _cleanup_free_ char *message = diags.n > 0 ? diag_line(&diags.v[0]) : NULL;
 
     brain_applied(daemon->brain, r, message, daemon_now());
@@ -144,6 +151,7 @@ void daemon_run(struct daemon *daemon)
     while (brain_has_more(daemon, daemon_now()));
     policy_keep_update(daemon);
     expectations_update(daemon);
+    lockdown_update(daemon);
     deadline = brain_deadline(daemon->brain);
     sd_event_source_set_time(daemon->timer, deadline);
     sd_event_source_set_enabled(daemon->timer, deadline == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
@@ -448,7 +456,9 @@ static int make_brain(struct daemon *daemon, struct diags *diags)
                  "all dropped",
                  strerror(-r));
     }
+    lockdown_open(daemon, &config);
     daemon->brain = brain_new(&config, first_policies(daemon), daemon_now());
+    lockdown_arm(daemon);
     return 0;
 }
 
@@ -539,6 +549,7 @@ void daemon_clear(struct daemon *daemon)
     sd_event_source_unref(daemon->run);
     sd_event_source_unref(daemon->timer);
     sd_event_source_unref(daemon->refresh);
+    sd_event_source_unref(daemon->release);
     sd_event_unref(daemon->event);
     if (daemon->state_lock >= 0)
         close(daemon->state_lock);

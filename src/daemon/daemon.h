@@ -47,6 +47,12 @@ struct expectations {
     char *first; /* the first that fails, in words; NULL: none */
 };
 
+/* Connections that a lockdown has cut, for its report: each once, and not more than a number of them. */
+struct cut_log {
+    struct flow *v;
+    size_t n, more;
+};
+
 struct daemon {
     struct settings *settings;
     sd_event *event;
@@ -65,6 +71,9 @@ struct daemon {
     struct nft_monitor *changes; /* of our tables by others */
     struct flow_socket *flows;   /* NULL: not open yet */
     struct control_server *control;
+    sd_event_source *release;        /* when the next lockdown ends by itself */
+    struct cut_log *cut;             /* while a lockdown is made; else NULL */
+    uint64_t applied_at;             /* the kernel has taken a change last */
 
     int state_lock, namespace_lock;
     char *docker_socket;
@@ -78,7 +87,8 @@ struct daemon {
 
 /* daemon.c */
 uint64_t daemon_now(void); /* microseconds, monotonic */
-/* "2026-11-20T15:04:05Z"; the caller frees it. */
+/* Of seconds since 1970; and now: "2026-11-20T15:04:05Z". The caller frees it. */
+char *wall_clock_text(uint64_t seconds);
 char *daemon_wall_clock(void);
 /* The brain has learned something: have it act, soon, together with what else comes until then. */
 void daemon_touch(struct daemon *daemon);
@@ -143,6 +153,27 @@ void policy_keep_clear(struct policy_keep *keep);
 /* verbs.c: the control socket's verbs */
 json_t *daemon_verb(const json_t *request, const struct control_peer *peer, void *userdata);
 
+/* lockdown.c: the lockdowns in the state directory, and their ends */
+/* Reads them; what is wrong with them is logged. */
+void lockdown_open(struct daemon *daemon, struct brain_config *config);
+/* Has the brain's list end in time. */
+void lockdown_arm(struct daemon *daemon);
+/* 0 or a negative errno, which was logged. */
+int lockdown_save(struct daemon *daemon, const struct lock_list *list);
+/* After each run of the brain: saves a list that it has made up. */
+void lockdown_update(struct daemon *daemon);
+/* Ends after so many microseconds. */
+void lockdown_limit(struct lock *lock, uint64_t usec);
+
+/* verbs_lockdown.c */
+json_t *verb_lockdown(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+json_t *verb_release(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+/* Where a lockdown cuts what is asked about, it says so in front of what the policies say: true. */
+struct explanation;
+bool lockdown_explain(struct daemon *daemon, const struct explanation *explanation, json_t *result);
+json_t *verb_lockdown_list(struct daemon *daemon, const json_t *request,
+                           const struct control_peer *peer);
+
 /* state_io.c: files */
 int state_lock(const char *directory, int *ret_fd, struct diags *diags);
 /* Keeps any other daemon out of this network namespace, as long as *ret_fd (unchanged where the lock cannot be
@@ -160,6 +191,11 @@ void host_refresh(struct daemon *daemon);
 
 /* flow_io.c: carries ACTION_END_FLOWS out */
 void flows_end(struct daemon *daemon);
+#define FLOWS_CUT_ROUNDS 10
+/* Ends the connections that lockdowns cut, until there are none: 0, and *ret_left were found at the last look; or a
+ * negative errno. */
+int flows_cut(struct daemon *daemon, size_t *ret_left);
+void cut_log_add(struct cut_log *log, const struct flow *flow);
 
 /* log.c */
 void log_open(void);

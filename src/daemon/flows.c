@@ -149,12 +149,22 @@ void brain_begin_flows(struct brain *brain)
     flow_judge_free(brain->judge);
     brain->judge = brain->judge_due ? flow_judge_new(&with) : NULL;
     ip_sort(brain->ended, brain->n_ended);
+    brain_begin_lock_flows(brain);
 }
 
 bool brain_flow_must_end(struct brain *brain, const struct flow *flow)
 {
-    return flow_touches(flow, brain->ended, brain->n_ended) ||
-           (brain->judge && flow_judge(brain->judge, flow) == FLOW_DENIED);
+    if (flow_touches(flow, brain->ended, brain->n_ended))
+        return true;
+    switch (brain_lock_fate(brain, flow)) {
+    case LOCK_CUTS:
+        return true;
+    case LOCK_EXEMPT: /* whatever the policies say */
+        return false;
+    case LOCK_SILENT:
+        break;
+    }
+    return brain->judge && flow_judge(brain->judge, flow) == FLOW_DENIED;
 }
 
 size_t brain_flow_count(const struct brain *brain)

@@ -135,6 +135,7 @@ void brain_derive(struct brain *brain)
         struct container *container = inventory_container(brain->inventory, fact->id);
         if (!fact->dirty || !container)
             continue;
+        brain_mark_joined(brain, container);
         if (fact->gone)
             inventory_drop_container(brain->inventory, fact->id);
         else
@@ -457,6 +458,7 @@ void brain_adopt_ports(struct brain *brain, const struct ruleset *kernel)
 
 void brain_compile_all(const struct brain *brain, struct compiler *compiler)
 {
+    compiler_set_locks(compiler, brain->locks);
     compiler_load(compiler, brain->inventory);
     for (struct fact_bridge *bridge = brain->bridges; bridge; bridge = bridge->hh.next)
         if (bridge->managed)

@@ -70,8 +70,10 @@ static json_t *verb_explain(struct daemon *daemon, const json_t *request, const 
             STATUS_USAGE, "explain needs \"from\" and \"to\", and \"port\" as a text if at all", NULL, NULL);
     if (explain(&with, from, to, json_string_value(port), &explanation, &diags) < 0)
         return verb_error_of(&diags, "that cannot be explained");
-    return control_answer(explanation->verdict == VERDICT_ALLOW ? STATUS_OK : STATUS_ATTENTION,
-                          explanation_to_json(explanation));
+    json_t *result = explanation_to_json(explanation);
+    bool locked = lockdown_explain(daemon, explanation, result);
+    return control_answer(explanation->verdict == VERDICT_ALLOW && !locked ? STATUS_OK : STATUS_ATTENTION,
+                          result);
 }
 
 static json_t *read_error(int error)
@@ -211,8 +213,15 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-    {"status", verb_status, false}, {"explain", verb_explain, false}, {"plan", verb_plan, false},
-    {"apply", verb_apply, true},    {"verify", verb_verify, false},   {"teardown", verb_teardown, true},
+    {"status", verb_status, false},
+    {"explain", verb_explain, false},
+    {"plan", verb_plan, false},
+    {"apply", verb_apply, true},
+    {"verify", verb_verify, false},
+    {"teardown", verb_teardown, true},
+    {"lockdown", verb_lockdown, true},
+    {"release", verb_release, true},
+    {"lockdown-list", verb_lockdown_list, false},
 };
 
 /* What containers listen on is known to those who may look into their namespaces: it comes with the request, and is

@@ -38,6 +38,16 @@ bool ruleset_has_port(const struct ruleset *ruleset, const char *name)
     return ports && !ports->foreign && ports->key_len == IFNAMSIZ && set_find(ports, key);
 }
 
+bool ruleset_has_locked(const struct ruleset *ruleset, struct ip ip)
+{
+    const struct set *locked =
+        table_set(&ruleset->tables[TABLE_INET], ip.family == IP4 ? SET_LOCKED4 : SET_LOCKED6);
+    uint8_t key[KEY_BYTES_MAX] = {0};
+
+    ip_to_bytes(ip, key);
+    return locked && !locked->foreign && locked->key_len == ip_size(ip.family) && set_find(locked, key);
+}
+
 size_t ruleset_unlike_addresses(const struct ruleset *is, const struct ruleset *like, struct ip **ret)
 {
     size_t n = 0;

@@ -72,6 +72,18 @@ void lock_list_add(struct lock_list *list, struct lock *lock)
     *ARRAY_ADD(list->v, list->n) = lock;
 }
 
+struct lock_list *lock_list_copy(const struct lock_list *list,
+                                 bool (*keep)(const struct lock *lock, const void *userdata),
+                                 const void *userdata)
+{
+    struct lock_list *copy = lock_list_new();
+
+    for (size_t i = 0; list && i < list->n; i++)
+        if (!keep || keep(list->v[i], userdata))
+            lock_list_add(copy, lock_copy(list->v[i]));
+    return copy;
+}
+
 struct lock *lock_copy(const struct lock *lock)
 {
     struct lock *copy = lock_new();
@@ -161,17 +173,19 @@ int lock_select(struct lock *lock, const char *text, const char **ret_why)
     return good ? 0 : -EINVAL;
 }
 
-/* Where the port begins, behind its colon; NULL: there is none. *ret_len: of the peer in front. */
-static const char *find_port(const char *text, size_t *ret_len)
+char *lock_peer_word(const char *text, const char **ret_port)
 {
-    const char *colon = strrchr(text, ':'), *bracket = strchr(text, ']');
+    const char *colon = strrchr(text, ':'), *bracket = text[0] == '[' ? strchr(text, ']') : NULL;
 
-    *ret_len = strlen(text);
+    if (bracket) {
+        *ret_port = bracket + 1;
+        return xstrndup(text + 1, (size_t)(bracket - text - 1));
+    }
     /* The colons of an IPv6 address without brackets are all its own. */
-    if (!colon || (bracket ? colon < bracket : strchr(text, ':') != colon))
-        return NULL;
-    *ret_len = (size_t)(colon - text);
-    return colon + 1;
+    if (strchr(text, ':') != colon)
+        colon = NULL;
+    *ret_port = colon ? colon : text + strlen(text);
+    return xstrndup(text, (size_t)(*ret_port - text));
 }
 
 static bool parse_cidr(const char *word, struct cidr *ret)
@@ -226,16 +240,15 @@ int lock_allow(struct lock *lock, const char *text, const char **ret_why)
     enum direction direction = lock->cut & CUT_IN ? INGRESS : EGRESS;
     struct peer peer = {0};
     struct port port;
-    size_t len;
-    const char *port_text = find_port(text, &len);
-    bool bracketed = text[0] == '[' && len >= 2 && text[len - 1] == ']';
-    _cleanup_free_ char *word = bracketed ? xstrndup(text + 1, len - 2) : xstrndup(text, len);
+    const char *port_part;
+    _cleanup_free_ char *word = lock_peer_word(text, &port_part);
+    bool has_port = *port_part;
 
-    if (port_text && port_parse(port_text, &port, ret_why) < 0)
-        return -EINVAL;
     *ret_why =
         "write a container's name, host, or an address or block such as 192.0.2.0/24; then, if wanted, "
         "a port: 192.0.2.7:22/tcp, [2001:db8::7]:22/tcp";
+    if (has_port && (*port_part != ':' || port_parse(port_part + 1, &port, ret_why) < 0))
+        return -EINVAL;
     if (parse_peer(word, &peer) < 0)
         return -EINVAL;
     struct policy *policy = exceptions_of(lock);
@@ -244,7 +257,7 @@ int lock_allow(struct lock *lock, const char *text, const char **ret_why)
     rule->name = xstrdup(text);
     rule->index = (unsigned)policy->n_rules[direction];
     *ARRAY_ADD(rule->peers, rule->n_peers) = peer;
-    if (port_text)
+    if (has_port)
         *ARRAY_ADD(rule->ports, rule->n_ports) = port;
     *ARRAY_ADD(lock->allow, lock->n_allow) = xstrdup(text);
     return 0;
@@ -375,28 +388,17 @@ static struct party party_at(const struct inventory *inventory, struct ip ip)
     return party;
 }
 
-/* The destination is that after translation, and its port the one that the container knows. */
-static struct traffic traffic_of(const struct flow *flow)
-{
-    return (struct traffic){.family = flow->family,
-                            .proto = flow->proto,
-                            .port = flow->has_ports ? flow->reply.source_port : flow->icmp_type};
-}
-
 static bool is_exempt(const struct lock_effect *effect, const struct inventory *inventory,
                       enum direction direction, const struct party *subject, const struct party *other,
-                      const struct flow *flow)
+                      const struct traffic *traffic)
 {
     const struct policy_set *set = effect->exceptions ? effect->exceptions->exceptions : NULL;
     const struct evaluation with = {.policies = set, .inventory = inventory};
-    const struct traffic traffic = traffic_of(flow);
 
-    if (!set)
-        return false;
-    for (size_t i = 0; i < set->policies[0].n_rules[direction]; i++) {
+    for (size_t i = 0; set && i < set->policies[0].n_rules[direction]; i++) {
         const struct rule *rule = &set->policies[0].rules[direction][i];
 
-        if (rule_ports_match(rule, &traffic) && rule_peers_match(&with, rule, subject, other, &traffic))
+        if (rule_ports_match(rule, traffic) && rule_peers_match(&with, rule, subject, other, traffic))
             return true;
     }
     return false;
@@ -404,7 +406,7 @@ static bool is_exempt(const struct lock_effect *effect, const struct inventory *
 
 static enum lock_fate end_fate(const struct lock_list *list, const struct inventory *inventory,
                                enum direction direction, const struct party *subject,
-                               const struct party *other, const struct flow *flow)
+                               const struct party *other, const struct traffic *traffic)
 {
     struct lock_effect effect = {0};
 
@@ -412,20 +414,31 @@ static enum lock_fate end_fate(const struct lock_list *list, const struct invent
         effect = lock_effect(list, inventory, subject->container);
     if (!(effect.cut & (direction == INGRESS ? CUT_IN : CUT_OUT)))
         return LOCK_SILENT;
-    return is_exempt(&effect, inventory, direction, subject, other, flow) ? LOCK_EXEMPT : LOCK_CUTS;
+    return is_exempt(&effect, inventory, direction, subject, other, traffic) ? LOCK_EXEMPT : LOCK_CUTS;
 }
 
-enum lock_fate lock_flow_fate(const struct lock_list *list, const struct inventory *inventory,
-                              const struct flow *flow)
+enum lock_fate lock_fate(const struct lock_list *list, const struct inventory *inventory,
+                         const struct party *from, const struct party *to, const struct traffic *traffic)
 {
-    struct party opener = party_at(inventory, flow->original.source),
-                 answerer = party_at(inventory, flow->reply.source);
-    enum lock_fate out = end_fate(list, inventory, EGRESS, &opener, &answerer, flow),
-                   in = end_fate(list, inventory, INGRESS, &answerer, &opener, flow);
+    enum lock_fate out = end_fate(list, inventory, EGRESS, from, to, traffic),
+                   in = end_fate(list, inventory, INGRESS, to, from, traffic);
 
     if (out == LOCK_CUTS || in == LOCK_CUTS)
         return LOCK_CUTS;
     return out == LOCK_EXEMPT || in == LOCK_EXEMPT ? LOCK_EXEMPT : LOCK_SILENT;
+}
+
+/* The destination is that after translation, and its port the one that the container knows. */
+enum lock_fate lock_flow_fate(const struct lock_list *list, const struct inventory *inventory,
+                              const struct flow *flow)
+{
+    const struct party from = party_at(inventory, flow->original.source),
+                       to = party_at(inventory, flow->reply.source);
+    const struct traffic traffic = {.family = flow->family,
+                                    .proto = flow->proto,
+                                    .port = flow->has_ports ? flow->reply.source_port : flow->icmp_type};
+
+    return lock_fate(list, inventory, &from, &to, &traffic);
 }
 
 size_t lock_addresses(const struct lock_list *list, const struct inventory *inventory, struct ip **ret)

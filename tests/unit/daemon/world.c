@@ -827,6 +827,7 @@ void world_check_fresh(const struct world *world, bool exact)
         delta_between(world->kernel, now, &drift);
         assert_int_equal(delta_count(&drift), 0);
     }
+    compiler_set_locks(fresh, brain_locks(world->brain));
     compiler_load(fresh, brain_inventory(world->brain));
     for (int i = 0; i < WORLD_MAX; i++)
         if (world->links[i].exists && is_managed_port(world, &world->links[i].link, world->links[i].was_port))

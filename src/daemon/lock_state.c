@@ -1,0 +1,152 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "daemon/lock_state.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "inventory/json.h"
+#include "util/hash.h"
+#include "util/mem.h"
+
+#define FORMAT_VERSION "1.0"
+#define CHECKSUM_MAX sizeof("0123456789abcdef")
+
+/* ---- writing ------------------------------------------------------------------------------------------ */
+
+static json_t *texts_to_json(char *const *v, size_t n)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(array, json_text_or_null(v[i]));
+    return array;
+}
+
+json_t *lock_to_json(const struct lock *lock, bool public)
+{
+    json_t *object = json_pack(
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I}", "id",
+        json_text_or_null(lock->id), "name", json_text_or_null(lock->name), "project",
+        json_text_or_null(lock->project), "service", json_text_or_null(lock->service), "number",
+        json_text_or_null(lock->number), "select", json_text_or_null(lock->select_text), "except",
+        texts_to_json(lock->except, lock->n_except), "direction", lock_cut_name(lock->cut), "allow",
+        texts_to_json(lock->allow, lock->n_allow), "reason", json_text_or_null(lock->reason), "by",
+        json_text_or_null(lock->by), "since", (json_int_t)lock->since, "until", (json_int_t)lock->until);
+
+    if (!public) {
+        json_object_set_new(object, "boot", json_text_or_null(lock->boot));
+        json_object_set_new(object, "boot_until", json_integer((json_int_t)lock->boot_until));
+    }
+    return object;
+}
+
+static void checksum(const json_t *locks, char ret[static CHECKSUM_MAX])
+{
+    _cleanup_free_ char *text = json_dumps(locks, JSON_COMPACT | JSON_SORT_KEYS);
+    uint64_t hash = hash_bytes(HASH_START, FORMAT_VERSION, strlen(FORMAT_VERSION));
+
+    if (text)
+        hash = hash_bytes(hash, text, strlen(text));
+    snprintf(ret, CHECKSUM_MAX, "%016" PRIx64, hash);
+}
+
+char *lock_state_format(const struct lock_list *list)
+{
+    json_t *locks = json_array();
+    char sum[CHECKSUM_MAX];
+
+    for (size_t i = 0; i < list->n; i++)
+        json_array_append_new(locks, lock_to_json(list->v[i], false));
+    checksum(locks, sum);
+    json_t *document =
+        json_pack("{s:s, s:s, s:o}", "format_version", FORMAT_VERSION, "checksum", sum, "locks", locks);
+    char *dump = json_dumps(document, JSON_INDENT(2));
+    char *text = xasprintf("%s\n", dump ? dump : "");
+    free(dump);
+    json_decref(document);
+    return text;
+}
+
+/* ---- reading ------------------------------------------------------------------------------------------ */
+
+static char *get_text(const json_t *object, const char *key)
+{
+    return xstrdup_null(json_string_value(json_object_get(object, key)));
+}
+
+static bool is_whole(const struct lock *lock)
+{
+    return lock->cut && (lock->select_text || lock->id || lock->name);
+}
+
+static struct lock *parse_lock(const json_t *object)
+{
+    const char *direction = json_string_value(json_object_get(object, "direction"));
+    const char *select = json_string_value(json_object_get(object, "select")), *why;
+    _cleanup_(lock_freep) struct lock *lock = lock_new();
+    const json_t *item;
+    bool good = true;
+    size_t i;
+
+    lock->cut = direction ? lock_cut_parse(direction) : 0;
+    lock->id = get_text(object, "id");
+    lock->name = get_text(object, "name");
+    lock->project = get_text(object, "project");
+    lock->service = get_text(object, "service");
+    lock->number = get_text(object, "number");
+    lock->reason = get_text(object, "reason");
+    lock->by = get_text(object, "by");
+    lock->boot = get_text(object, "boot");
+    lock->since = (uint64_t)json_integer_value(json_object_get(object, "since"));
+    lock->until = (uint64_t)json_integer_value(json_object_get(object, "until"));
+    lock->boot_until = (uint64_t)json_integer_value(json_object_get(object, "boot_until"));
+    if (select)
+        good = lock_select(lock, select, &why) == 0;
+    json_array_foreach (json_object_get(object, "except"), i, item) {
+        good = good && json_is_string(item);
+        *ARRAY_ADD(lock->except, lock->n_except) = xstrdup(good ? json_string_value(item) : "");
+    }
+    json_array_foreach (json_object_get(object, "allow"), i, item)
+        good = good && json_is_string(item) && lock_allow(lock, json_string_value(item), &why) == 0;
+    return good && is_whole(lock) ? STEAL(lock) : NULL;
+}
+
+static int parse_locks(const json_t *locks, struct lock_list *list)
+{
+    const json_t *object;
+    size_t i;
+
+    json_array_foreach (locks, i, object) {
+        struct lock *lock = parse_lock(object);
+
+        if (!lock || list->n >= LOCKS_MAX) {
+            lock_free(lock);
+            return -EBADMSG;
+        }
+        lock_list_add(list, lock);
+    }
+    return 0;
+}
+
+int lock_state_parse(const char *text, size_t len, struct lock_list **ret)
+{
+    json_t *document = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
+    const json_t *locks = json_object_get(document, "locks");
+    const char *version = json_string_value(json_object_get(document, "format_version"));
+    const char *sum = json_string_value(json_object_get(document, "checksum"));
+    _cleanup_(lock_list_freep) struct lock_list *list = lock_list_new();
+    char expected[CHECKSUM_MAX];
+    int r = -EBADMSG;
+
+    if (version && strcmp(version, FORMAT_VERSION) == 0 && sum && json_is_array(locks)) {
+        checksum(locks, expected);
+        if (strcmp(sum, expected) == 0)
+            r = parse_locks(locks, list);
+    }
+    json_decref(document);
+    if (r == 0)
+        *ret = STEAL(list);
+    return r;
+}

@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Lockdowns in the state directory, and those that end by themselves. An end is kept twice: on the clock that nobody can
+ * set, for as long as this kernel runs, and on the wall's for the next.
+ */
+#include "daemon.h"
+
+#include <errno.h>
+#include <string.h>
+#include <syslog.h>
+#include <time.h>
+
+#include "daemon/lock_state.h"
+#include "files/files.h"
+
+#define USEC ((uint64_t)1000000)
+#define BOOT_ID "/proc/sys/kernel/random/boot_id"
+#define BOOT_ID_MAX 64
+
+static uint64_t boot_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_BOOTTIME, &now);
+    return (uint64_t)now.tv_sec * USEC + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* NULL: it cannot be read. */
+static char *boot_id(void)
+{
+    char *text = NULL;
+
+    if (files_read(BOOT_ID, BOOT_ID_MAX, &text, NULL) < 0)
+        return NULL;
+    text[strcspn(text, "\n")] = '\0';
+    return text;
+}
+
+void lockdown_limit(struct lock *lock, uint64_t usec)
+{
+    lock->until = lock->since + (usec + USEC - 1) / USEC;
+    free(lock->boot);
+    lock->boot = boot_id();
+    lock->boot_until = boot_now() + usec;
+}
+
+/* ---- ends --------------------------------------------------------------------------------------------- */
+
+/*
+ * For a lock that an earlier kernel knew, the wall's clock says how long it still holds: never longer than it was to in
+ * all, however far back the clock was set.
+ */
+static void carry_over(struct lock *lock, const char *boot)
+{
+    uint64_t now = (uint64_t)time(NULL), left;
+    uint64_t whole = lock->until > lock->since ? lock->until - lock->since : 0;
+
+    if (!lock->until || (lock->boot && boot && strcmp(lock->boot, boot) == 0))
+        return;
+    left = now < lock->since ? whole : now < lock->until ? lock->until - now : 0;
+    free(lock->boot);
+    lock->boot = xstrdup_null(boot);
+    lock->boot_until = boot_now() + left * USEC;
+}
+
+static bool holds(const struct lock *lock, const void *now)
+{
+    return !lock->until || lock->boot_until > *(const uint64_t *)now;
+}
+
+static void log_ended(const struct lock_list *list, uint64_t now)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (!holds(list->v[i], &now))
+            log_text(LOG_NOTICE, "the lockdown of %s has ended, as its time is over", lock_text(list->v[i]));
+}
+
+static int on_end(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct daemon *daemon = userdata;
+    uint64_t now = boot_now();
+
+    (void)source, (void)usec;
+    const struct lock_list *old = brain_locks(daemon->brain);
+    struct lock_list *list = lock_list_copy(old, holds, &now);
+
+    if (old && list->n < old->n) {
+        log_ended(old, now);
+        (void)lockdown_save(daemon, list); /* what cannot be saved ends at the next start again */
+        brain_set_locks(daemon->brain, STEAL(list), daemon_now());
+        daemon_touch(daemon);
+    }
+    lock_list_free(list);
+    lockdown_arm(daemon);
+    return 0;
+}
+
+void lockdown_arm(struct daemon *daemon)
+{
+    const struct lock_list *list = brain_locks(daemon->brain);
+    uint64_t next = UINT64_MAX;
+
+    for (size_t i = 0; list && i < list->n; i++)
+        if (list->v[i]->until && list->v[i]->boot_until < next)
+            next = list->v[i]->boot_until;
+    if (!daemon->release) {
+        if (next == UINT64_MAX)
+            return;
+        int r =
+            sd_event_add_time(daemon->event, &daemon->release, CLOCK_BOOTTIME, next, 1000, on_end, daemon);
+        if (r < 0)
+            log_text(LOG_ERR, "lockdowns will not end by themselves: %s", strerror(-r));
+        return;
+    }
+    sd_event_source_set_time(daemon->release, next);
+    sd_event_source_set_enabled(daemon->release, next == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+/* ---- the file ----------------------------------------------------------------------------------------- */
+
+int lockdown_save(struct daemon *daemon, const struct lock_list *list)
+{
+    _cleanup_free_ char *text = lock_state_format(list);
+    int r =
+        strlen(text) > LOCK_STATE_MAX ? -EFBIG : state_save(daemon->settings->state, LOCK_STATE_FILE, text);
+
+    if (r < 0)
+        log_text(LOG_ERR,
+                 "the list of lockdowns cannot be saved in %s: %s; the next cofferdamd will not know it",
+                 daemon->settings->state, strerror(-r));
+    return r;
+}
+
+void lockdown_update(struct daemon *daemon)
+{
+    if (brain_locks_recovered(daemon->brain))
+        (void)lockdown_save(daemon, brain_locks(daemon->brain));
+}
+
+/* Nobody knows whom it meant: then it means all. */
+static struct lock_list *lock_everybody(void)
+{
+    struct lock_list *list = lock_list_new();
+    struct lock *lock = lock_new();
+    const char *why;
+
+    (void)lock_select(lock, "all", &why);
+    lock->reason = xstrdup("the list of lockdowns is damaged, and nobody knows who was locked down");
+    lock->by = xstrdup("cofferdamd");
+    lock->since = (uint64_t)time(NULL);
+    lock_list_add(list, lock);
+    return list;
+}
+
+static int read_list(const char *directory, struct lock_list **ret)
+{
+    _cleanup_free_ char *path = xasprintf("%s/" LOCK_STATE_FILE, directory), *text = NULL;
+    size_t len = 0;
+    int r = files_read_own(path, LOCK_STATE_MAX, &text, &len);
+
+    return r < 0 ? r : lock_state_parse(text, len, ret);
+}
+
+static void take_over(struct daemon *daemon, struct lock_list *list, struct brain_config *config)
+{
+    _cleanup_free_ char *boot = boot_id();
+    uint64_t now = boot_now();
+
+    for (size_t i = 0; i < list->n; i++)
+        carry_over(list->v[i], boot);
+    config->locks = lock_list_copy(list, holds, &now);
+    log_ended(list, now);
+    if (config->locks->n > 0)
+        log_text(LOG_WARNING, "%zu lockdown%s in force; `cofferdam lockdown --list` shows them",
+                 config->locks->n, config->locks->n == 1 ? " is" : "s are");
+    (void)lockdown_save(daemon, config->locks);
+}
+
+void lockdown_open(struct daemon *daemon, struct brain_config *config)
+{
+    _cleanup_(lock_list_freep) struct lock_list *list = NULL;
+    int r = read_list(daemon->settings->state, &list);
+
+    if (r == 0) {
+        take_over(daemon, list, config);
+        return;
+    }
+    config->locks_lost = config->tables_exist;
+    if (r == -ENOENT) {
+        config->locks = lock_list_new();
+        return;
+    }
+    config->locks = lock_everybody();
+    log_text(
+        LOG_CRIT,
+        "the list of lockdowns, %s/" LOCK_STATE_FILE
+        ", cannot be used (%s): who is locked down in the kernel stays so, and where the kernel does not "
+        "know it, every container is locked down; `cofferdam release --all` ends it",
+        daemon->settings->state,
+        r == -EBADMSG ? "it is damaged"
+        : r == -EPERM ? "others than root may write it"
+                      : strerror(-r));
+}

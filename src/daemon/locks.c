@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The brain's lockdowns: they go into the same delta as what else is to change, so that an endpoint of a container that
+ * is locked down is never live otherwise.
+ */
+#include "brain_private.h"
+
+#include <string.h>
+#include <syslog.h>
+
+#include "daemon/lock_state.h"
+#include "inventory/json.h"
+
+static bool is_concerned(const struct brain *brain, const struct lock_list *list,
+                         const struct container *container)
+{
+    return lock_effect(list, brain->inventory, container).first != NULL;
+}
+
+static bool has_chains(const struct lock_list *list)
+{
+    for (size_t i = 0; list && i < list->n; i++)
+        if (list->v[i]->cut != CUT_BOTH || list->v[i]->n_allow > 0)
+            return true;
+    return false;
+}
+
+void brain_set_locks(struct brain *brain, struct lock_list *locks, uint64_t now)
+{
+    struct lock_list *old = brain->locks;
+
+    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next)
+        if (is_concerned(brain, old, c) || is_concerned(brain, locks, c))
+            brain_mark(brain, c->id);
+    brain->locks = locks;
+    compiler_set_locks(brain->compiler, locks);
+    if (brain->next_compiler)
+        compiler_set_locks(brain->next_compiler, locks);
+    if (has_chains(old))
+        brain->has_next = true; /* sweeps the chains that nobody needs any more */
+    lock_list_free(old);
+    brain_flows_due(brain, now);
+}
+
+const struct lock_list *brain_locks(const struct brain *brain)
+{
+    return brain->locks;
+}
+
+bool brain_locks_in_force(const struct brain *brain)
+{
+    return brain->loaded && !brain->torn_down && !brain->need_full && !brain->hold && !brain->applying;
+}
+
+/* Who joins a locked container's network, or is locked and joins another's, changes what holds for that one. */
+void brain_mark_joined(struct brain *brain, const struct container *container)
+{
+    const struct container *target;
+
+    if (brain->locks && brain->locks->n && container->mode == NETMODE_CONTAINER && container->mode_target &&
+        inventory_find(brain->inventory, container->mode_target, &target) == 0)
+        brain_mark(brain, target->id);
+}
+
+/* ---- connections -------------------------------------------------------------------------------------- */
+
+void brain_begin_lock_flows(struct brain *brain)
+{
+    free(STEAL(brain->locked));
+    brain->n_locked = lock_addresses(brain->locks, brain->inventory, &brain->locked);
+}
+
+enum lock_fate brain_lock_fate(const struct brain *brain, const struct flow *flow)
+{
+    if (!brain->n_locked || !flow_touches(flow, brain->locked, brain->n_locked))
+        return LOCK_SILENT;
+    return lock_flow_fate(brain->locks, brain->inventory, flow);
+}
+
+/* ---- for people --------------------------------------------------------------------------------------- */
+
+static json_t *meant_to_json(const struct brain *brain, const struct lock *lock)
+{
+    json_t *names = json_array();
+
+    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next)
+        if (lock_means(lock, c))
+            json_array_append_new(names, json_text_or_null(c->name ? c->name : c->id));
+    return names;
+}
+
+json_t *brain_locks_to_json(const struct brain *brain)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; brain->locks && i < brain->locks->n; i++) {
+        json_t *object = lock_to_json(brain->locks->v[i], true);
+
+        json_object_set_new(object, "text", json_text_or_null(lock_text(brain->locks->v[i])));
+        json_object_set_new(object, "containers", meant_to_json(brain, brain->locks->v[i]));
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
+/* ---- a list that was lost ----------------------------------------------------------------------------- */
+
+static bool is_locked_in(const struct ruleset *kernel, const struct container *container)
+{
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
+            if (container->endpoints[i].id && container->endpoints[i].has_ip[family] &&
+                ruleset_has_locked(kernel, container->endpoints[i].ip[family]))
+                return true;
+    return false;
+}
+
+/*
+ * The list cannot be read, but what an earlier daemon has put into the kernel can: the containers that are locked down
+ * there stay so, in whole. Without that nobody knows which they were, and all stay locked down.
+ */
+void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint64_t now)
+{
+    struct lock_list *list;
+
+    if (!brain->locks_lost || brain->loaded || !ruleset_stands(kernel) || !brain->locks)
+        return;
+    brain->locks_lost = false;
+    list = lock_list_new();
+    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next) {
+        struct lock *lock;
+
+        if (!is_locked_in(kernel, c))
+            continue;
+        lock = lock_new();
+        lock_name(lock, c);
+        lock->reason = xstrdup("it was locked down when the list of lockdowns was lost");
+        lock->by = xstrdup("cofferdamd");
+        lock->since = brain->locks->n ? brain->locks->v[0]->since : 0;
+        lock_list_add(list, lock);
+    }
+    if (list->n + brain->locks->n == 0) {
+        lock_list_free(list);
+        return;
+    }
+    brain_log(
+        brain, LOG_CRIT,
+        "the list of lockdowns is lost; the %zu container%s that the kernel's rules lock down stay so, in "
+        "whole, until they are released",
+        list->n, list->n == 1 ? "" : "s");
+    brain_set_locks(brain, list, now);
+    brain->locks_recovered = true;
+}
+
+bool brain_locks_recovered(struct brain *brain)
+{
+    bool recovered = brain->locks_recovered;
+
+    brain->locks_recovered = false;
+    return recovered;
+}
