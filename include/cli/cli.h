@@ -23,6 +23,8 @@ int cli_plan(int argc, char **argv);
 int cli_graph(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
+int cli_lockdown(int argc, char **argv);
+int cli_release(int argc, char **argv);
 int cli_teardown(int argc, char **argv);
 int cli_help(int argc, char **argv);
 
@@ -41,13 +43,24 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_BASE = 1 << 9,
        TAKES_APPLY = 1 << 10,
        TAKES_CHANGES = 1 << 11,
+       TAKES_LOCKDOWN = 1 << 14,
+       TAKES_RELEASE = 1 << 15,
+};
+
+#define CLI_TEXTS_MAX 64 /* of one option that may be given again and again */
+
+struct cli_texts {
+    const char *v[CLI_TEXTS_MAX];
+    size_t n;
 };
 
 /* Texts are NULL where not given, and never empty. */
 struct cli_options {
     const char *config, *control, *state, *policies, *inventory, *base, *format, *only;
     size_t form; /* of the verb's formats: the index of the one that is meant */
-    bool json, yes, all, schema, brief, full, rules, force, changes;
+    const char *reason, *span, *direction;
+    struct cli_texts allow, select, except;
+    bool json, yes, all, schema, brief, full, rules, force, changes, list, dry_run;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };
@@ -172,12 +185,16 @@ int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill,
 int cli_ask_with(const struct cli_verb *verb, const struct cli_options *options, cli_filler fill,
                  cli_printer print);
 
-/* ---- texts (pure; src/cli/status_text.c, verify.c, doctor.c, plan_text.c) -------------------------------------------------- */
+/* ---- texts (pure; src/cli/status_text.c, verify.c, doctor.c, plan_text.c, lockdown_text.c) -------------------------------------------------- */
 
 /* exit_status is the daemon's: not everything that matters for it has a key of its own in the document. */
 void status_print(const json_t *result, int exit_status, FILE *out, bool colour);
 /* exit_status is that of the command: "all is well" is said only where it is 0. */
 void verify_print(const json_t *result, int exit_status, FILE *out, bool colour);
+void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colour);
+void release_print(const json_t *result, int exit_status, FILE *out, bool colour);
+/* The lockdowns, with a head; false and nothing when there are none. */
+bool lockdowns_print(const json_t *lockdowns, FILE *out, bool colour);
 void plan_print(const json_t *result, const struct cli_options *options, FILE *out, bool colour);
 /* The parts of that, none of which is there where there is nothing to say; and the summary, which the caller frees. */
 enum plan_section { PLAN_POLICIES, PLAN_CONNECTIONS, PLAN_LIVE, PLAN_RULES, PLAN_PROBLEMS, PLAN_SECTIONS };

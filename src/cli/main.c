@@ -18,6 +18,8 @@ static const struct {
     {"status", "", "show the daemon, the networks and every container", cli_status},
     {"explain", "FROM TO [PORT/PROTO]", "say whether a connection is allowed, and why", cli_explain},
     {"graph", "[PATH...]", "draw who may talk to whom", cli_graph},
+    {"lockdown", "CONTAINER...", "cut containers off, now", cli_lockdown},
+    {"release", "CONTAINER...", "end their lockdown", cli_release},
     {"verify", "", "compare the kernel's rules with what they should be", cli_verify},
     {"doctor", "", "find what is wrong with host, Docker or Cofferdam, and how to mend it", cli_doctor},
     {"teardown", "", "remove every rule of Cofferdam from the kernel", cli_teardown},

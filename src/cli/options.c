@@ -27,6 +27,14 @@ enum {
     OPT_RULES,
     OPT_ONLY,
     OPT_FORCE,
+    OPT_REASON,
+    OPT_FOR,
+    OPT_DIRECTION,
+    OPT_ALLOW,
+    OPT_SELECT,
+    OPT_EXCEPT,
+    OPT_LIST,
+    OPT_DRY_RUN,
     OPT_HELP,
     OPT_VERSION
 };
@@ -61,6 +69,19 @@ static const struct {
      "each chain, rule, set and element that changes, as nft has it"},
     {"only", "PLAN_ID", OPT_ONLY, 0, TAKES_APPLY, "only if it is what this plan said"},
     {"force", NULL, OPT_FORCE, 0, TAKES_APPLY, "even where expectations fail"},
+    {"reason", "TEXT", OPT_REASON, 0, TAKES_LOCKDOWN, "why, for the record"},
+    {"for", "DURATION", OPT_FOR, 0, TAKES_LOCKDOWN, "released by itself after 90s, 2h, 1d12h"},
+    {"direction", "WHICH", OPT_DIRECTION, 0, TAKES_LOCKDOWN,
+     "in: what others open to it; out: what it opens; both (default)"},
+    {"allow", "PEER[:PORT]", OPT_ALLOW, 0, TAKES_LOCKDOWN,
+     "who may reach in all the same: a container, host, an address or block, and 22/tcp"},
+    {"select", "KEY=VALUE", OPT_SELECT, 0, TAKES_LOCKDOWN,
+     "all with compose=PROJECT[/SERVICE], label=KEY=VALUE or name=GLOB"},
+    {"except", "CONTAINER", OPT_EXCEPT, 0, TAKES_LOCKDOWN, "whom --select does not mean"},
+    {"list", NULL, OPT_LIST, 0, TAKES_LOCKDOWN, "show what is locked down"},
+    {"dry-run", NULL, OPT_DRY_RUN, 0, TAKES_LOCKDOWN, "show what would be cut, and change nothing"},
+    {"all", NULL, OPT_ALL, 0, TAKES_LOCKDOWN, "every container: short for --select all"},
+    {"all", NULL, OPT_ALL, 0, TAKES_RELEASE, "all that is locked down"},
     {"config", "FILE", OPT_CONFIG, 0, 0, "the host's settings (default " SETTINGS_FILE ")"},
     {"json", NULL, OPT_JSON, 0, 0, "print JSON instead of text"},
     {"help", NULL, OPT_HELP, 'h', 0, "print the help of the command"},
@@ -102,9 +123,41 @@ void cli_options_print(const struct cli_verb *verb, FILE *out)
 
 /* ---- parsing ------------------------------------------------------------------------------------------ */
 
+/* One too many is kept out by counting on: parse_options() refuses it. */
+static void add_text(struct cli_texts *texts)
+{
+    if (texts->n < CLI_TEXTS_MAX)
+        texts->v[texts->n] = optarg;
+    texts->n++;
+}
+
 static void option_set(struct cli_options *options, int id)
 {
     switch (id) {
+    case OPT_REASON:
+        options->reason = optarg;
+        break;
+    case OPT_FOR:
+        options->span = optarg;
+        break;
+    case OPT_DIRECTION:
+        options->direction = optarg;
+        break;
+    case OPT_ALLOW:
+        add_text(&options->allow);
+        break;
+    case OPT_SELECT:
+        add_text(&options->select);
+        break;
+    case OPT_EXCEPT:
+        add_text(&options->except);
+        break;
+    case OPT_LIST:
+        options->list = true;
+        break;
+    case OPT_DRY_RUN:
+        options->dry_run = true;
+        break;
     case OPT_CONFIG:
         options->config = optarg;
         break;
@@ -276,6 +329,11 @@ static int parse_options(const struct cli_verb *verb, int argc, char **argv, str
             return -1;
         }
         option_set(options, option);
+        if (options->allow.n > CLI_TEXTS_MAX || options->select.n > CLI_TEXTS_MAX ||
+            options->except.n > CLI_TEXTS_MAX) {
+            cli_error("%s: '--%s' is given more than %d times", verb->name, long_name(option), CLI_TEXTS_MAX);
+            return -1;
+        }
     }
     return 0;
 }

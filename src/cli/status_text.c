@@ -269,6 +269,8 @@ void status_print(const json_t *result, int exit_status, FILE *out, bool colour)
     bool complete = exit_status == STATUS_OK && is_true(engine, "connected");
     const char *none = complete ? "none" : "none known";
 
+    if (lockdowns_print(json_object_get(result, "lockdowns"), out, colour))
+        fputc('\n', out);
     print_daemon(json_object_get(result, "daemon"), out, colour);
     print_tables(json_object_get(result, "tables"), out, colour);
     print_engine(engine, out, colour);

@@ -11,6 +11,7 @@
 
 #include "cli/cli.h"
 #include "control/client.h"
+#include "daemon/lock_state.h"
 #include "daemon/state.h"
 #include "files/files.h"
 #include "link/link.h"
@@ -34,6 +35,27 @@ static const struct cli_verb verb = {
 };
 
 /* ---- asking ------------------------------------------------------------------------------------------- */
+
+/* Says who would be cut off no longer. */
+static void warn_of_lockdowns(const char *directory)
+{
+    _cleanup_free_ char *path = xasprintf("%s/" LOCK_STATE_FILE, directory), *text = NULL;
+    _cleanup_(lock_list_freep) struct lock_list *list = NULL;
+    size_t len = 0;
+
+    if (files_read(path, LOCK_STATE_MAX, &text, &len) < 0)
+        return;
+    if (lock_state_parse(text, len, &list) < 0) {
+        cli_error("teardown: the list of lockdowns, %s, is damaged: whoever was locked down will be free",
+                  path);
+        return;
+    }
+    if (list->n)
+        cli_error(
+            "teardown: %zu lockdown%s in force: what %s cut off will be free until cofferdamd starts again\n"
+            "  `cofferdam lockdown --list` shows them",
+            list->n, list->n == 1 ? " is" : "s are", list->n == 1 ? "it has" : "they have");
+}
 
 static bool confirmed(void)
 {
@@ -250,7 +272,10 @@ int cli_teardown(int argc, char **argv)
 
     if (!cli_options_parse(&verb, argc, argv, &options, &status))
         return status;
-    if (cli_settings(&options, &settings) < 0 || (!options.yes && !confirmed()))
+    if (cli_settings(&options, &settings) < 0)
+        return STATUS_ERROR;
+    warn_of_lockdowns(settings->state);
+    if (!options.yes && !confirmed())
         return STATUS_ERROR;
 
     json_t *request = control_request("teardown");

@@ -80,11 +80,11 @@ class Usage(unittest.TestCase):
         code, out, _ = run("--help")
         self.assertEqual(code, 0)
         listed = [line.split()[0] for line in out.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
-        self.assertEqual(listed, ["check", "plan", "apply", "status", "explain", "graph", "verify", "doctor", "teardown", "help"])
+        self.assertEqual(listed, ["check", "plan", "apply", "status", "explain", "graph", "lockdown", "release", "verify", "doctor", "teardown", "help"])
         self.assertEqual(run("help")[1], out)
 
     def test_every_command_has_help_with_examples_and_exit_statuses(self):
-        for verb in ("check", "plan", "apply", "status", "explain", "graph", "verify", "doctor", "teardown", "help"):
+        for verb in ("check", "plan", "apply", "status", "explain", "graph", "lockdown", "release", "verify", "doctor", "teardown", "help"):
             code, out, err = run(verb, "--help")
             self.assertEqual((code, err), (0, ""), verb)
             self.assertTrue(out.startswith(f"Usage: cofferdam {verb}"), out)
@@ -99,7 +99,7 @@ class Usage(unittest.TestCase):
         self.assertEqual(run("help", "frob")[0], 64)
 
     def test_each_command_takes_the_options_that_its_help_names(self):
-        for verb in ("check", "plan", "apply", "status", "explain", "graph", "verify", "doctor", "teardown"):
+        for verb in ("check", "plan", "apply", "status", "explain", "graph", "lockdown", "release", "verify", "doctor", "teardown"):
             section = run(verb, "--help")[1].split("Options:\n")[1].split("\n\n")[0]
             named = {word for word in section.replace(",", " ").split() if word.startswith("--")}
             self.assertLessEqual({"--config", "--json", "--help", "--version"}, named)

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include "cli/cli.h"
+#include "util/duration.h"
+
+static const struct cli_verb verb = {
+    .name = "lockdown",
+    .arguments = "CONTAINER...",
+    .takes = TAKES_CONTROL | TAKES_LOCKDOWN,
+    .max_args = 1000,
+    .about =
+        "Cuts containers off, now: what is open ends, and nothing new begins, in or out, whatever the policies\n"
+        "say. It holds through restarts of the container, the daemon, Docker and the host, and for who comes after\n"
+        "it under its name or as its Compose service, until `cofferdam release`. The container itself goes on\n"
+        "running, and nothing in it changes.\n",
+    .examples =
+        "Examples:\n"
+        "  cofferdam lockdown web\n"
+        "  cofferdam lockdown web --reason 'looks broken into' --allow 192.0.2.7:22/tcp\n"
+        "  cofferdam lockdown --select compose=shop --except shop-db-1 --for 2h\n"
+        "  cofferdam lockdown --list\n"
+        "\n"
+        "Exit status: 0 cut off, and verified; 1 something is not, or it will not survive a restart (the\n"
+        "output says what); 64 wrong usage.\n",
+};
+
+static json_t *texts(const struct cli_texts *list)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < list->n; i++)
+        json_array_append_new(array, json_string(list->v[i]));
+    return array;
+}
+
+static json_t *words(const struct cli_options *options)
+{
+    json_t *array = json_array();
+
+    for (int i = 0; i < options->n_args; i++)
+        json_array_append_new(array, json_string(options->args[i]));
+    return array;
+}
+
+static const char *wrong(const struct cli_options *options)
+{
+    bool selects = options->select.n || options->all, named = options->n_args || selects;
+
+    if (options->list)
+        return named || options->dry_run ? "--list stands alone" : NULL;
+    if (!named)
+        return "say which containers, by name or with --select";
+    return options->except.n && !selects ? "--except needs --select" : NULL;
+}
+
+static int fill(const struct cli_options *options, const struct settings *settings, json_t *request)
+{
+    const char *why = wrong(options);
+    uint64_t usec = 0;
+
+    (void)settings;
+    if (!why && options->span && duration_parse(options->span, &usec) < 0)
+        why = "--for takes a span of time such as 90s, 2h or 1d12h, of at most 365 days";
+    if (why) {
+        cli_error("lockdown: %s\nsee cofferdam lockdown --help", why);
+        return STATUS_USAGE;
+    }
+    if (options->list) {
+        json_object_set_new(request, "verb", json_string("lockdown-list"));
+        return STATUS_OK;
+    }
+    json_object_set_new(request, "containers", words(options));
+    json_t *select = texts(&options->select);
+    if (options->all)
+        json_array_append_new(select, json_string("all"));
+    json_object_set_new(request, "select", select);
+    json_object_set_new(request, "except", texts(&options->except));
+    json_object_set_new(request, "allow", texts(&options->allow));
+    if (options->reason)
+        json_object_set_new(request, "reason", json_string(options->reason));
+    if (options->direction)
+        json_object_set_new(request, "direction", json_string(options->direction));
+    if (usec)
+        json_object_set_new(request, "for", json_integer((json_int_t)usec));
+    json_object_set_new(request, "dry_run", json_boolean(options->dry_run));
+    return STATUS_OK;
+}
+
+static void print(const struct cli_options *options, const json_t *result, int exit_status)
+{
+    bool colour = cli_colour(stdout);
+
+    if (!options->list)
+        lockdown_print(result, exit_status, stdout, colour);
+    else if (!lockdowns_print(json_object_get(result, "lockdowns"), stdout, colour))
+        puts("Nothing is locked down.");
+}
+
+int cli_lockdown(int argc, char **argv)
+{
+    return cli_ask(&verb, argc, argv, fill, print);
+}
+
+/* ---- release ------------------------------------------------------------------------------------------ */
+
+static const struct cli_verb release_verb = {
+    .name = "release",
+    .arguments = "CONTAINER...",
+    .takes = TAKES_CONTROL | TAKES_RELEASE,
+    .max_args = 1000,
+    .about =
+        "Ends lockdowns: for these containers, exactly what the policies say holds again. What was locked down\n"
+        "with --select is released by the same words, in quotes if need be.\n",
+    .examples =
+        "Examples:\n"
+        "  cofferdam release web\n"
+        "  cofferdam release compose=shop\n"
+        "  cofferdam release --all\n"
+        "\n"
+        "Exit status: 0 released, and verified; 1 error (such as: it is not locked down), 64 wrong usage.\n",
+};
+
+static int fill_release(const struct cli_options *options, const struct settings *settings, json_t *request)
+{
+    (void)settings;
+    if (options->all == (options->n_args > 0)) {
+        cli_error("release: say which containers, or --all\nsee cofferdam release --help");
+        return STATUS_USAGE;
+    }
+    json_object_set_new(request, "containers", words(options));
+    json_object_set_new(request, "all", json_boolean(options->all));
+    return STATUS_OK;
+}
+
+static void print_release(const struct cli_options *options, const json_t *result, int exit_status)
+{
+    (void)options;
+    release_print(result, exit_status, stdout, cli_colour(stdout));
+}
+
+int cli_release(int argc, char **argv)
+{
+    return cli_ask(&release_verb, argc, argv, fill_release, print_release);
+}

@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What a lockdown has done, as a person wants it: first what it could not do. */
+#include <string.h>
+#include <time.h>
+
+#include "cli/cli.h"
+#include "util/duration.h"
+
+#define USEC ((uint64_t)1000000)
+
+static const char *text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+static long long number_of(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
+static void print_line(FILE *out, bool colour, enum cli_style style, char *text /* freed */)
+{
+    cli_print_styled(out, colour, style, text);
+    fputc('\n', out);
+    free(text);
+}
+
+/* "a, b, c"; NULL for none. The caller frees it. */
+static char *joined(const json_t *list)
+{
+    const json_t *item;
+    char *text = NULL;
+    size_t i;
+
+    json_array_foreach (list, i, item) {
+        char *longer = xasprintf("%s%s%s", text ?: "", text ? ", " : "", json_string_value(item) ?: "?");
+
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+static void print_all(const json_t *texts, FILE *out, bool colour, enum cli_style style)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (texts, i, item)
+        print_line(out, colour, style, xstrdup(json_string_value(item) ?: "?"));
+}
+
+/* ---- lockdown ----------------------------------------------------------------------------------------- */
+
+static void print_not_cut(const json_t *container, FILE *out, bool colour)
+{
+    const char *why = text_of(container, "not_cut"), *instead = text_of(container, "instead");
+
+    if (!why)
+        return;
+    print_line(out, colour, STYLE_BAD,
+               xasprintf("NOT CUT OFF: %s %s", text_of(container, "name") ?: "?", why));
+    print_line(out, false, STYLE_NONE, xasprintf("  %s", instead ?: ""));
+}
+
+static void print_cut(const json_t *container, bool dry_run, FILE *out, bool colour)
+{
+    const char *name = text_of(container, "name") ?: "?";
+    bool runs = json_is_true(json_object_get(container, "running"));
+    _cleanup_free_ char *others = joined(json_object_get(container, "shares_network_with"));
+
+    if (!text_of(container, "not_cut"))
+        print_line(out, colour, dry_run ? STYLE_NONE : STYLE_GOOD,
+                   xasprintf("%s %s%s", name, dry_run ? "would be cut off" : "is cut off",
+                             runs ? "" : ", and does not run: it will be from its start"));
+    if (others)
+        print_line(
+            out, false, STYLE_NONE,
+            xasprintf("  with it %s, which share%s its network", others, strchr(others, ',') ? "" : "s"));
+}
+
+static void add_number(struct cli_table *table, const json_t *number, bool is_time)
+{
+    _cleanup_free_ char *text = !json_is_integer(number) ? xstrdup("")
+                                : is_time ? duration_text((uint64_t)json_integer_value(number) * USEC)
+                                          : xasprintf("%lld", (long long)json_integer_value(number));
+
+    cli_table_add(table, STYLE_NONE, text);
+}
+
+static void print_connections(const json_t *result, bool dry_run, FILE *out, bool colour)
+{
+    const json_t *connections = json_object_get(result, "connections"), *item;
+    _cleanup_(cli_table_freep) struct cli_table *table = cli_table_new(5);
+    long long n = (long long)json_array_size(connections), more = number_of(result, "more");
+    static const char *const heads[] = {"FROM", "TO", "PORT", "BYTES", "AGE"};
+    size_t i;
+
+    if (n == 0) {
+        print_line(out, false, STYLE_NONE, xstrdup("No connection was open."));
+        return;
+    }
+    print_line(out, colour, STYLE_HEAD,
+               xasprintf("%lld connection%s %s:", n + more, n + more == 1 ? "" : "s",
+                         dry_run         ? "would be cut"
+                         : n + more == 1 ? "was cut"
+                                         : "were cut"));
+    for (i = 0; i < 5; i++)
+        cli_table_add(table, STYLE_DIM, heads[i]);
+    json_array_foreach (connections, i, item) {
+        cli_table_add(table, STYLE_NONE, text_of(item, "from"));
+        cli_table_add(table, STYLE_NONE, text_of(item, "to"));
+        cli_table_add(table, STYLE_NONE, text_of(item, "port"));
+        add_number(table, json_object_get(item, "bytes"), false);
+        add_number(table, json_object_get(item, "age"), true);
+    }
+    cli_table_print(table, out, colour);
+    if (more)
+        print_line(out, false, STYLE_NONE, xasprintf("  and %lld more", more));
+}
+
+void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colour)
+{
+    const json_t *containers = json_object_get(result, "containers"), *item;
+    bool dry_run = json_is_true(json_object_get(result, "dry_run"));
+    long long took = number_of(result, "took_usec");
+    size_t i;
+
+    json_array_foreach (containers, i, item)
+        print_not_cut(item, out, colour);
+    print_all(json_object_get(result, "problems"), out, colour, STYLE_BAD);
+    json_array_foreach (containers, i, item)
+        print_cut(item, dry_run, out, colour);
+    if (json_array_size(containers) == 0)
+        print_line(out, colour, STYLE_WARN, xstrdup("No container that is known now is meant."));
+    print_connections(result, dry_run, out, colour);
+    if (dry_run)
+        print_line(out, false, STYLE_NONE, xstrdup("This was a dry run: nothing was changed."));
+    else if (exit_status == STATUS_OK && took > 0)
+        print_line(
+            out, false, STYLE_NONE,
+            xasprintf("The rules stood after %lld.%lld ms; no connection is left, and the kernel was read "
+                      "back.",
+                      took / 1000, took % 1000 / 100));
+    else if (exit_status == STATUS_OK)
+        print_line(out, false, STYLE_NONE, xstrdup("The kernel was read back and holds it."));
+}
+
+/* ---- the list ----------------------------------------------------------------------------------------- */
+
+static char *wall_text(long long seconds)
+{
+    char text[sizeof("2026-11-20T15:04:05Z")] = "?";
+    time_t time = (time_t)seconds;
+    struct tm tm;
+
+    if (gmtime_r(&time, &tm))
+        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
+    return xstrdup(text);
+}
+
+static void print_lockdown(const json_t *lock, FILE *out, bool colour)
+{
+    const char *direction = text_of(lock, "direction") ?: "both", *reason = text_of(lock, "reason");
+    _cleanup_free_ char *since = wall_text(number_of(lock, "since"));
+    _cleanup_free_ char *until = number_of(lock, "until") ? wall_text(number_of(lock, "until")) : NULL;
+    _cleanup_free_ char *allow = joined(json_object_get(lock, "allow"));
+    _cleanup_free_ char *meant = joined(json_object_get(lock, "containers"));
+
+    print_line(out, colour, STYLE_BAD,
+               xasprintf("  %s%s", text_of(lock, "text") ?: "?",
+                         strcmp(direction, "in") == 0    ? " (connections to it)"
+                         : strcmp(direction, "out") == 0 ? " (connections that it opens)"
+                                                         : ""));
+    print_line(out, false, STYLE_NONE,
+               xasprintf("    since %s by %s%s%s: %s", since, text_of(lock, "by") ?: "?",
+                         until ? ", until " : "", until ?: "", reason ?: "no reason given"));
+    if (allow)
+        print_line(out, false, STYLE_NONE, xasprintf("    except for %s", allow));
+    if (text_of(lock, "select") || !meant)
+        print_line(out, false, STYLE_NONE, xasprintf("    containers: %s", meant ?: "none now"));
+}
+
+bool lockdowns_print(const json_t *lockdowns, FILE *out, bool colour)
+{
+    const json_t *item;
+    size_t i;
+
+    if (json_array_size(lockdowns) == 0)
+        return false;
+    print_line(out, colour, STYLE_HEAD, xstrdup("Locked down"));
+    json_array_foreach (lockdowns, i, item)
+        print_lockdown(item, out, colour);
+    return true;
+}
+
+/* ---- release ------------------------------------------------------------------------------------------ */
+
+void release_print(const json_t *result, int exit_status, FILE *out, bool colour)
+{
+    const json_t *lockdowns = json_object_get(result, "lockdowns");
+    _cleanup_free_ char *names = joined(json_object_get(result, "released"));
+
+    print_all(json_object_get(result, "problems"), out, colour, STYLE_BAD);
+    if (names)
+        print_line(out, colour, STYLE_GOOD,
+                   xasprintf("released: %s%s", names,
+                             exit_status == STATUS_OK
+                                 ? "; the policies decide again, and the kernel was read back"
+                                 : ""));
+    else
+        print_line(out, false, STYLE_NONE, xstrdup("Nothing was locked down."));
+    lockdowns_print(lockdowns, out, colour);
+}
