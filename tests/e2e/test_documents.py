@@ -9,9 +9,9 @@ import unittest
 from cofferdam import schemas
 from engine import UPLINK
 from machine import wait_until
+from pairs import open_in
 from playground import Playground
 from test_plan import FAMILIES
-from test_tightening import open_in
 
 POLICIES = """
 policy: web

@@ -10,8 +10,8 @@ import tempfile
 import unittest
 
 from cofferdam import BUILD
+from pairs import open_in
 from playground import Playground
-from test_tightening import open_in
 
 POLICY = """
 policy: app

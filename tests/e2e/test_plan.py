@@ -9,8 +9,8 @@ import socket
 import unittest
 
 from machine import wait_until
+from pairs import open_in
 from playground import ROLES, Playground
-from test_tightening import open_in
 
 # db is asked on 80/tcp instead of 5432/tcp; what else there is stays.
 OTHER = ROLES.replace("5432/tcp", "80/tcp")

@@ -20,9 +20,9 @@ from author import Author
 from engine import OUTSIDE, UPLINK
 from machine import wait_until
 from naive import Endpoint, Policies, Port
+from pairs import open_in
 from playground import OPEN, Playground
 from table import World
-from test_tightening import open_in
 
 ROUNDS = int(os.environ.get("COFFERDAM_ROUNDS", "4"))
 SEED = int(os.environ.get("COFFERDAM_SEED", random.SystemRandom().randrange(10**6)))

@@ -13,8 +13,8 @@ import unittest
 from author import Author
 from cofferdam import COMMAND
 from machine import wait_until
+from pairs import open_in
 from playground import OPEN, ROLES, SERVED, Playground
-from test_tightening import open_in
 
 OTHER = ROLES.replace("5432/tcp", "80/tcp")
 FAMILIES = {"ipv4": socket.AF_INET, "ipv6": socket.AF_INET6}

@@ -2,91 +2,21 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What is no longer allowed ends, flows that stand already as well; what still is loses no packet."""
 
-import ctypes
-import os
-import socket
 import threading
 import time
 import unittest
 
 from engine import OUTSIDE
 from flows import BASE, Traffic, table
+from pairs import MORE, Pair
 
 END = 1.0  # seconds after apply has returned
-MORE = {"udp": 5002, "tcp": 5003}
 WIDE = BASE.replace("[5000/udp, 5001/tcp]", "[5000/udp, 5001/tcp, 5002/udp, 5003/tcp]")
 DENY = ("---\npolicy: deny-more\nselect: {labels: {role: client}}\n"
         "ingress: [{deny: true, ports: [5002/udp, 5003/tcp]}]\negress: [{deny: true, ports: [5002/udp, 5003/tcp]}]\n")
 JOBS = BASE.replace("labels: {role: client}", "name: 'job-*'", 1).replace("policy: client", "policy: jobs")
 JOBS = JOBS.replace("[5000/udp, 5001/tcp]", "[5002/udp, 5003/tcp]").replace("policy: server", "policy: server-of-jobs")
 JOBS = JOBS.replace("from: [{labels: {role: client}}]", "from: [{name: 'job-*'}]")
-
-
-def open_in(where, family, kind, proto=0):
-    """A socket of this process in another network namespace, where it stays."""
-    path = f"/proc/{where.pid}/ns/net" if hasattr(where, "pid") else f"/run/netns/{where.name}"
-    result = {}
-
-    def make():  # in a thread of its own: the namespace is a thread's
-        with open(path, "rb") as space:
-            if ctypes.CDLL(None, use_errno=True).setns(space.fileno(), 0x40000000) < 0:
-                raise OSError(ctypes.get_errno(), path)
-        result["socket"] = socket.socket(family, kind, proto)
-
-    thread = threading.Thread(target=make)
-    thread.start()
-    thread.join()
-    return result["socket"]
-
-
-class Pair:
-    """Both ends of a conversation, each of which speaks unasked."""
-
-    def __init__(self, proto, source, target, address):
-        self.name = f"{source.name} -> {target.name} {proto} {'ipv6' if ':' in address else 'ipv4'}"
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
-        kind = socket.SOCK_STREAM if proto == "tcp" else socket.SOCK_DGRAM
-        self.near, far, self.listener = open_in(source, family, kind), open_in(target, family, kind), None
-        far.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        far.bind((address, MORE[proto]))
-        self.near.settimeout(3)
-        if proto == "tcp":
-            far.listen(1)
-            far.settimeout(3)
-            self.near.connect((address, MORE[proto]))
-            self.listener, (self.far, _) = far, far.accept()
-        else:
-            far.settimeout(3)
-            self.near.connect((address, MORE[proto]))
-            self.near.send(b"?")
-            _, peer = far.recvfrom(10)
-            far.connect(peer)
-            self.far = far
-            far.send(b"!")
-            self.near.recv(10)
-        self.near.setblocking(False)
-        self.far.setblocking(False)
-        self.heard = {"there": 0.0, "back": 0.0}  # when something last arrived
-
-    def speak(self):
-        for end in (self.near, self.far):
-            try:
-                end.send(b".")
-            except OSError:
-                pass
-
-    def listen(self):
-        for name, end in (("there", self.far), ("back", self.near)):
-            try:
-                if end.recv(4096):
-                    self.heard[name] = time.monotonic()
-            except OSError:
-                pass
-
-    def close(self):
-        for end in (self.near, self.far, self.listener):
-            if end:
-                end.close()
 
 
 class Tightening(Traffic, unittest.TestCase):
