@@ -80,6 +80,20 @@ const char *lock_text(const struct lock *lock);
 const char *lock_cut_name(unsigned cut);
 unsigned lock_cut_parse(const char *text);
 
+#define LOCK_FOREVER UINT64_MAX
+
+/*
+ * Ends after so many microseconds. boot: the running kernel's boot ID (NULL: not known) and its CLOCK_BOOTTIME, in
+ * microseconds, which nobody can set; lock->since is set.
+ */
+void lock_limit(struct lock *lock, uint64_t usec, const char *boot, uint64_t boot_now);
+/*
+ * For how much longer it holds, in microseconds; 0: its time is over; LOCK_FOREVER. By the clock that nobody can set as
+ * long as the kernel is the one that knew the lock first; under another by the wall's, in seconds since 1970, and then
+ * never for longer than it was to hold in all, however far back that was set.
+ */
+uint64_t lock_left(const struct lock *lock, const char *boot, uint64_t boot_now, uint64_t wall_now);
+
 /* Does it mean this container? By labels as they stand, an image's too: a lie locks only the liar. */
 bool lock_means(const struct lock *lock, const struct container *container);
 

@@ -4,6 +4,15 @@
 #include "cli/cli.h"
 #include "util/duration.h"
 
+/* What does not say that it was verified was not. */
+static bool is_well(const json_t *result)
+{
+    return json_is_array(json_object_get(result, "lockdowns")) ||
+           json_is_true(json_object_get(result, "dry_run")) ||
+           (json_is_true(json_object_get(result, "verified")) &&
+            json_is_true(json_object_get(result, "saved")));
+}
+
 static const struct cli_verb verb = {
     .name = "lockdown",
     .arguments = "CONTAINER...",
@@ -23,6 +32,7 @@ static const struct cli_verb verb = {
         "\n"
         "Exit status: 0 cut off, and verified; 1 something is not, or it will not survive a restart (the\n"
         "output says what); 64 wrong usage.\n",
+    .is_well = is_well,
 };
 
 static json_t *texts(const struct cli_texts *list)

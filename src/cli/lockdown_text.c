@@ -73,6 +73,8 @@ static void print_cut(const json_t *container, bool dry_run, FILE *out, bool col
         print_line(out, colour, dry_run ? STYLE_NONE : STYLE_GOOD,
                    xasprintf("%s %s%s", name, dry_run ? "would be cut off" : "is cut off",
                              runs ? "" : ", and does not run: it will be from its start"));
+    if (text_of(container, "caution"))
+        print_line(out, colour, STYLE_WARN, xasprintf("  %s %s", name, text_of(container, "caution")));
     if (others)
         print_line(
             out, false, STYLE_NONE,

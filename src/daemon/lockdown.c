@@ -38,29 +38,23 @@ static char *boot_id(void)
 
 void lockdown_limit(struct lock *lock, uint64_t usec)
 {
-    lock->until = lock->since + (usec + USEC - 1) / USEC;
-    free(lock->boot);
-    lock->boot = boot_id();
-    lock->boot_until = boot_now() + usec;
+    _cleanup_free_ char *boot = boot_id();
+
+    lock_limit(lock, usec, boot, boot_now());
 }
 
 /* ---- ends --------------------------------------------------------------------------------------------- */
 
-/*
- * For a lock that an earlier kernel knew, the wall's clock says how long it still holds: never longer than it was to in
- * all, however far back the clock was set.
- */
+/* From here on it goes by this kernel's clock, whichever one knew it first. */
 static void carry_over(struct lock *lock, const char *boot)
 {
-    uint64_t now = (uint64_t)time(NULL), left;
-    uint64_t whole = lock->until > lock->since ? lock->until - lock->since : 0;
+    uint64_t now = boot_now(), left = lock_left(lock, boot, now, (uint64_t)time(NULL));
 
-    if (!lock->until || (lock->boot && boot && strcmp(lock->boot, boot) == 0))
+    if (left == LOCK_FOREVER)
         return;
-    left = now < lock->since ? whole : now < lock->until ? lock->until - now : 0;
     free(lock->boot);
     lock->boot = xstrdup_null(boot);
-    lock->boot_until = boot_now() + left * USEC;
+    lock->boot_until = now + left;
 }
 
 static bool holds(const struct lock *lock, const void *now)

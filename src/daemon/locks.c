@@ -11,10 +11,22 @@
 #include "daemon/lock_state.h"
 #include "inventory/json.h"
 
-static bool is_concerned(const struct brain *brain, const struct lock_list *list,
-                         const struct container *container)
+static bool is_meant(const struct lock_list *list, const struct container *container)
 {
-    return lock_effect(list, brain->inventory, container).first != NULL;
+    for (size_t i = 0; list && i < list->n; i++)
+        if (lock_means(list->v[i], container))
+            return true;
+    return false;
+}
+
+/* Who is locked and joins another's network changes what holds for that one. */
+static void mark_target(struct brain *brain, const struct container *container)
+{
+    const struct container *target;
+
+    if (container->mode == NETMODE_CONTAINER && container->mode_target &&
+        inventory_find(brain->inventory, container->mode_target, &target) == 0)
+        brain_mark(brain, target->id);
 }
 
 static bool has_chains(const struct lock_list *list)
@@ -30,8 +42,10 @@ void brain_set_locks(struct brain *brain, struct lock_list *locks, uint64_t now)
     struct lock_list *old = brain->locks;
 
     for (const struct container *c = brain->inventory->containers; c; c = c->hh.next)
-        if (is_concerned(brain, old, c) || is_concerned(brain, locks, c))
+        if (is_meant(old, c) || is_meant(locks, c)) {
             brain_mark(brain, c->id);
+            mark_target(brain, c);
+        }
     brain->locks = locks;
     compiler_set_locks(brain->compiler, locks);
     if (brain->next_compiler)
@@ -52,14 +66,10 @@ bool brain_locks_in_force(const struct brain *brain)
     return brain->loaded && !brain->torn_down && !brain->need_full && !brain->hold && !brain->applying;
 }
 
-/* Who joins a locked container's network, or is locked and joins another's, changes what holds for that one. */
 void brain_mark_joined(struct brain *brain, const struct container *container)
 {
-    const struct container *target;
-
-    if (brain->locks && brain->locks->n && container->mode == NETMODE_CONTAINER && container->mode_target &&
-        inventory_find(brain->inventory, container->mode_target, &target) == 0)
-        brain_mark(brain, target->id);
+    if (brain->locks && brain->locks->n)
+        mark_target(brain, container);
 }
 
 /* ---- connections -------------------------------------------------------------------------------------- */

@@ -245,15 +245,16 @@ static void report_container(struct report *report, const struct inventory *inve
 {
     _cleanup_free_ char *reason = container_unenforced_reason(inventory, container);
     _cleanup_free_ char *other = reason ? instead(container) : NULL;
+    _cleanup_free_ char *caution = container_caution(inventory, container);
 
     report->n_met++;
     report->failed = report->failed || (reason && container->running);
-    json_array_append_new(report->containers,
-                          json_pack("{s:o, s:o, s:b, s:o, s:o, s:o}", "name",
-                                    json_text_or_null(name_of(container)), "id",
-                                    json_text_or_null(container->id), "running", container->running,
-                                    "not_cut", json_text_or_null(reason), "instead", json_text_or_null(other),
-                                    "shares_network_with", sharing(inventory, container)));
+    json_array_append_new(
+        report->containers,
+        json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name", json_text_or_null(name_of(container)), "id",
+                  json_text_or_null(container->id), "running", container->running, "not_cut",
+                  json_text_or_null(reason), "instead", json_text_or_null(other), "caution",
+                  json_text_or_null(caution), "shares_network_with", sharing(inventory, container)));
 }
 
 static bool is_meant(const struct lock_list *locks, const struct container *container)

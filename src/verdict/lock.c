@@ -289,6 +289,31 @@ unsigned lock_cut_parse(const char *text)
     return 0;
 }
 
+/* ---- how long ----------------------------------------------------------------------------------------- */
+
+#define USEC ((uint64_t)1000000)
+
+void lock_limit(struct lock *lock, uint64_t usec, const char *boot, uint64_t boot_now)
+{
+    lock->until = lock->since + (usec + USEC - 1) / USEC;
+    free(lock->boot);
+    lock->boot = xstrdup_null(boot);
+    lock->boot_until = boot_now + usec;
+}
+
+uint64_t lock_left(const struct lock *lock, const char *boot, uint64_t boot_now, uint64_t wall_now)
+{
+    uint64_t whole = lock->until > lock->since ? lock->until - lock->since : 0;
+
+    if (!lock->until)
+        return LOCK_FOREVER;
+    if (lock->boot && boot && strcmp(lock->boot, boot) == 0)
+        return lock->boot_until > boot_now ? lock->boot_until - boot_now : 0;
+    if (wall_now >= lock->until)
+        return 0;
+    return (wall_now < lock->since ? whole : lock->until - wall_now) * USEC;
+}
+
 /* ---- who is meant ------------------------------------------------------------------------------------- */
 
 static bool same(const char *a, const char *b)

@@ -483,6 +483,77 @@ class WithDaemon(unittest.TestCase):
         self.assertIn("none", err)
         self.assertEqual(self.daemon.requests, [])
 
+    LOCKED = {"format_version": "1.0", "dry_run": False, "more": 0, "took_usec": 2345, "verified": True, "saved": True,
+              "problems": [], "containers": [
+                  {"name": "web", "id": "c1", "running": True, "not_cut": None, "instead": None, "caution": None,
+                   "shares_network_with": ["side", "car"]}],
+              "connections": [{"from": "web", "to": "db", "port": "5432/tcp", "bytes": 4096, "age": 61},
+                              {"from": "198.51.100.7", "to": "web", "port": "80/tcp", "bytes": None, "age": None}]}
+
+    def test_lockdown(self):
+        self.ok(self.LOCKED)
+        self.assertEqual(run("lockdown", "--config", self.config, "web", "--reason", "odd", "--for", "1h30m", "--allow",
+                             "db:22/tcp", "--allow", "host", "--direction", "in"),
+                         (0, "web is cut off\n  with it side, car, which share its network\n2 connections were cut:\n"
+                             "  FROM          TO   PORT      BYTES  AGE\n"
+                             "  web           db   5432/tcp  4096   1m1s\n"
+                             "  198.51.100.7  web  80/tcp\n"
+                             "The rules stood after 2.3 ms; no connection is left, and the kernel was read back.\n", ""))
+        self.assertEqual(self.daemon.requests, [
+            {"verb": "lockdown", "containers": ["web"], "select": [], "except": [], "allow": ["db:22/tcp", "host"],
+             "reason": "odd", "direction": "in", "for": 5400000000, "dry_run": False}])
+        run("lockdown", "--config", self.config, "--all", "--except", "db", "--select", "name=x*", "--dry-run")
+        self.assertEqual([self.daemon.requests[1][key] for key in ("select", "except", "dry_run")],
+                         [["name=x*", "all"], ["db"], True])
+        self.assertEqual(json.loads(run("lockdown", "--json", "--config", self.config, "web")[1]), self.LOCKED)
+
+    def test_lockdown_says_first_what_is_not_cut(self):
+        self.ok(dict(self.LOCKED, connections=[], saved=False, problems=["this cannot be saved: No space left"], containers=[
+            {"name": "web", "running": False, "shares_network_with": []},
+            {"name": "\033[2J", "running": True, "not_cut": "uses the host's network", "instead": "`docker pause x`",
+             "shares_network_with": []}]), 1)
+        self.assertEqual(run("lockdown", "--config", self.config, "web", "x"),
+                         (1, "NOT CUT OFF: \\x1b[2J uses the host's network\n  `docker pause x`\n"
+                             "this cannot be saved: No space left\n"
+                             "web is cut off, and does not run: it will be from its start\nNo connection was open.\n", ""))
+
+    def test_lockdown_takes_no_half_answer_for_a_good_one(self):
+        for result in ({}, {"verified": True}, {"verified": 1, "saved": True}, {"saved": True, "verified": False}):
+            with self.subTest(result):
+                self.ok(result)
+                code, out, _ = run("lockdown", "--config", self.config, "web")
+                self.assertEqual(code, 3)
+                self.assertNotIn("read back", out)
+                self.daemon.close()
+                self.daemon = None
+                os.unlink(self.socket)
+
+    def test_lockdown_list_and_release(self):
+        locks = [{"text": "web", "direction": "out", "allow": ["db"], "reason": "odd\n", "by": "user 0, process 7",
+                  "since": 1700000000, "until": 1700003600, "select": None, "containers": ["web"]},
+                 {"text": "name=x*", "direction": "both", "allow": [], "reason": None, "by": "user 0, process 8",
+                  "since": 1700000000, "until": 0, "select": "name=x*", "containers": []}]
+        text = ("Locked down\n  web (connections that it opens)\n"
+                "    since 2023-11-14T22:13:20Z by user 0, process 7, until 2023-11-14T23:13:20Z: odd\n\n"
+                "    except for db\n  name=x*\n"
+                "    since 2023-11-14T22:13:20Z by user 0, process 8: no reason given\n    containers: none now\n")
+        self.ok({"lockdowns": locks})
+        self.assertEqual(run("lockdown", "--list", "--config", self.config), (0, text, ""))
+        self.assertEqual(self.daemon.requests, [{"verb": "lockdown-list"}])
+        self.daemon.answer = {"ok": True, "exit": 0, "result": {"released": ["db", "c"], "lockdowns": locks, "problems": []}}
+        self.assertEqual(run("release", "db", "c", "--config", self.config),
+                         (0, "released: db, c; the policies decide again, and the kernel was read back\n" + text, ""))
+        self.assertEqual(self.daemon.requests[1], {"verb": "release", "containers": ["db", "c"], "all": False})
+
+    def test_lockdown_wrong_usage(self):
+        for arguments, words in (((), "say which"), (("a", "--list"), "stands alone"), (("a", "--except", "b"), "--select"),
+                                 (("a", "--for", "3"), "span of time"), (("a", *("--allow", "b") * 65), "more than 64")):
+            code, out, err = run("lockdown", "--config", self.config, *arguments)
+            self.assertEqual((code, out), (64, ""))
+            self.assertIn(words, err)
+        self.assertEqual(run("release", "--config", self.config)[0], 64)
+        self.assertEqual(run("release", "--all", "web", "--config", self.config)[0], 64)
+
     def test_verify(self):
         same = {"same": True, "objects": 143, "differences": [], "more": 0, "repairing": False, "generation": 7}
         self.ok(same)

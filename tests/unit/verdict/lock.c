@@ -261,6 +261,37 @@ static void translation_is_looked_through(void **state)
     assert_int_equal(lock_flow_fate(list, *state, &flow), LOCK_EXEMPT);
 }
 
+/* The wall's clock counts only where the kernel is another than the one that knew the lock first. */
+static void ends_come_in_time(void **state)
+{
+    static const struct {
+        const char *boot;
+        uint64_t boot_now, wall_now, left;
+    } cases[] = {
+        {"a", 500000000, 1000, 3600000000},
+        {"a", 500000000, 9999999, 3600000000},
+        {"a", 500000000, 1, 3600000000},
+        {"a", 4100000000, 1000, 0},
+        {"a", 4099999999, 1000, 1},
+        {"b", 5, 1600, 3000000000},
+        {"b", 5, 4600, 0},
+        {"b", 5, 9999999, 0},
+        {"b", 5, 3, 3600000000},
+        {NULL, 500000000, 1600, 3000000000},
+    };
+    _cleanup_(lock_freep) struct lock *lock = lock_new();
+
+    (void)state;
+    lock->since = 1000;
+    assert_true(lock_left(lock, "a", 1, 1) == LOCK_FOREVER);
+    lock_limit(lock, 3600000000, "a", 500000000);
+    assert_int_equal(lock->until, 4600);
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+        assert_int_equal(lock_left(lock, cases[i].boot, cases[i].boot_now, cases[i].wall_now), cases[i].left);
+    lock_limit(lock, 1500000, NULL, 0); /* never shorter than asked for */
+    assert_int_equal(lock->until, 1002);
+}
+
 static void a_copy_says_the_same(void **state)
 {
     _cleanup_(lock_freep) struct lock *lock = selecting("label=tier=back"), *copy = NULL;
@@ -287,6 +318,7 @@ int main(void)
         TEST(a_joined_container_takes_its_network_along),
         TEST(open_connections_are_cut_or_not),
         TEST(translation_is_looked_through),
+        TEST(ends_come_in_time),
         TEST(a_copy_says_the_same),
     };
 
