@@ -5,6 +5,7 @@
 
 #include "cli/cli.h"
 #include "util/duration.h"
+#include "util/text.h"
 
 #define USEC ((uint64_t)1000000)
 
@@ -73,6 +74,12 @@ static void print_cut(const json_t *container, bool dry_run, FILE *out, bool col
         print_line(out, colour, dry_run ? STYLE_NONE : STYLE_GOOD,
                    xasprintf("%s %s%s", name, dry_run ? "would be cut off" : "is cut off",
                              runs ? "" : ", and does not run: it will be from its start"));
+    if (json_is_true(json_object_get(container, "lookups_pass")))
+        print_line(
+            out, colour, STYLE_WARN,
+            xstrdup(
+                "  what is left: the Docker Engine sends its name lookups on, from the host, and a lookup can "
+                "carry data; `docker pause` ends that"));
     if (text_of(container, "caution"))
         print_line(out, colour, STYLE_WARN, xasprintf("  %s %s", name, text_of(container, "caution")));
     if (others)
@@ -163,7 +170,8 @@ static char *wall_text(long long seconds)
 
 static void print_lockdown(const json_t *lock, FILE *out, bool colour)
 {
-    const char *direction = text_of(lock, "direction") ?: "both", *reason = text_of(lock, "reason");
+    const char *direction = text_of(lock, "direction") ?: "both";
+    _cleanup_free_ char *reason = text_escape(text_of(lock, "reason") ?: "no reason given", false);
     _cleanup_free_ char *since = wall_text(number_of(lock, "since"));
     _cleanup_free_ char *until = number_of(lock, "until") ? wall_text(number_of(lock, "until")) : NULL;
     _cleanup_free_ char *allow = joined(json_object_get(lock, "allow"));
@@ -176,7 +184,7 @@ static void print_lockdown(const json_t *lock, FILE *out, bool colour)
                                                          : ""));
     print_line(out, false, STYLE_NONE,
                xasprintf("    since %s by %s%s%s: %s", since, text_of(lock, "by") ?: "?",
-                         until ? ", until " : "", until ?: "", reason ?: "no reason given"));
+                         until ? ", until " : "", until ?: "", reason));
     if (allow)
         print_line(out, false, STYLE_NONE, xasprintf("    except for %s", allow));
     if (text_of(lock, "select") || !meant)

@@ -12,6 +12,7 @@
 
 #include "daemon/lock_state.h"
 #include "files/files.h"
+#include "util/text.h"
 
 #define USEC ((uint64_t)1000000)
 #define BOOT_ID "/proc/sys/kernel/random/boot_id"
@@ -64,9 +65,12 @@ static bool holds(const struct lock *lock, const void *now)
 
 static void log_ended(const struct lock_list *list, uint64_t now)
 {
-    for (size_t i = 0; i < list->n; i++)
+    for (size_t i = 0; i < list->n; i++) {
+        _cleanup_free_ char *who = text_escape(lock_text(list->v[i]), false);
+
         if (!holds(list->v[i], &now))
-            log_text(LOG_NOTICE, "the lockdown of %s has ended, as its time is over", lock_text(list->v[i]));
+            log_text(LOG_NOTICE, "the lockdown of %s has ended, as its time is over", who);
+    }
 }
 
 static int on_end(sd_event_source *source, uint64_t usec, void *userdata)

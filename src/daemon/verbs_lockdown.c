@@ -246,15 +246,17 @@ static void report_container(struct report *report, const struct inventory *inve
     _cleanup_free_ char *reason = container_unenforced_reason(inventory, container);
     _cleanup_free_ char *other = reason ? instead(container) : NULL;
     _cleanup_free_ char *caution = container_caution(inventory, container);
+    bool lookups_pass = container->running && container_lookups_by_engine(inventory, container);
 
     report->n_met++;
     report->failed = report->failed || (reason && container->running);
-    json_array_append_new(
-        report->containers,
-        json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:o}", "name", json_text_or_null(name_of(container)), "id",
-                  json_text_or_null(container->id), "running", container->running, "not_cut",
-                  json_text_or_null(reason), "instead", json_text_or_null(other), "caution",
-                  json_text_or_null(caution), "shares_network_with", sharing(inventory, container)));
+    json_array_append_new(report->containers,
+                          json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:o}", "name",
+                                    json_text_or_null(name_of(container)), "id",
+                                    json_text_or_null(container->id), "running", container->running,
+                                    "not_cut", json_text_or_null(reason), "instead", json_text_or_null(other),
+                                    "caution", json_text_or_null(caution), "lookups_pass", lookups_pass,
+                                    "shares_network_with", sharing(inventory, container)));
 }
 
 static bool is_meant(const struct lock_list *locks, const struct container *container)
@@ -634,7 +636,8 @@ json_t *verb_release(struct daemon *daemon, const json_t *request, const struct 
             _cleanup_free_ char *who = text_escape(lock_text(locks->v[i]), false);
 
             json_array_append_new(names, json_text_or_null(lock_text(locks->v[i])));
-            log_text(LOG_WARNING, "%s is released by user %u, process %d", who, (unsigned)peer->uid, (int)peer->pid);
+            log_text(LOG_WARNING, "%s is released by user %u, process %d", who, (unsigned)peer->uid,
+                     (int)peer->pid);
         }
     return let_go(daemon, lock_list_copy(locks, stays, &released), names);
 }
@@ -693,10 +696,11 @@ bool lockdown_explain(struct daemon *daemon, const struct explanation *explanati
     if (!lock)
         return false;
     _cleanup_free_ char *since = wall_clock_text(lock->since);
-    _cleanup_free_ char *text = xasprintf(
-        "%s -> %s%s%s: denied\n  %s is locked down since %s by %s: %s\n  Once it is released:\n%s",
-        explanation->from.label, explanation->to.label, explanation->port ? " " : "", explanation->port ?: "",
-        name, since, lock->by ?: "?", lock->reason ?: "no reason given", policies ?: "");
+    _cleanup_free_ char *reason = text_escape(lock->reason ?: "no reason given", false);
+    _cleanup_free_ char *text =
+        xasprintf("%s -> %s%s%s: denied\n  %s is locked down since %s by %s: %s\n  Once it is released:\n%s",
+                  explanation->from.label, explanation->to.label, explanation->port ? " " : "",
+                  explanation->port ?: "", name, since, lock->by ?: "?", reason, policies ?: "");
     json_object_set_new(result, "verdict", json_string("denied"));
     json_object_set_new(result, "lockdown", lock_to_json(lock, true));
     json_object_set_new(result, "text", json_text_or_null(text));

@@ -458,12 +458,13 @@ class Holds(Base, unittest.TestCase):
         for name in names:
             peer = names[(names.index(name) + 1) % len(names)]
             pairs[name, peer] = Pair("udp", containers[name], containers[peer], containers[peer].address("ipv4"))
-        stop = threading.Event()
+        stop, spans = threading.Event(), []
         thread = threading.Thread(target=Cut._talk, args=(self, list(pairs.values()), stop))
         thread.start()
         try:
             for turn in range(100):
-                name = dice.choice(names)
+                name, began = dice.choice(names), time.monotonic()
+                cut = [pair for ends, pair in pairs.items() if name in ends and not set(ends) & locked]
                 if name in locked:
                     self.release(name)
                     locked.discard(name)
@@ -476,11 +477,16 @@ class Holds(Base, unittest.TestCase):
                     if set(ends) & locked:
                         late = max(pair.heard.values()) - returned
                         self.assertLess(late, 0.05, f"seed {seed}, turn {turn}: {pair.name} after {name}")
+                if name in locked and cut:
+                    spans.append(max(max(pair.heard.values()) for pair in cut) - began)
             for name in sorted(locked):
                 self.release(name)
         finally:
             stop.set()
             thread.join()
+        spans = sorted(1000 * span for span in spans)
+        print(f"from the command's start to the last datagram: {len(spans)} lockdowns, median {spans[len(spans) // 2]:.1f} ms, "
+              f"longest {spans[-1]:.1f} ms", flush=True)
         self.assertEqual(self.tables(), before)
         self.assertEqual(self.cofferdam("verify").returncode, 0)
 

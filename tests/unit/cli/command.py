@@ -534,7 +534,7 @@ class WithDaemon(unittest.TestCase):
                  {"text": "name=x*", "direction": "both", "allow": [], "reason": None, "by": "user 0, process 8",
                   "since": 1700000000, "until": 0, "select": "name=x*", "containers": []}]
         text = ("Locked down\n  web (connections that it opens)\n"
-                "    since 2023-11-14T22:13:20Z by user 0, process 7, until 2023-11-14T23:13:20Z: odd\n\n"
+                "    since 2023-11-14T22:13:20Z by user 0, process 7, until 2023-11-14T23:13:20Z: odd\\x0a\n"
                 "    except for db\n  name=x*\n"
                 "    since 2023-11-14T22:13:20Z by user 0, process 8: no reason given\n    containers: none now\n")
         self.ok({"lockdowns": locks})
@@ -546,7 +546,7 @@ class WithDaemon(unittest.TestCase):
         self.assertEqual(self.daemon.requests[1], {"verb": "release", "containers": ["db", "c"], "all": False})
 
     def test_lockdown_wrong_usage(self):
-        for arguments, words in (((), "say which"), (("a", "--list"), "stands alone"), (("a", "--except", "b"), "--select"),
+        for arguments, words in (((), "say which"), ((b"w\xffb",), "UTF-8"), (("a", "--reason", b"\xff"), "UTF-8"), (("a", "--list"), "stands alone"), (("a", "--except", "b"), "--select"),
                                  (("a", "--for", "3"), "span of time"), (("a", *("--allow", "b") * 65), "more than 64")):
             code, out, err = run("lockdown", "--config", self.config, *arguments)
             self.assertEqual((code, out), (64, ""))
