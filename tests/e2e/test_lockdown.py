@@ -16,7 +16,7 @@ import unittest
 
 from cofferdam import follows
 from engine import OUTSIDE
-from machine import run, wait_until
+from machine import Failure, run, wait_until
 from pairs import Pair
 from playground import OPEN, Playground, Question, Talk
 
@@ -350,6 +350,56 @@ class Holds(Base, unittest.TestCase):
         self.assert_passes(db, "198.41.0.4", "80/tcp", ("ipv4",))
         self.release("web")
         self.follow(db, web)
+
+    def test_through_the_engines_end_and_the_machines(self):
+        web, db = self.run_containers(web="web", db="db")
+        self.lock("web")
+        self.engine.restart_dockerd()
+        for container in (web, db):
+            if not container.inspect()["State"]["Running"]:
+                container.start()
+        self.cofferdam.settle(20)
+        self.assert_cut_off(web, db)
+        # as after a boot: nothing in the kernel, and the containers start while nobody knows them
+        self.cofferdam.stop(signal.SIGKILL)
+        for table in ("inet", "bridge"):
+            self.engine.host.run("nft", "delete", "table", table, "cofferdam")
+        self.cofferdam.start()
+        self.assert_cut_off(web, db)
+        self.assert_passes(db, "198.41.0.4", "80/tcp", ("ipv4",))
+        self.release("web")
+        self.follow(db, web)
+
+    def test_all_its_networks_and_those_it_joins_later(self):
+        both, web = self.run_container("both", networks=("front", "back")), self.run_container("web", "web")
+        far = self.run_container("far", networks=("back",))
+        self.lock("both", "web")
+        self.assert_cut_off(both, web, far)
+        self.engine.connect("back", web)
+        self.cofferdam.settle()
+        self.assert_results("timeout", [Question(far, web, "80/tcp", family, "back") for family in ("ipv4", "ipv6")])
+        self.assert_results("timeout", [Question(web, far, "80/tcp", family) for family in ("ipv4", "ipv6")])
+        self.release("web")
+        self.follow(far, web, "80/tcp", network="back")
+        self.assert_cut_off(both, far)
+
+    def test_before_the_engine_has_answered(self):
+        web, db = self.run_containers(web="web", db="db")
+        self.cofferdam.stop(signal.SIGKILL)
+        for table in ("inet", "bridge"):
+            self.engine.host.run("nft", "delete", "table", table, "cofferdam")
+        socket = self.cofferdam.settings["docker"]
+        self.cofferdam.settings["docker"] = self.engine.path("nowhere.sock")
+        self.addCleanup(self.cofferdam.settings.update, docker=socket)
+        with self.assertRaises(Failure):  # it does not settle without an Engine
+            self.cofferdam.start()
+        report = self.lock("web", status=1)
+        self.assertIn("the containers are not known", report["problems"][0])
+        self.assertTrue(report["saved"])
+        self.cofferdam.settings["docker"] = socket
+        self.cofferdam.restart()
+        self.assert_cut_off(web, db)
+        self.assert_passes(db, "198.41.0.4", "80/tcp", ("ipv4",))
 
     def test_a_container_made_anew(self):
         db = self.run_container("db", "db")
