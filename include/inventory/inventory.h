@@ -74,7 +74,9 @@ struct container {
     bool dns_known;    /* the Engine was asked for --dns; until then the peer `dns` grants nothing */
     struct ip *dns;    /* from --dns */
     size_t n_dns;
-    bool privileged, net_admin;       /* has CAP_NET_ADMIN; both known together with dns */
+    bool privileged, net_admin; /* has CAP_NET_ADMIN; both known together with dns */
+    bool
+        own_kernel; /* its sockets need not be this kernel's: it runs in a sandbox or a virtual machine, or may */
     struct published_port *published; /* sorted by published_port_compare(); none while it does not run */
     size_t n_published;
     struct container_ports

@@ -21,7 +21,8 @@ int inventory_from_json(const json_t *json, struct inventory **ret, struct diags
 
 /*
  * What containers listen on, as sockets_collect() tells it: {ID: {"listening": [...], "listening_on_loopback": [...]}}, or
- * NULL. It replaces all that was known of that; what makes no sense, or is of no running container, is left out.
+ * NULL. It replaces all that was known of that; what makes no sense, or is of no running container whose sockets
+ * are this kernel's, is left out.
  */
 void inventory_set_listening(struct inventory *inventory, const json_t *listening);
 /* Adds these two keys. */

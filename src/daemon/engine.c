@@ -351,6 +351,7 @@ static void inherit(struct container *new, struct container *old)
         new->image = STEAL(old->image);
         new->privileged = old->privileged;
         new->net_admin = old->net_admin;
+        new->own_kernel = old->own_kernel;
     }
 }
 
@@ -479,6 +480,7 @@ void brain_inspected(struct brain *brain, const char *id, struct container *cont
     known->dns_known = true;
     known->privileged = container->privileged;
     known->net_admin = container->net_admin;
+    known->own_kernel = container->own_kernel;
     if (container->image) {
         free(known->image);
         known->image = STEAL(container->image);

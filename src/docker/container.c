@@ -263,6 +263,24 @@ static void decode_privileges(const json_t *json, struct container *container)
                                                                : lists_capability(add, "NET_ADMIN"));
 }
 
+/* gVisor, Kata and their like bring a network stack along; of runtimes that are not known, nobody can tell. */
+static bool has_own_kernel(const json_t *json)
+{
+    static const char *const shared[] = {"runc",
+                                         "io.containerd.runc.v2",
+                                         "io.containerd.runc.v1",
+                                         "io.containerd.runtime.v1.linux",
+                                         "crun",
+                                         "youki",
+                                         "nvidia"};
+    const char *runtime = answer_text(answer_object(json, "HostConfig"), "Runtime");
+
+    for (size_t i = 0; runtime && i < ARRAY_SIZE(shared); i++)
+        if (strcmp(runtime, shared[i]) == 0)
+            return false;
+    return runtime && runtime[0];
+}
+
 static bool decode_running(const json_t *json)
 {
     const json_t *state = answer_object(json, "State");
@@ -291,6 +309,7 @@ int docker_decode_container(const char *bytes, size_t len, struct container **re
     answer_labels(answer_object(config, "Labels"), &container->labels, &container->n_labels);
     decode_dns(json, container, diags);
     decode_privileges(json, container);
+    container->own_kernel = has_own_kernel(json);
     decode_endpoints(json, container);
     decode_mode(json, container);
     *ret = container;

@@ -623,7 +623,7 @@ void inventory_set_listening(struct inventory *inventory, const json_t *listenin
         struct reader reader = {.diags = &diags};
 
         forget_listening(container);
-        if (container->running && json_is_object(object))
+        if (container->running && !container->own_kernel && json_is_object(object))
             read_listening(&reader, object, container);
         if (reader.error)
             forget_listening(container);

@@ -394,6 +394,31 @@ static void test_privileges(void **state)
     }
 }
 
+static void test_runtime(void **state)
+{
+    static const struct {
+        const char *config;
+        bool own_kernel;
+    } cases[] = {
+        {"null", false},
+        {"{\"Runtime\":\"\"}", false},
+        {"{\"Runtime\":\"runc\"}", false},
+        {"{\"Runtime\":\"io.containerd.runc.v2\"}", false},
+        {"{\"Runtime\":\"runsc\"}", true},
+        {"{\"Runtime\":\"io.containerd.kata.v2\"}", true},
+        {"{\"Runtime\":\"my-own\"}", true},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *json = xasprintf("{\"Id\":\"aa\",\"HostConfig\":%s}", cases[i].config);
+        struct container *container = read_container(json, NULL);
+
+        assert_int_equal(container->own_kernel, cases[i].own_kernel);
+        container_free(container);
+    }
+}
+
 /* Numbers beyond what a JSON library holds in an integer, and text that it would refuse, spoil nothing. */
 static void test_odd_values(void **state)
 {
@@ -795,6 +820,7 @@ int main(void)
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_published),
+        cmocka_unit_test(test_runtime),
         cmocka_unit_test(test_dns),
         cmocka_unit_test(test_privileges),
         cmocka_unit_test(test_odd_values),

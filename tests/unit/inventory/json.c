@@ -205,13 +205,41 @@ static void test_errors(void **state)
     }
 }
 
+/* What comes from a look into the containers' namespaces. */
+static void test_listening(void **state)
+{
+    struct inventory *inventory = read("{\"format_version\":\"1.0\",\"containers\":["
+                                       "{\"id\":\"a\",\"running\":true,\"listening\":[\"1/tcp\"]},"
+                                       "{\"id\":\"b\",\"running\":true},{\"id\":\"c\",\"running\":false},"
+                                       "{\"id\":\"d\",\"running\":true},{\"id\":\"e\",\"running\":true}]}");
+    json_t *listening =
+        json_loads("{\"b\":{\"listening\":[\"80/tcp\",\"80/tcp\",\"53/udp\"],"
+                   "\"listening_on_loopback\":[\"7/tcp\"]},\"c\":{\"listening\":[]},"
+                   "\"d\":{\"listening\":[\"80/tcp\",\"x\"]},\"e\":{\"listening\":[]},\"f\":7}",
+                   0, NULL);
+    const struct container *b = inventory_container(inventory, "b");
+
+    (void)state;
+    inventory_container(inventory, "e")->own_kernel = true;
+    inventory_set_listening(inventory, listening);
+    assert_true(b->listening_known);
+    assert_int_equal(b->listening.n, 2);
+    assert_true(container_ports_have(&b->on_loopback, PORT_TCP, 7));
+    assert_false(inventory_container(inventory, "a")->listening_known);
+    assert_false(inventory_container(inventory, "c")->listening_known);
+    assert_false(inventory_container(inventory, "d")->listening_known);
+    assert_false(inventory_container(inventory, "e")->listening_known);
+    inventory_set_listening(inventory, NULL);
+    assert_false(b->listening_known || b->listening.n || b->on_loopback.n);
+    json_decref(listening);
+    inventory_free(inventory);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_least),
-        cmocka_unit_test(test_errors),
+        cmocka_unit_test(test_round_trip), cmocka_unit_test(test_values),    cmocka_unit_test(test_least),
+        cmocka_unit_test(test_errors),     cmocka_unit_test(test_listening),
     };
 
     return cmocka_run_group_tests_name("inventory-json", tests, NULL, NULL);
