@@ -13,7 +13,7 @@
 #include "verdict/changes_json.h"
 
 #define LINES_MAX 100000 /* of rules; with the flows below they stay under CONTROL_MESSAGE_MAX */
-#define FLOWS_MAX 50000
+#define FLOWS_MAX 20000 /* listed: a JSON object of one takes a kilobyte */
 
 static struct plan *make(const struct evaluation *old, const struct evaluation *new,
                          const struct ruleset *kernel, struct compiler *compiler)
