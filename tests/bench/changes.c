@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #include "common.h"
-#include "policy/parse.h"
 #include "policy/settings.h"
 #include "util/mem.h"
 #include "verdict/changes.h"
@@ -31,18 +30,6 @@ struct result {
     double ms;
     size_t lines, pairs;
 };
-
-static struct policy_set *parse(const char *text)
-{
-    struct policy_set *set = policy_set_new();
-    _cleanup_diags_ struct diags diags = {0};
-
-    if (*text)
-        (void)policy_parse(set, "other.yaml", text, strlen(text), &diags);
-    if (policy_set_finish(set, &diags) < 0 || diags.n_errors)
-        die("policies", -EBADMSG, &diags);
-    return set;
-}
 
 /* ---- cases -------------------------------------------------------------------------------------------- */
 
@@ -65,7 +52,7 @@ static void everything(struct host *host)
 {
     nothing(host);
     host->before = policy_set_free(host->before);
-    host->before = parse("");
+    host->before = parse_policies("");
 }
 
 static void every_port(struct host *host)
@@ -90,10 +77,10 @@ static void projects(struct host *host)
         free(c->labels[0].value);
         c->labels[0].value = xasprintf("p%u", i / 4);
     }
-    host->before = parse("");
-    host->after = parse("policy: compose\nselect: {labels: {com.docker.compose.project: '*'}}\n"
-                        "ingress: [{from: [{same: com.docker.compose.project}]}]\n"
-                        "egress: [{to: [{same: com.docker.compose.project}]}, {to: [internet]}]\n");
+    host->before = parse_policies("");
+    host->after = parse_policies("policy: compose\nselect: {labels: {com.docker.compose.project: '*'}}\n"
+                                 "ingress: [{from: [{same: com.docker.compose.project}]}]\n"
+                                 "egress: [{to: [{same: com.docker.compose.project}]}, {to: [internet]}]\n");
 }
 
 /* 100 policies about 200 services, each of which the rules tell from all others. */
@@ -116,48 +103,14 @@ static void services(struct host *host)
         free(text);
         text = longer;
     }
-    host->before = parse("");
-    host->after = parse(text);
+    host->before = parse_policies("");
+    host->after = parse_policies(text);
     free(text);
-}
-
-/* 100 projects of ten containers, of which the rules of the next project name each by itself: no two are alike. */
-static struct policy_set *make_strangers(struct inventory *inventory, const char *port)
-{
-    char *text = xstrdup("");
-    unsigned i = 0;
-
-    for (struct container *c = inventory->containers; c; c = c->hh.next, i++) {
-        free(c->labels[0].value);
-        free(c->labels[1].value);
-        c->labels[0].value = xasprintf("g%u", i / 10);
-        c->labels[1].value = xasprintf("s%u", i % 10);
-    }
-    for (unsigned p = 0; p < 100; p++) {
-        char *longer = xasprintf("%s---\npolicy: p%u\nselect: {compose: g%u}\ningress:\n", text, p, p);
-
-        for (unsigned s = 0; s < 20; s++) {
-            char *before = longer;
-
-            longer = s < 10
-                         ? xasprintf("%s  - {from: [{compose: g%u/s%u}, outside], ports: [%u/tcp, icmp]}\n",
-                                     before, (p + 1) % 100, s, 1000 + s)
-                         : xasprintf("%s%s  - {to: [{compose: g%u/s%u}, internet], ports: [%u/tcp, %s]}\n",
-                                     before, s == 10 ? "egress:\n  - {to: [dns]}\n" : "", (p + 99) % 100,
-                                     s - 10, 1000 + s - 10, port);
-            free(before);
-        }
-        free(text);
-        text = longer;
-    }
-    struct policy_set *set = parse(text);
-    free(text);
-    return set;
 }
 
 static void strangers(struct host *host)
 {
-    host->before = parse("");
+    host->before = parse_policies("");
     host->after = make_strangers(host->inventory, "443/tcp");
 }
 

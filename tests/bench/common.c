@@ -83,6 +83,51 @@ struct policy_set *make_policies(void)
     return set;
 }
 
+struct policy_set *parse_policies(const char *text)
+{
+    struct policy_set *set = policy_set_new();
+    _cleanup_diags_ struct diags diags = {0};
+
+    if (*text)
+        (void)policy_parse(set, "other.yaml", text, strlen(text), &diags);
+    if (policy_set_finish(set, &diags) < 0 || diags.n_errors)
+        die("policies", -EBADMSG, &diags);
+    return set;
+}
+
+struct policy_set *make_strangers(struct inventory *inventory, const char *port)
+{
+    char *text = xstrdup("");
+    unsigned i = 0;
+
+    for (struct container *c = inventory->containers; c; c = c->hh.next, i++) {
+        free(c->labels[0].value);
+        free(c->labels[1].value);
+        c->labels[0].value = xasprintf("g%u", i / 10);
+        c->labels[1].value = xasprintf("s%u", i % 10);
+    }
+    for (unsigned p = 0; p < 100; p++) {
+        char *longer = xasprintf("%s---\npolicy: p%u\nselect: {compose: g%u}\ningress:\n", text, p, p);
+
+        for (unsigned s = 0; s < 20; s++) {
+            char *before = longer;
+
+            longer = s < 10
+                         ? xasprintf("%s  - {from: [{compose: g%u/s%u}, outside], ports: [%u/tcp, icmp]}\n",
+                                     before, (p + 1) % 100, s, 1000 + s)
+                         : xasprintf("%s%s  - {to: [{compose: g%u/s%u}, internet], ports: [%u/tcp, %s]}\n",
+                                     before, s == 10 ? "egress:\n  - {to: [dns]}\n" : "", (p + 99) % 100,
+                                     s - 10, 1000 + s - 10, port);
+            free(before);
+        }
+        free(text);
+        text = longer;
+    }
+    struct policy_set *set = parse_policies(text);
+    free(text);
+    return set;
+}
+
 static struct container *make_container(unsigned number, bool dual)
 {
     struct container *container = container_new();

@@ -24,3 +24,9 @@ void print_machine(void);
 struct policy_set *make_policies(void);
 /* n containers of the services in turn; dual: with IPv6 too. */
 struct inventory *make_inventory(size_t n, bool dual);
+/*
+ * Gives all of a thousand containers other labels, 100 projects of ten, and returns 100 policies, of which each names the
+ * ten of the next project one by one: no two are alike to the rules. What it grants besides is on this port.
+ */
+struct policy_set *make_strangers(struct inventory *inventory, const char *port);
+struct policy_set *parse_policies(const char *text);

@@ -31,12 +31,13 @@ struct times {
 
 /* ---- the host ----------------------------------------------------------------------------------------- */
 
-static struct brain *make_brain(const struct settings *settings)
+static struct brain *make_brain(const struct settings *settings, struct inventory *inventory,
+                                struct policy_set *policies)
 {
-    struct brain *brain = brain_new(&(struct brain_config){.settings = settings}, make_policies(), 1);
+    struct brain *brain = brain_new(&(struct brain_config){.settings = settings}, policies, 1);
 
     inventory_free(brain->inventory);
-    brain->inventory = make_inventory(CONTAINERS, true);
+    brain->inventory = inventory;
     brain_compile_all(brain, brain->compiler);
     brain->loaded = brain->inventory_known = true;
     return brain;
@@ -189,30 +190,55 @@ static void run(const char *name, struct brain *brain, struct nft_socket *socket
     policy_set_free(policies);
 }
 
+static void load(struct brain *brain, struct nft_socket *socket)
+{
+    _cleanup_delta_ struct delta delta = {0};
+    _cleanup_diags_ struct diags diags = {0};
+
+    delta_load(compiler_ruleset(brain->compiler), &delta);
+    int r = nft_apply(socket, &delta, &diags);
+    if (r < 0)
+        die("loading the rules", r, &diags);
+}
+
+static void run_services(const struct settings *settings, struct nft_socket *socket)
+{
+    _cleanup_(brain_freep) struct brain *brain =
+        make_brain(settings, make_inventory(CONTAINERS, true), make_policies());
+
+    load(brain, socket);
+    run("the same policies", brain, socket, make_policies());
+    run("one policy, another port", brain, socket, other_port());
+    run("no policies any more", brain, socket, no_policies());
+}
+
+static void run_strangers(const struct settings *settings, struct nft_socket *socket)
+{
+    struct inventory *inventory = make_inventory(CONTAINERS, true);
+    _cleanup_(brain_freep) struct brain *brain =
+        make_brain(settings, inventory, make_strangers(inventory, "443/tcp"));
+
+    load(brain, socket);
+    run("all different, another port", brain, socket, make_strangers(inventory, "8443/tcp"));
+}
+
 int main(void)
 {
     _cleanup_(settings_freep) struct settings *settings = settings_new();
     _cleanup_(nft_socket_closep) struct nft_socket *socket = NULL;
-    _cleanup_(brain_freep) struct brain *brain = make_brain(settings);
-    _cleanup_delta_ struct delta delta = {0};
-    _cleanup_diags_ struct diags diags = {0};
 
     if (unshare(CLONE_NEWNET) < 0)
         die("a network namespace of its own (root is needed)", -errno, NULL);
     int r = nft_socket_open(&socket);
-    delta_load(compiler_ruleset(brain->compiler), &delta);
-    if (r == 0)
-        r = nft_apply(socket, &delta, &diags);
     if (r < 0)
-        die("loading the rules", r, &diags);
+        die("nf_tables", r, NULL);
     print_machine();
     printf(
         "%d containers, IPv4 and IPv6, %d policies, %d open connections; ms, MiB of memory, and MiB of JSON\n",
         CONTAINERS, 2 * SERVICES, FLOWS);
     printf("  %-28s %9s %9s %9s %9s %9s %9s %9s %9s %9s\n", "", "read", "compile", "validate", "flows",
            "(lint)", "tell", "all", "memory", "JSON");
-    run("the same policies", brain, socket, make_policies());
-    run("one policy, another port", brain, socket, other_port());
-    run("no policies any more", brain, socket, no_policies());
+    run_services(settings, socket);
+    run_strangers(settings, socket);
     return 0;
 }
