@@ -174,6 +174,16 @@ static void print_section(const struct section *section, FILE *out)
         fputs("\n</details>\n", out);
 }
 
+/* What else the daemon may send is no markup of ours. */
+static void print_id(const json_t *result, FILE *out)
+{
+    const char *id = json_string_value(json_object_get(result, "plan_id"));
+
+    if (id && *id && strspn(id, "0123456789abcdef") == strlen(id) && strlen(id) < OVERHEAD &&
+        !json_is_false(json_object_get(result, "changes")))
+        fprintf(out, "\nTo apply just this: `cofferdam apply --only %s`\n", id);
+}
+
 void plan_print_markdown(const json_t *result, const struct cli_options *options, FILE *out)
 {
     _cleanup_free_ char *summary = plan_summary(result);
@@ -183,12 +193,14 @@ void plan_print_markdown(const json_t *result, const struct cli_options *options
     for (enum plan_section i = 0; i < PLAN_SECTIONS; i++)
         if (!options->brief || i == PLAN_CONNECTIONS)
             section_make(&sections[n++], result, i);
-    share_out(sections, n, PLAN_MARKDOWN_MAX - n * OVERHEAD);
+    share_out(sections, n, PLAN_MARKDOWN_MAX - (n + 2) * OVERHEAD);
     fprintf(out, "**%s**\n", summary);
     for (size_t i = 0; i < n; i++) {
         print_section(&sections[i], out);
         section_clear(&sections[i]);
     }
+    if (!options->brief)
+        print_id(result, out);
 }
 
 void plan_print_markdown_refusal(const char *error, const struct diags *diags, FILE *out)

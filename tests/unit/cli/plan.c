@@ -121,6 +121,64 @@ static void all_of_it(void **state)
     assert_non_null(strstr(colour, "\033[1;31m    - 10.0.0.1"));
 }
 
+static char *markdown(json_t *result /* taken over */, bool brief)
+{
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    assert_non_null(out);
+    plan_print_markdown(result, &(struct cli_options){.brief = brief}, out);
+    fclose(out);
+    json_decref(result);
+    return text;
+}
+
+static void as_markdown(void **state)
+{
+    static const char connections[] = "\n### Connections\n\n```diff\n"
+                                      "+ web -> db  80/tcp  denied -> allowed\n- x -> y\n  and 3 more\n```\n";
+    _cleanup_free_ char *text = markdown(document(), false), *brief = markdown(document(), true);
+    _cleanup_free_ char *summary = xstrndup(SUMMARY, strlen(SUMMARY) - 1),
+                        *expected_brief = xasprintf("**%s**\n%s", summary, connections);
+
+    (void)state;
+    assert_string_equal(brief, expected_brief);
+    assert_memory_equal(text, brief, strlen(summary) + 5);
+    assert_non_null(strstr(text, connections));
+    assert_non_null(strstr(text, "\n### Policies (7 unchanged)\n\n```diff\n"
+                                 "+  a        mode: audit             p/a.yaml:3\n"));
+    assert_non_null(strstr(text, "\n### Live connections that would be cut\n\n```diff\n"
+                                 "-  web -> db         5432/tcp  2 connections\n"
+                                 "-  192.0.2.7 -> web  80/tcp    by way of 203.0.113.1:8080\n"
+                                 "and 1 more\n```\n"));
+    assert_non_null(strstr(text,
+                           "\n<details><summary>Rules (the kernel would take them)</summary>\n\n```diff\n"
+                           "@@ table inet cofferdam, chain z @@\n+ chain z\n+ accept\n"));
+    assert_non_null(strstr(text, "and 6 more\n```\n\n</details>\n"));
+    assert_non_null(strstr(text, "\n### Problems\n\n```diff\nwarning: web is not enforced\n"));
+    assert_non_null(strstr(text, "\n\nTo apply just this: `cofferdam apply --only 00`\n"));
+}
+
+/* Whatever stands in it ends no block and begins no line. */
+static void markdown_holds(void **state)
+{
+    (void)state;
+    json_t *result =
+        json_pack("{s:b, s:s, s:s, s:{s:i, s:b, s:[{s:s, s:s, s:s, s:s, s:s}]}}", "changes", 1, "plan_id",
+                  "`\n# not ours", "connections_text", "+ ````` -> ```\n", "rules", "operations", 1,
+                  "validated", 1, "lines", "change", "```", "table", "inet cofferdam", "kind", "rule", "name",
+                  "c\n```\n", "text", "accept\n```\n</details>");
+    _cleanup_free_ char *text = markdown(result, false);
+    assert_string_equal(text, "**Plan: what stands in the kernel is put in order**\n"
+                              "\n### Connections\n\n``````diff\n+ ````` -> ```\n``````\n"
+                              "\n<details><summary>Rules (the kernel would take them)</summary>\n"
+                              "\n````diff\n"
+                              "@@ table inet cofferdam, chain c\\x0a```\\x0a @@\n"
+                              "? accept\\x0a```\\x0a</details>\n````\n"
+                              "\n</details>\n");
+}
+
 static void nothing(void **state)
 {
     (void)state;
@@ -170,10 +228,8 @@ static void tricks(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_of_it),
-        cmocka_unit_test(nothing),
-        cmocka_unit_test(doubtful),
-        cmocka_unit_test(tricks),
+        cmocka_unit_test(all_of_it), cmocka_unit_test(as_markdown), cmocka_unit_test(markdown_holds),
+        cmocka_unit_test(nothing),   cmocka_unit_test(doubtful),    cmocka_unit_test(tricks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
