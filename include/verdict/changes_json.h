@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Changed connections as JSON: {"format_version", "changes": bool, "connections": [...]}. What is in the connections is in
- * packaging/schemas/plan.schema.json.
+ * Changed connections as JSON: the list that packaging/schemas/plan.schema.json describes as the connections of a plan.
  */
 #pragma once
 

@@ -124,15 +124,6 @@ static size_t count_connections(const struct changes *changes, enum verdict verd
     return n;
 }
 
-static json_t *connections_to_json(const struct changes *changes)
-{
-    json_t *document = changes_to_json(changes),
-           *list = json_incref(json_object_get(document, "connections"));
-
-    json_decref(document);
-    return list;
-}
-
 static json_t *connections_text(const struct changes *changes, bool full)
 {
     _cleanup_free_ char *text = changes_text(changes, full);
@@ -390,7 +381,7 @@ json_t *plan_to_json(struct plan *plan, const struct plan_facts *facts, int *ret
     return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "changes", changes, "plan_id",
                      json_text_or_null(plan->basis ? plan_basis_id(plan->basis) : NULL), "summary",
                      summarise(plan, &found), "policies", policies_to_json(&found.policies), "connections",
-                     connections_to_json(found.connections), "connections_text",
+                     changes_to_json(found.connections), "connections_text",
                      connections_text(found.connections, facts->full), "live_connections",
                      flows_to_json(plan, !plan->base && facts->flows_error == 0), "rules",
                      rules_to_json(plan, &found.rules, facts), "problems", diags_to_json(&found.problems));

@@ -116,6 +116,5 @@ json_t *changes_to_json(const struct changes *changes)
 
     for (size_t i = 0; i < changes->n; i++)
         json_array_append_new(list, change_to_json(&changes->v[i]));
-    return json_pack("{s:s, s:b, s:o}", "format_version", "1.0", "changes", changes->n > 0, "connections",
-                     list);
+    return list;
 }
