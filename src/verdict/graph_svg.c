@@ -129,7 +129,7 @@ void graph_put_picture(FILE *out, const struct graph *graph)
 /* ---- by itself ---------------------------------------------------------------------------------------- */
 
 #define MARGIN 20
-#define HEAD 64
+#define REMARK 18 /* a line of what is said first */
 
 static size_t count_drawn(const struct graph *graph)
 {
@@ -140,48 +140,58 @@ static size_t count_drawn(const struct graph *graph)
     return n;
 }
 
-static void put_head(const struct graph *graph, FILE *out)
+/* What must be said of the picture, in lines of it: at most three. */
+static size_t find_remarks(const struct graph *graph, char **ret)
 {
-    size_t drawn = count_drawn(graph), blocked = graph_count_blocked(graph);
-    _cleanup_free_ char *left_out =
-        blocked ? xasprintf(" Left out: what Docker itself blocks; pairs of names: %zu.", blocked)
-                : xstrdup("");
-    const char *legend = graph_legend(graph);
-    _cleanup_free_ char *about =
-        xasprintf("%s%sWhat has no line is denied, except to those that are not enforced.%s", legend ?: "",
-                  !legend                    ? ""
-                  : graph_has_changes(graph) ? ". "
-                                             : " ",
-                  left_out);
+    size_t blocked = graph_count_blocked(graph), n = 0;
+
+    if (graph->compares)
+        ret[n++] = xasprintf("%s", graph_legend(graph));
+    ret[n++] = xstrdup("What has no line is denied, except to those that are not enforced.");
+    if (blocked)
+        ret[n++] = xasprintf(
+            "Left out: what the policies allow and Docker itself blocks; pairs of names: %zu.", blocked);
+    return n;
+}
+
+/* Returns its height. */
+static size_t put_head(const struct graph *graph, FILE *out)
+{
+    char *remarks[3];
+    size_t n = find_remarks(graph, remarks);
 
     fprintf(
         out,
-        "<title id=\"title\">Who may talk to whom</title>\n<desc id=\"about\">Names: %zu; lines: %zu. Sources are on the "
-        "left, destinations on the right. %s</desc>\n",
-        graph->n_nodes, drawn, about);
-    fprintf(out, "<style>%s</style>\n<rect class=\"paper\" width=\"100%%\" height=\"100%%\"/>\n",
-            graph_svg_style);
-    fprintf(out,
-            "<text class=\"title\" x=\"%d\" y=\"32\">Who may talk to whom</text>\n"
-            "<text class=\"about\" x=\"%d\" y=\"52\">%s</text>\n",
-            MARGIN, MARGIN, about);
+        "<title id=\"title\">Who may talk to whom</title>\n<desc id=\"about\">Names: %zu; lines: %zu. Sources "
+        "are on the left, destinations on the right.</desc>\n<style>%s</style>\n"
+        "<rect class=\"paper\" width=\"100%%\" height=\"100%%\"/>\n"
+        "<text class=\"title\" x=\"%d\" y=\"32\">Who may talk to whom</text>\n",
+        graph->n_nodes, count_drawn(graph), graph_svg_style, MARGIN);
+    for (size_t i = 0; i < n; i++) {
+        fprintf(out, "<text class=\"about\" x=\"%d\" y=\"%zu\">%s</text>\n", MARGIN, 52 + i * REMARK,
+                remarks[i]);
+        free(remarks[i]);
+    }
+    return 46 + n * REMARK;
 }
 
 char *graph_svg(const struct graph *graph)
 {
     struct layout layout;
+    _cleanup_free_ char *head = NULL;
     char *text = NULL;
-    size_t len = 0, width = LAYOUT_WIDTH + 2 * MARGIN, height;
-    FILE *out = graph_open(&text, &len);
+    size_t len = 0, head_len = 0, top, width = LAYOUT_WIDTH + 2 * MARGIN, height;
+    FILE *out = graph_open(&head, &head_len);
 
+    top = put_head(graph, out);
+    graph_close(out);
     layout_init(&layout, graph);
-    height = layout.height + HEAD + MARGIN;
+    height = top + layout.height + MARGIN;
+    out = graph_open(&text, &len);
     fprintf(out,
             "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"%zu\" height=\"%zu\" viewBox=\"0 0 %zu %zu\" "
-            "role=\"img\" aria-labelledby=\"title about\"%s>\n",
-            width, height, width, height, graph->compares ? " class=\"compares\"" : "");
-    put_head(graph, out);
-    fprintf(out, "<g transform=\"translate(%d %d)\">\n", MARGIN, HEAD);
+            "role=\"img\" aria-labelledby=\"title about\"%s>\n%s<g transform=\"translate(%d %zu)\">\n",
+            width, height, width, height, graph->compares ? " class=\"compares\"" : "", head, MARGIN, top);
     draw(&(struct picture){graph, &layout, out, false});
     fputs("</g>\n</svg>\n", out);
     layout_clear(&layout);

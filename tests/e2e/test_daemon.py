@@ -521,8 +521,8 @@ class Daemon(Playground, unittest.TestCase):
         self.cofferdam.settle()
         graph = self.cofferdam.json("graph")
         names = {node["id"]: node["name"] for node in graph["nodes"]}
-        edges = {(names[edge["from"]], names[edge["to"]]): {port for grant in edge["grants"] for port in grant["ports"]}
-                 for edge in graph["edges"]}
+        edges = {(names[a], names[b]): {port for grant in edge["grants"] for port in grant["ports"]}
+                 for edge in graph["edges"] for a in edge["from"] for b in edge["to"]}
         questions = [Question(source, target, "5432/tcp")
                      for source, target in itertools.permutations((self.web, self.db, other), 2)]
         for question, result in zip(questions, self.ask_all(questions)):
@@ -534,6 +534,28 @@ class Daemon(Playground, unittest.TestCase):
             file.write(self.cofferdam("status", "--json").stdout)
         self.assertEqual(self.cofferdam.json("graph", "--inventory", path), graph)
         self.assertIn("digraph", self.cofferdam("graph", check=True).stdout)
+
+    def test_graph_of_changes_agrees_with_packets(self):
+        """Compared with the policies in force, which the daemon names."""
+        swapped = self.engine.path("swapped.yaml")
+        with open(swapped, "w", encoding="utf-8") as file:
+            file.write(ROLES.replace("5432/tcp", "80/tcp"))
+        self.addCleanup(os.unlink, swapped)
+        self.cofferdam.settle()
+        self.assertIs(self.cofferdam.json("graph", "--changes")["changes"], False)
+        graph = self.cofferdam.json("graph", "--changes", swapped)
+        self.assertIs(graph["changes"], True)
+        ids = {node["name"]: node["id"] for node in graph["nodes"]}
+        marks = {port: grant["change"] for edge in graph["edges"]
+                 if ids[self.web.name] in edge["from"] and ids[self.db.name] in edge["to"]
+                 for grant in edge["grants"] for port in grant["ports"]}
+        self.assertEqual((marks["5432/tcp"], marks["80/tcp"]), ("removed", "added"), marks)
+        self.assert_passes(self.web, self.db, "5432/tcp")
+        self.assert_dropped(self.web, self.db, "80/tcp")
+        self.cofferdam.apply(ROLES.replace("5432/tcp", "80/tcp"))
+        self.assert_passes(self.web, self.db, "80/tcp")
+        self.assert_dropped(self.web, self.db, "5432/tcp")
+        self.assertIs(self.cofferdam.json("graph", "--changes", swapped)["changes"], False)
 
     def test_the_policies_in_force_are_those_of_the_directory(self):
         self.assertEqual(naive.Policies.of_directory(self.cofferdam.policies).verdict(

@@ -147,6 +147,11 @@ class Documents(Playground, unittest.TestCase):
     def test_graph(self):
         self.people()
         self.see("graph")
+        planned = self.engine.path("planned.yaml")
+        with open(planned, "w", encoding="utf-8") as file:
+            file.write(PLANNED)
+        self.addCleanup(os.unlink, planned)
+        self.see("graph", "--changes", planned)
         self.assert_seen("graph")
 
     def look_until_it_is_seen(self):

@@ -155,7 +155,9 @@ class Formats(Golden):
         self.assertNotRegex(picture.find(SVG + "style").text, r"url\(|@import")
         named = {element.get("id"): element for element in picture.iter() if element.get("id")}
         self.assertEqual(set(picture.get("aria-labelledby").split()), set(named))
-        self.assertIn("Left out: what Docker itself blocks", named["about"].text)
+        self.assertIn("Sources are on the left", named["about"].text)
+        self.assertIn("Left out: what the policies allow and Docker itself blocks; pairs of names: 1.",
+                      [element.text for element in picture.iter(SVG + "text")])
         names = {text_of(node) for node in json.loads(self.draw("json"))["nodes"]}
         self.assertEqual({title.split(": ")[0] for title in texts_of(picture, "node", "title")}, names)
         shown = set(texts_of(picture, "node", "text"))

@@ -53,6 +53,8 @@ UNREADABLE = """(() => {
   for (const text of seen("g.row > text"))
     if (place(text).right > place(text.parentNode.querySelector("path")).right) found.push(["wide", text.textContent]);
   const all = place(document.querySelector("svg"));
+  for (const text of seen("svg > text"))
+    if (place(text).right > all.right) found.push(["out of the picture", text.textContent]);
   for (const [a, x] of things)
     if (x.top < all.top - 1 || x.bottom > all.bottom + 1) found.push(["out of the picture", a.parentNode.textContent]);
   return found;
@@ -209,6 +211,7 @@ class Changes(InBrowser):
             look = tab.run("""Object.fromEntries(["added", "removed", "mixed", "same"].map((change) => {
               const style = getComputedStyle(document.querySelector(`.edge.${change} path`));
               return [change, [style.stroke, style.strokeWidth, style.strokeDasharray]]; }))""")
+            self.assertEqual(tab.run(UNREADABLE), [])
             self.assertEqual(len({tuple(style) for style in look.values()}), 4)
             self.assertNotEqual(look["removed"][2], "none")
             self.assertGreater(float(look["added"][1].removesuffix("px")), float(look["same"][1].removesuffix("px")))
