@@ -97,6 +97,7 @@ struct network {
     char *parent; /* of a macvlan or ipvlan network: the interface that it sits on; NULL where it has none */
     bool internal;
     bool ipv6;
+    bool ipv6_open; /* the Engine keeps other networks' containers from it over IPv4 only */
     bool
         icc_off; /* com.docker.network.bridge.enable_icc=false: Docker itself blocks between its containers */
     bool managed;

@@ -517,12 +517,18 @@ static bool same_network(const struct network *old, const struct network *new)
     if (!same_text(old->name, new->name) || !same_text(old->bridge, new->bridge) ||
         !same_text(old->parent, new->parent) || old->managed != new->managed ||
         !same_text(old->unmanaged_reason, new->unmanaged_reason) || old->internal != new->internal ||
-        old->ipv6 != new->ipv6 || old->n_subnets != new->n_subnets)
+        old->ipv6 != new->ipv6 || old->ipv6_open != new->ipv6_open || old->n_subnets != new->n_subnets)
         return false;
     for (size_t i = 0; i < old->n_subnets; i++)
         if (!ip_equal(old->subnets[i].net, new->subnets[i].net) || old->subnets[i].len != new->subnets[i].len)
             return false;
     return true;
+}
+
+/* Before release 27 it makes no rules for IPv6, unless it is told to: then it blocks more than is said of it here. */
+static bool leaves_ipv6_open(const struct brain *brain)
+{
+    return brain->engine_version && strtoul(brain->engine_version, NULL, 10) < 27;
 }
 
 static struct fact_network *put_network(struct brain *brain, struct network *network)
@@ -537,6 +543,7 @@ static struct fact_network *put_network(struct brain *brain, struct network *net
     }
     fact->serial = ++brain->serial;
     network_decide_managed(network, brain->settings);
+    network->ipv6_open = network->ipv6 && !network->internal && leaves_ipv6_open(brain);
     if (old && same_network(old, network)) {
         network_free(network);
         return fact;

@@ -74,6 +74,7 @@ static json_t *network_json(const struct network *network)
     json_object_set_new(object, "ipv6", json_boolean(network->ipv6));
     json_object_set_new(object, "managed", json_boolean(network->managed));
     put_text(object, "unmanaged_reason", network->unmanaged_reason);
+    put_true(object, "ipv6_open", network->ipv6_open);
     put_true(object, "elsewhere", network->elsewhere);
     for (size_t i = 0; i < network->n_subnets; i++)
         json_array_append_new(subnets, json_string(cidr_format(&network->subnets[i], text)));
@@ -557,6 +558,7 @@ static struct network *read_network(struct reader *reader, const json_t *object)
     network->ipv6 = get_bool(reader, object, "ipv6", false);
     network->managed = get_bool(reader, object, "managed", false);
     network->unmanaged_reason = get_text_copy(reader, object, "unmanaged_reason");
+    network->ipv6_open = get_bool(reader, object, "ipv6_open", false);
     network->elsewhere = get_bool(reader, object, "elsewhere", false);
     read_subnets(reader, object, network);
     return network;

@@ -19,7 +19,9 @@ struct theme {
     bool all_ports, one_family, docker_blocks;
     enum ip_family family;
     struct fate fate;
-    size_t blocked; /* the same with docker_blocks; 0: not made yet (never the first) */
+    /* Themes made of this one; 0: not made yet (never the first). */
+    size_t blocked;                /* the same with docker_blocks */
+    size_t in_family[IP_FAMILIES]; /* the same with one_family */
 };
 
 /* A pair of classes that changes in this way. */

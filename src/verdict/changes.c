@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "change_lines.h"
+#include "policy/parse.h"
 #include "stances.h"
 
 struct search {
@@ -189,10 +190,45 @@ static size_t blocked_theme(struct search *search, size_t number)
     if (!theme.blocked) {
         theme.docker_blocks = true;
         theme.ports = copy_texts(theme.ports, theme.n_ports);
+        theme.in_family[IP4] = theme.in_family[IP6] = 0;
         theme.blocked = theme_number(search, theme);
         search->themes[number].blocked = theme.blocked;
     }
     return theme.blocked;
+}
+
+/* An ICMP type that only one of them has. */
+static bool family_has(enum ip_family family, const char *text)
+{
+    struct port port;
+    const char *why;
+
+    if (port_parse(text, &port, &why) < 0 || port.kind != PORT_ICMP || !port.icmp_name)
+        return true;
+    return (family == IP4 ? port.icmp4_type : port.icmp6_type) >= 0;
+}
+
+/* What is left of a theme of both families in one of them: true, and its number, unless that is nothing. */
+static bool family_theme(struct search *search, size_t number, enum ip_family family, size_t *ret)
+{
+    const struct theme *whole = &search->themes[number];
+    struct theme theme = *whole;
+
+    if (!whole->in_family[family]) {
+        theme.one_family = true;
+        theme.family = family;
+        theme.ports = NULL;
+        theme.n_ports = theme.blocked = theme.in_family[IP4] = theme.in_family[IP6] = 0;
+        for (size_t i = 0; i < whole->n_ports; i++)
+            if (family_has(family, whole->ports[i]))
+                *ARRAY_ADD(theme.ports, theme.n_ports) = xstrdup(whole->ports[i]);
+        if (!theme.n_ports)
+            return false;
+        theme.in_family[family] = theme_number(search, theme); /* moves the themes */
+        search->themes[number].in_family[family] = theme.in_family[family];
+    }
+    *ret = search->themes[number].in_family[family];
+    return true;
 }
 
 /* Which pieces of one pair share a fate. */
@@ -371,12 +407,37 @@ static const struct numbers *outcome_of(struct search *search, struct pair *pair
     return &search->outcomes[number];
 }
 
+static void add_cell(struct search *search, size_t theme, bool blocked, size_t from, size_t to)
+{
+    if (blocked)
+        theme = blocked_theme(search, theme);
+    *ARRAY_ADD(search->cells.v, search->cells.n) =
+        (struct cell){(uint32_t)theme, (uint32_t)from, (uint32_t)to};
+}
+
+/* What Docker blocks in one of two families only makes two themes of one. */
+static void add_theme(struct search *search, size_t number, unsigned families, const bool *blocked,
+                      size_t from, size_t to)
+{
+    const struct theme *theme = &search->themes[number];
+    enum ip_family only = theme->one_family ? theme->family : families & 1u << IP4 ? IP4 : IP6;
+    size_t part;
+
+    if (theme->one_family || families != BOTH_FAMILIES || blocked[IP4] == blocked[IP6]) {
+        add_cell(search, number, blocked[only], from, to);
+        return;
+    }
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
+        if (family_theme(search, number, family, &part))
+            add_cell(search, part, blocked[family], from, to);
+}
+
 static void add_pair(struct search *search, size_t from, size_t to)
 {
     const struct class *source = &search->crowd.classes[from], *destination = &search->crowd.classes[to];
     struct pair pair = {.from = from, .to = to};
     const struct numbers *outcome;
-    bool blocked;
+    bool blocked[IP_FAMILIES];
 
     if (!search->with_rest && !search->crowd.kinds[source->kind].differs[EGRESS] &&
         !search->crowd.kinds[destination->kind].differs[INGRESS])
@@ -387,13 +448,10 @@ static void add_pair(struct search *search, size_t from, size_t to)
     if (!pair.families)
         return;
     outcome = outcome_of(search, &pair);
-    blocked = outcome->n && way_of(source, destination, SET_NEW, IP4).docker_blocks;
-    for (size_t i = 0; i < outcome->n; i++) {
-        size_t theme = blocked ? blocked_theme(search, outcome->v[i]) : outcome->v[i];
-
-        *ARRAY_ADD(search->cells.v, search->cells.n) =
-            (struct cell){(uint32_t)theme, (uint32_t)from, (uint32_t)to};
-    }
+    for (enum ip_family family = IP4; outcome->n && family < IP_FAMILIES; family++)
+        blocked[family] = way_of(source, destination, SET_NEW, family).docker_blocks;
+    for (size_t i = 0; i < outcome->n; i++)
+        add_theme(search, outcome->v[i], pair.families, blocked, from, to);
 }
 
 /* ---- the whole ---------------------------------------------------------------------------------------- */

@@ -69,13 +69,16 @@ static bool is_bridge(const struct network *network)
     return network && network->driver && strcmp(network->driver, "bridge") == 0;
 }
 
+static bool are_isolated(const struct network *from, const struct network *to, enum ip_family family)
+{
+    return from != to && !(family == IP6 && from->ipv6_open && to->ipv6_open);
+}
+
 /* Docker's own rules: no traffic between its networks, managed or not, none between an internal network and the outside. */
 static bool docker_blocks(const struct explain_way *way, const struct end *from, const struct end *to)
 {
-    if (way->network_from && way->network_to)
-        return !way->shared;
-    if (is_bridge(from->network) && is_bridge(to->network))
-        return from->network != to->network;
+    if ((way->network_from && way->network_to) || (is_bridge(from->network) && is_bridge(to->network)))
+        return are_isolated(from->network, to->network, way->family);
     return (way->from.kind == PARTY_OUTSIDE && way->network_to && way->network_to->internal) ||
            (way->to.kind == PARTY_OUTSIDE && way->network_from && way->network_from->internal);
 }

@@ -2349,6 +2349,32 @@ static void lookups_past_the_rules_are_known_by_engine_and_host(void **state)
     world_free(world);
 }
 
+static bool is_open(const struct world *world, int network)
+{
+    return inventory_network(brain_inventory(world->brain), world->networks[network].id)->ipv6_open;
+}
+
+static void old_engines_leave_ipv6_open(void **state)
+{
+    struct docker_version old = {.engine = (char[]){"26.1.5"}, .api_minor = 45};
+    struct docker_version newer = {.engine = (char[]){"27.0.3"}, .api_minor = 46};
+    int first, both, inner;
+    struct world *world = started(shop, &first);
+
+    (void)state;
+    both = world_add_network(world, "both", "br-both");
+    inner = world_add_network(world, "inner", "br-inner");
+    world->networks[both].ipv6 = world->networks[inner].ipv6 = world->networks[inner].internal = true;
+    brain_engine_up(world->brain, &old, world->now);
+    world_pump(world);
+    assert_true(is_open(world, both));
+    assert_false(is_open(world, first) || is_open(world, inner));
+    brain_engine_up(world->brain, &newer, world->now);
+    world_pump(world);
+    assert_false(is_open(world, both));
+    world_free(world);
+}
+
 /* The rules depend on the rest alone. */
 static void an_engine_that_hangs_over_itself_holds_nothing_up(void **state)
 {
@@ -2563,6 +2589,7 @@ int main(void)
         TEST(status_tells_of_privileges),
         TEST(status_tells_of_a_rootless_engine),
         TEST(lookups_past_the_rules_are_known_by_engine_and_host),
+        TEST(old_engines_leave_ipv6_open),
         TEST(an_engine_that_hangs_over_itself_holds_nothing_up),
         TEST(status_tells_of_a_bridge_that_is_not_here),
         TEST(status_tells_of_another_engine),

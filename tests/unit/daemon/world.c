@@ -64,6 +64,8 @@ static struct network *network_entry(const struct world_network *from)
     network->driver = xstrdup("bridge");
     network->scope = xstrdup("local");
     network->bridge = xstrdup(from->bridge);
+    network->ipv6 = from->ipv6;
+    network->internal = from->internal;
     return network;
 }
 

@@ -28,6 +28,7 @@ struct world_network {
     char id[65];
     char name[32], bridge[IFNAMSIZ];
     unsigned bridge_index;
+    bool ipv6, internal;
 };
 
 struct world_endpoint {

@@ -30,7 +30,7 @@ static const char full[] =
     "\"format_version\":\"1.0\",\"host_addresses\":[\"192.0.2.1\",\"2001:db8::1\"],\"lookups_by_engine\":true,\"name_servers\":[\"192.0."
     "2.53\"],"
     "\"networks\":["
-    "{\"bridge\":\"br-n1\",\"driver\":\"bridge\",\"elsewhere\":true,\"id\":\"n1\",\"internal\":false,\"ipv6\":true,\"managed\":"
+    "{\"bridge\":\"br-n1\",\"driver\":\"bridge\",\"elsewhere\":true,\"id\":\"n1\",\"internal\":false,\"ipv6\":true,\"ipv6_open\":true,\"managed\":"
     "true,"
     "\"name\":\"front\",\"scope\":\"local\",\"subnets\":[\"172.18.0.0/16\",\"fd12::/64\"]},"
     "{\"driver\":\"macvlan\",\"id\":\"n0\",\"internal\":true,\"ipv6\":false,\"managed\":false,\"name\":"
@@ -112,7 +112,7 @@ static void test_values(void **state)
     assert_true(inventory_container(inventory, "cc")->privileged &&
                 inventory_container(inventory, "cc")->net_admin);
     assert_false(db->privileged || db->net_admin);
-    assert_true(front->managed && front->ipv6 && front->elsewhere && !front->internal);
+    assert_true(front->managed && front->ipv6 && front->ipv6_open && front->elsewhere && !front->internal);
     assert_true(inventory->rootless && inventory->lookups_by_engine);
     assert_int_equal(front->subnets[0].len, 16);
     assert_int_equal(inventory->n_host_addresses, 2);

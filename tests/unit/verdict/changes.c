@@ -95,14 +95,19 @@ static void find(struct world *world)
     world->changes = changes_find(&with[0], &with[1]);
 }
 
-static struct world world_of(const char *before, const char *after)
+static struct world world_on(const char *inventory, const char *before, const char *after)
 {
-    struct world world = {.inventory = read_inventory(inventory_json),
+    struct world world = {.inventory = read_inventory(inventory),
                           .policies = {read_policies("old.yaml", before), read_policies("new.yaml", after)},
                           .settings = {settings_new(), settings_new()}};
 
     find(&world);
     return world;
+}
+
+static struct world world_of(const char *before, const char *after)
+{
+    return world_on(inventory_json, before, after);
 }
 
 static void world_clear(struct world *world)
@@ -320,6 +325,38 @@ static void networks(void **state)
 }
 
 /* Nobody is told of connections to himself, but nor does that tear lines apart. */
+#define CAUSES "new.yaml:4 (x egress 1); new.yaml:3 (x ingress 1)\n"
+
+/* An old Engine keeps networks apart over IPv4 only. */
+static void networks_that_are_open_over_ipv6(void **state)
+{
+    static const char open[] =
+        "{'format_version': '1.0', 'networks': ["
+        "  {'id': 'n1', 'name': 'front', 'driver': 'bridge', 'bridge': 'br-1', 'ipv6': true, 'managed': true,"
+        "   'ipv6_open': true, 'subnets': ['172.18.0.0/16', 'fd00:18::/64']},"
+        "  {'id': 'n2', 'name': 'back', 'driver': 'bridge', 'bridge': 'br-2', 'ipv6': true, 'managed': true,"
+        "   'ipv6_open': true, 'subnets': ['172.19.0.0/16', 'fd00:19::/64']}],"
+        " 'containers': ["
+        "  {'id': 'a1', 'name': 'web', 'running': true, 'dns_known': true, 'endpoints': ["
+        "     {'network': 'n1', 'network_name': 'front', 'id': 'e1', 'ipv4': '172.18.0.2', 'ipv6': 'fd00:18::2'}]},"
+        "  {'id': 'a2', 'name': 'db', 'running': true, 'dns_known': true, 'endpoints': ["
+        "     {'network': 'n2', 'network_name': 'back', 'id': 'e2', 'ipv4': '172.19.0.2', 'ipv6': 'fd00:19::2'}]},"
+        "  {'id': 'a3', 'name': 'old', 'running': true, 'dns_known': true, 'endpoints': ["
+        "     {'network': 'n2', 'network_name': 'back', 'id': 'e3', 'ipv4': '172.19.0.3'}]}]}";
+    static const char rules[] = "policy: x\nselect: {all: true}\n"
+                                "ingress: [{from: [containers], ports: [5432/tcp, icmp/timestamp-request]}]\n"
+                                "egress: [{to: [containers]}]\n";
+    _cleanup_world_ struct world world = world_on(open, "", rules);
+
+    (void)state;
+    assert_text(
+        &world, false,
+        "+ db               -> web               5432/tcp (IPv6)                   denied -> allowed  " CAUSES
+        "+ network back (2) -> network back (2)  5432/tcp, icmp/timestamp-request  denied -> allowed  " CAUSES
+        "+ web              -> db                5432/tcp (IPv6)                   denied -> allowed  " CAUSES
+        "  and 4 more between those whom Docker itself keeps apart\n");
+}
+
 static void a_container_and_itself(void **state)
 {
     static const size_t pairs[] = {6, 2, 12, 7, 7};
@@ -515,6 +552,7 @@ int main(void)
         cmocka_unit_test(ports),
         cmocka_unit_test(families),
         cmocka_unit_test(networks),
+        cmocka_unit_test(networks_that_are_open_over_ipv6),
         cmocka_unit_test(a_container_and_itself),
         cmocka_unit_test(selected_by_a_policy),
         cmocka_unit_test(many_lines),
