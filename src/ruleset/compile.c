@@ -530,55 +530,6 @@ void compiler_set_locks(struct compiler *compiler, const struct lock_list *locks
     compiler->locks = locks;
 }
 
-/* Nothing passes at all. */
-static bool is_sealed(const struct lock_effect *effect)
-{
-    return effect->cut == CUT_BOTH && (!effect->exceptions || effect->exceptions->n_allow == 0);
-}
-
-static char *lock_class_key(const struct lock_effect *effect, const bool *families)
-{
-    char *text = xasprintf("lock %u%s%s", effect->cut, families[IP4] ? " 4" : "", families[IP6] ? " 6" : "");
-
-    for (size_t i = 0; effect->exceptions && i < effect->exceptions->n_allow; i++) {
-        char *longer = xasprintf("%s\n%s", text, effect->exceptions->allow[i]);
-
-        free(text);
-        text = longer;
-    }
-    return text;
-}
-
-static void name_peers(struct class *class, const struct policy *policy)
-{
-    for (size_t direction = 0; direction < DIRECTIONS; direction++)
-        for (size_t i = 0; i < policy->n_rules[direction]; i++) {
-            const struct peer *peer = &policy->rules[direction][i].peers[0];
-
-            if (peer->kind == PEER_SELECTOR)
-                *ARRAY_ADD(class->peers, class->n_peers) = xstrdup(peer->selector.name);
-        }
-}
-
-static struct class *lock_class_new(struct compiler *compiler, const struct container *container,
-                                    const struct lock_effect *effect, const bool *families,
-                                    struct delta *delta)
-{
-    struct class_context context = {compiler->ruleset, &compiler->peer_sets, delta, fill_peer_set, compiler};
-    struct subject subject = {.container = container, .families = {families[IP4], families[IP6]}};
-    const struct policy_set *exceptions = effect->exceptions ? effect->exceptions->exceptions : NULL;
-    struct class *class = xnew(struct class);
-
-    if (exceptions) {
-        *ARRAY_ADD(subject.policies, subject.n_policies) = &exceptions->policies[0];
-        name_peers(class, &exceptions->policies[0]);
-    }
-    (void)class_build(&context, &subject, false, class);
-    lockdown_class(&context, &subject, effect->cut, class);
-    subject_clear(&subject);
-    return class;
-}
-
 static const struct class *lock_class_of(struct compiler *compiler, const struct inventory *inventory,
                                          const struct container *container, const struct endpoint *endpoint,
                                          const struct lock_effect *effect, struct delta *delta)
@@ -594,7 +545,8 @@ static const struct class *lock_class_of(struct compiler *compiler, const struct
         free(key);
         return class;
     }
-    class = lock_class_new(compiler, container, effect, families, delta);
+    struct class_context context = {compiler->ruleset, &compiler->peer_sets, delta, fill_peer_set, compiler};
+    class = lock_class_new(&context, container, effect, families);
     class->key = key;
     HASH_ADD_KEYPTR(hh, compiler->classes, class->key, strlen(class->key), class);
     return class;
@@ -915,7 +867,7 @@ static void set_lock(struct compiler *compiler, const struct inventory *inventor
 {
     compiler->n_restricted -= is_restricted(member);
     member->cut = effect->cut;
-    member->lock = !effect->cut || is_sealed(effect)
+    member->lock = !effect->cut || lock_is_sealed(effect)
                        ? NULL
                        : lock_class_of(compiler, inventory, container, endpoint, effect, delta);
     compiler->n_restricted += is_restricted(member);

@@ -2,7 +2,7 @@
 #include "lockdown.h"
 
 #include "build.h"
-#include "verdict/lock.h"
+#include "util/mem.h"
 
 #define LOCKED_DOWN "locked down"
 
@@ -204,8 +204,8 @@ static const struct chain *lock_chain(const struct class_context *context, const
     return chain_publish(context, subject, locks[dispatch].word, &content);
 }
 
-void lockdown_class(const struct class_context *context, struct subject *subject, unsigned cut,
-                    struct class *class)
+static void build_locks(const struct class_context *context, struct subject *subject, unsigned cut,
+                        struct class *class)
 {
     struct grants grants[DIRECTIONS] = {0};
 
@@ -216,4 +216,52 @@ void lockdown_class(const struct class_context *context, struct subject *subject
         class->locks[i] = lock_chain(context, subject, grants, cut, (enum dispatch)i);
     grants_clear(&grants[INGRESS]);
     grants_clear(&grants[EGRESS]);
+}
+
+/* ---- a lock's class ----------------------------------------------------------------------------------- */
+
+bool lock_is_sealed(const struct lock_effect *effect)
+{
+    return effect->cut == CUT_BOTH && (!effect->exceptions || effect->exceptions->n_allow == 0);
+}
+
+char *lock_class_key(const struct lock_effect *effect, const bool *families)
+{
+    char *text = xasprintf("lock %u%s%s", effect->cut, families[IP4] ? " 4" : "", families[IP6] ? " 6" : "");
+
+    for (size_t i = 0; effect->exceptions && i < effect->exceptions->n_allow; i++) {
+        char *longer = xasprintf("%s\n%s", text, effect->exceptions->allow[i]);
+
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
+static void name_peers(struct class *class, const struct policy *policy)
+{
+    for (size_t direction = 0; direction < DIRECTIONS; direction++)
+        for (size_t i = 0; i < policy->n_rules[direction]; i++) {
+            const struct peer *peer = &policy->rules[direction][i].peers[0];
+
+            if (peer->kind == PEER_SELECTOR)
+                *ARRAY_ADD(class->peers, class->n_peers) = xstrdup(peer->selector.name);
+        }
+}
+
+struct class *lock_class_new(const struct class_context *context, const struct container *container,
+                             const struct lock_effect *effect, const bool *families)
+{
+    struct subject subject = {.container = container, .families = {families[IP4], families[IP6]}};
+    const struct policy_set *exceptions = effect->exceptions ? effect->exceptions->exceptions : NULL;
+    struct class *class = xnew(struct class);
+
+    if (exceptions) {
+        *ARRAY_ADD(subject.policies, subject.n_policies) = &exceptions->policies[0];
+        name_peers(class, &exceptions->policies[0]);
+    }
+    (void)class_build(context, &subject, false, class);
+    build_locks(context, &subject, effect->cut, class);
+    subject_clear(&subject);
+    return class;
 }

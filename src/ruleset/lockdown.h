@@ -11,6 +11,7 @@
 #include "classes.h"
 #include "ruleset/compile.h"
 #include "ruleset/ruleset.h"
+#include "verdict/lock.h"
 
 /* "locked_egress4" and so on; static. */
 const char *lock_map_name(enum dispatch dispatch, enum ip_family family);
@@ -27,6 +28,11 @@ void lockdown_refuse(struct chain *chain, enum table_verdict how, const char *ta
 void lockdown_refuse_neighbours(struct chain *chain);
 void lockdown_refuse_sealed(struct chain *chain, enum field port);
 
-/* Makes a lock's chains (class->locks). subject has the policy of its exceptions, or none. */
-void lockdown_class(const struct class_context *context, struct subject *subject, unsigned cut,
-                    struct class *class);
+/* Nothing passes at all: such an endpoint needs no class. */
+bool lock_is_sealed(const struct lock_effect *effect);
+/* Two effects with the same key have exactly the same rules. The caller frees it. */
+char *lock_class_key(const struct lock_effect *effect, const bool *families);
+/* What its exceptions grant, the chains that are asked first (class->locks), and the containers that it names. Without a
+ * key. */
+struct class *lock_class_new(const struct class_context *context, const struct container *container,
+                             const struct lock_effect *effect, const bool *families);
