@@ -381,27 +381,50 @@ static bool save(struct daemon *daemon, const struct lock_list *list, struct rep
     return r == 0;
 }
 
-static bool is_same_target(const struct lock *a, const struct lock *b)
+static bool same_text(const char *a, const char *b)
 {
-    if (a->select_text || b->select_text)
-        return a->select_text && b->select_text && strcmp(a->select_text, b->select_text) == 0;
-    return a->id && b->id ? strcmp(a->id, b->id) == 0 : a->name && b->name && strcmp(a->name, b->name) == 0;
+    return a && b && strcmp(a, b) == 0;
+}
+
+struct renewal {
+    const struct lock_list *new;
+    const struct inventory *inventory;
+};
+
+/* One that means other containers as well stays: they would be free. */
+static bool renews(const struct lock *new, const struct lock *old, const struct inventory *inventory)
+{
+    bool meant = false;
+
+    if (new->select_text || old->select_text)
+        return same_text(new->select_text, old->select_text);
+    if (!new->id) /* nobody knows the containers yet */
+        return !old->id && same_text(new->name, old->name);
+    for (const struct container *c = inventory->containers; c; c = c->hh.next) {
+        if (!lock_means(old, c))
+            continue;
+        if (strcmp(c->id, new->id) != 0)
+            return false;
+        meant = true;
+    }
+    return meant;
 }
 
 static bool is_not_renewed(const struct lock *lock, const void *userdata)
 {
-    const struct lock_list *renewed = userdata;
+    const struct renewal *renewal = userdata;
 
-    for (size_t i = 0; i < renewed->n; i++)
-        if (is_same_target(lock, renewed->v[i]))
+    for (size_t i = 0; i < renewal->new->n; i++)
+        if (renews(renewal->new->v[i], lock, renewal->inventory))
             return false;
     return true;
 }
 
 /* Those that hold already, and the new ones, which take the place of older ones for the same target. */
-static struct lock_list *with_new(const struct lock_list *old, const struct lock_list *new)
+static struct lock_list *with_new(const struct brain *brain, const struct lock_list *new)
 {
-    struct lock_list *list = lock_list_copy(old, is_not_renewed, new);
+    const struct renewal renewal = {new, brain_inventory(brain)};
+    struct lock_list *list = lock_list_copy(brain_locks(brain), is_not_renewed, &renewal);
 
     for (size_t i = 0; i < new->n; i++)
         lock_list_add(list, lock_copy(new->v[i]));
@@ -505,7 +528,7 @@ json_t *verb_lockdown(struct daemon *daemon, const json_t *request, const struct
 
     read_request(daemon, request, &asked);
     _cleanup_(lock_list_freep) struct lock_list *new = asked.locks;
-    struct lock_list *list = asked.error ? NULL : with_new(brain_locks(daemon->brain), new);
+    struct lock_list *list = asked.error ? NULL : with_new(daemon->brain, new);
     if (list && list->n > LOCKS_MAX)
         refuse(&asked, STATUS_ERROR, "one with a selector means many", "there are %d lockdowns already",
                LOCKS_MAX);
