@@ -62,6 +62,7 @@ ELSEWHERE = {
     "inventory/properties/rootless": "an Engine that is rootless",
     "inventory/properties/lookups_by_engine": "an Engine of version 28 or later, or with a name server at a loopback address",
     "inventory/properties/networks/items/properties/elsewhere": "an Engine in another network namespace",
+    "inventory/properties/containers/items/properties/listening_on_loopback": "a container that listens there",
     "inventory/properties/containers/items/properties/labels_known": "an image that cannot be looked at",
     "inventory/properties/containers/items/properties/dns_known": "a container that cannot be looked at",
 }
@@ -102,6 +103,14 @@ class Documents(Playground, unittest.TestCase):
         self.cofferdam.settle()
         return web, db
 
+    def planned(self):
+        """A file with the other policies."""
+        os.makedirs(self.engine.path("planned"), exist_ok=True)
+        path = self.engine.path("planned", "policies.yaml")
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(PLANNED)
+        return path
+
     def test_status(self):
         self.people()
         self.see("status")
@@ -128,11 +137,7 @@ class Documents(Playground, unittest.TestCase):
             self.addCleanup(connection.close)
             connection.settimeout(3)
             connection.connect(address)
-        os.makedirs(self.engine.path("planned"), exist_ok=True)
-        path = self.engine.path("planned", "policies.yaml")
-        with open(path, "w", encoding="utf-8") as file:
-            file.write(PLANNED)
-        self.see("plan", path)
+        self.see("plan", self.planned())
         self.assert_seen("plan")
 
     def test_explain(self):
@@ -147,11 +152,7 @@ class Documents(Playground, unittest.TestCase):
     def test_graph(self):
         self.people()
         self.see("graph")
-        planned = self.engine.path("planned.yaml")
-        with open(planned, "w", encoding="utf-8") as file:
-            file.write(PLANNED)
-        self.addCleanup(os.unlink, planned)
-        self.see("graph", "--changes", planned)
+        self.see("graph", "--changes", self.planned())
         self.assert_seen("graph")
 
     def look_until_it_is_seen(self):
