@@ -154,6 +154,8 @@ void brain_tables_read(struct brain *brain, int error, struct ruleset *kernel, u
 
 /* Has the kernel compared soon, and what differs put right. */
 void brain_check(struct brain *brain, uint64_t now);
+/* What others have changed in the tables is still to be put right. */
+bool brain_has_repairs(const struct brain *brain);
 
 /* ---- connections -------------------------------------------------------------------------------------- */
 

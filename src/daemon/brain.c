@@ -543,6 +543,11 @@ void brain_tables_changed(struct brain *brain, const struct nft_change *change, 
     repair(brain, what, now);
 }
 
+bool brain_has_repairs(const struct brain *brain)
+{
+    return brain->changed_by_others;
+}
+
 /* Only asked for while nothing is to be loaded: the minute's check. */
 static void compare(struct brain *brain, struct ruleset *kernel, uint64_t now)
 {

@@ -124,7 +124,11 @@ static json_t *verb_plan(struct daemon *daemon, const json_t *request, const str
                                .warnings = &diags};
 
     (void)peer;
-    daemon_settle(daemon);
+    /* What others have done to the rules belongs into the plan: it is told of before it is put right. */
+    if (brain_has_repairs(daemon->brain))
+        host_refresh(daemon);
+    else
+        daemon_settle(daemon);
     const char *impossible = plan_impossible(daemon->brain);
     if (impossible)
         return control_error(STATUS_ERROR, "no plan can be made now", impossible, NULL);

@@ -1885,12 +1885,15 @@ static void what_others_change_is_loaded_again_at_once(void **state)
 
     (void)state;
     assert_false(has_problem(world, "another program"));
+    assert_false(brain_has_repairs(world->brain));
     tamper(world);
+    assert_true(brain_has_repairs(world->brain));
     json_decref(status(world, &enforced));
     assert_false(enforced);
     world_pump(world);
     assert_int_equal(world->n_applied[APPLY_FULL], 2);
     assert_false(world->replaced);
+    assert_false(brain_has_repairs(world->brain));
     world_check_fresh(world, true);
     assert_true(world_logged(
         world, "another program (nft, pid 123) has changed Cofferdam's rules; what differs is put right"));
