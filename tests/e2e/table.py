@@ -245,7 +245,7 @@ class World:
         found = {cell for cell, answer in answers.items() if answer.result not in self.expected(cell, policies)}
         # What should have been answered may have been slow: the machine is busy, and the kernel sends a thousand ICMP
         # errors a second and no more. So ask again, few at a time. What should not have been answered has no excuse.
-        slow = [cell for cell in found if answers[cell].result == "timeout"]
+        slow = [cell for cell in found if answers[cell].result in ("timeout", "silent")]
         for start in range(0, len(slow), AT_LEISURE):
             answers.update(self.ask(slow[start:start + AT_LEISURE], 3000))
         return [(cell, self.expected(cell, policies), answers[cell].result) for cell in self.baseline

@@ -202,7 +202,8 @@ class Truth:
         self.engine.forget_connections()
         answers = self.world.ask(expected)
         slow = [cell for cell, connected in expected.items()
-                if answers[cell].result == "timeout" and (connected or "timeout" not in self.world.expected(cell, policies))]
+                if answers[cell].result in ("timeout", "silent")
+                and (connected or answers[cell].result not in self.world.expected(cell, policies))]
         for start in range(0, len(slow), AT_LEISURE):
             answers.update(self.world.ask(slow[start:start + AT_LEISURE], 3000))
         return [f"{cell}: {answers[cell].result}, but it was to be {'connected' if connected else 'refused or dropped'}"
