@@ -2,8 +2,11 @@
 #include "verdict/expect.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 
 #include "members.h"
+
+#define DNS_PORT 53
 
 /* One line of an `expect` document: a peer of each side, and one of its ports. */
 struct line {
@@ -78,11 +81,46 @@ static bool is_tried(const struct explain_way *way, const struct piece *piece)
            (piece->other || piece->port.kind == PORT_ICMP || piece->port.last > 0);
 }
 
+/* Does an allow rule of the subject's policies mean the other side on some port? */
+static bool some_rule_allows(const struct evaluation *with, enum direction direction,
+                             const struct party *subject, const struct party *other, enum ip_family family)
+{
+    const struct traffic ping = {family, family == IP4 ? IPPROTO_ICMP : IPPROTO_ICMPV6, 0};
+    const struct traffic lookup = {family, IPPROTO_UDP, DNS_PORT}; /* all that `dns` means */
+
+    for (size_t i = 0; i < subject->selection->n; i++)
+        for (size_t r = 0; r < subject->selection->v[i]->n_rules[direction]; r++) {
+            const struct rule *rule = &subject->selection->v[i]->rules[direction][r];
+
+            if (!rule->deny && (rule_peers_match(with, rule, subject, other, &ping) ||
+                                rule_peers_match(with, rule, subject, other, &lookup)))
+                return true;
+        }
+    return false;
+}
+
+static bool side_denies_all(const struct evaluation *with, const struct explain_way *way,
+                            enum direction direction)
+{
+    const struct party *subject = direction == EGRESS ? &way->from : &way->to;
+    const struct party *other = direction == EGRESS ? &way->to : &way->from;
+
+    if (subject->kind != PARTY_ENDPOINT || !subject->selection)
+        return false;
+    if (subject->selection->n == 0)
+        return with->settings->default_mode != MODE_AUDIT;
+    return !some_rule_allows(with, direction, subject, other, way->family);
+}
+
 static bool way_fails(const struct line *line, const struct explain_way *way, struct finding *ret)
 {
     _cleanup_(pieces_clear) struct pieces pieces = {};
     bool allowed = line->expectation->allowed;
 
+    /* Most pairs have no rule at all: not each piece of what others have rules about needs to be tried for them. */
+    if (!allowed &&
+        (side_denies_all(line->roll->with, way, EGRESS) || side_denies_all(line->roll->with, way, INGRESS)))
+        return false;
     pieces_find(line->roll->with->policies, way, line->port, &pieces);
     for (size_t i = 0; i < pieces.n; i++) {
         const struct piece *piece = &pieces.v[i];

@@ -359,6 +359,33 @@ static void test_default_mode(void **state)
     assert_int_equal(world.result.n_failures, 1);
 }
 
+#define ASKS                                                                                                 \
+    "policy: asks\nselect: {name: half, network: front}\negress: [{to: [dns]}]\n---\n"                       \
+    "denied: [{from: {name: half, network: front}, to: {cidr: %s/32}%s}]"
+
+/* A rule that says `dns` allows port 53 alone, and only of those who are asked. */
+static void test_lookups(void **state)
+{
+    static const struct {
+        const char *address, *ports;
+        bool fails;
+    } cases[] = {
+        {"8.8.8.8", "", true},
+        {"8.8.8.8", ", ports: [53/tcp]", true},
+        {"8.8.8.8", ", ports: [54/udp]", false},
+        {"8.8.8.9", "", false},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+        _cleanup_free_ char *lines = xasprintf(ASKS, cases[i].address, cases[i].ports);
+        _cleanup_world_ struct world world = test(lines);
+
+        assert_int_equal(world.result.n_tested, 1);
+        assert_int_equal(world.result.n_failures, cases[i].fails);
+    }
+}
+
 /* Where the bridges are out of reach, nothing is denied, and their addresses are no containers'. */
 static void test_out_of_reach(void **state)
 {
@@ -558,13 +585,21 @@ static void test_against_all_ports(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_pairs),        cmocka_unit_test(test_groups),
-        cmocka_unit_test(test_every_port),   cmocka_unit_test(test_outside),
-        cmocka_unit_test(test_networks),     cmocka_unit_test(test_docker),
-        cmocka_unit_test(test_unenforced),   cmocka_unit_test(test_others),
-        cmocka_unit_test(test_nothing),      cmocka_unit_test(test_families),
-        cmocka_unit_test(test_default_mode), cmocka_unit_test(test_deciding_rule),
-        cmocka_unit_test(test_out_of_reach), cmocka_unit_test(test_against_all_ports),
+        cmocka_unit_test(test_pairs),
+        cmocka_unit_test(test_groups),
+        cmocka_unit_test(test_every_port),
+        cmocka_unit_test(test_outside),
+        cmocka_unit_test(test_networks),
+        cmocka_unit_test(test_docker),
+        cmocka_unit_test(test_unenforced),
+        cmocka_unit_test(test_others),
+        cmocka_unit_test(test_nothing),
+        cmocka_unit_test(test_families),
+        cmocka_unit_test(test_default_mode),
+        cmocka_unit_test(test_deciding_rule),
+        cmocka_unit_test(test_lookups),
+        cmocka_unit_test(test_out_of_reach),
+        cmocka_unit_test(test_against_all_ports),
     };
 
     return cmocka_run_group_tests_name("expectations", tests, NULL, NULL);
