@@ -50,7 +50,8 @@ static const struct {
     unsigned needs;
     const char *summary; /* NULL: the verb's formats */
 } known[] = {
-    {"policies", "PATH", OPT_POLICIES, 0, TAKES_POLICIES, "the policies, instead of those of the settings"},
+    {"policies", "PATH", OPT_POLICIES, 0, TAKES_POLICIES,
+     "the policies, instead of those of the settings, or in force"},
     {"inventory", "FILE", OPT_INVENTORY, 0, TAKES_INVENTORY,
      "the containers of a host; - is the standard input"},
     {"changes", NULL, OPT_CHANGES, 0, TAKES_CHANGES,
