@@ -93,6 +93,11 @@ enum graph_change graph_edge_change(const struct graph_edge *edge);
 /* Would anything change? false where nothing is compared. */
 bool graph_has_changes(const struct graph *graph);
 
+/* More edges than these are no drawing that anybody, or any program, could show. */
+#define GRAPH_DRAWN_MAX 100000
+/* Edges that a drawing has: of the others, Docker blocks everything. */
+size_t graph_count_drawn(const struct graph *graph);
+
 /*
  * Drawings, for the caller to free. Characters in names that could play tricks are escaped. What Docker blocks is left
  * out, and counted.

@@ -131,6 +131,19 @@ static int load(const struct cli_options *options, struct input *input, struct d
     return diags->n_errors ? -EBADMSG : r;
 }
 
+/* JSON has those that say the same as one. */
+static bool is_too_much(enum format format, const struct graph *graph)
+{
+    size_t n = graph_count_drawn(graph);
+
+    if (format == FORMAT_JSON || n <= GRAPH_DRAWN_MAX)
+        return false;
+    cli_error(
+        "these are %zu lines between %zu names, which is too much to draw\n  --format json has them all", n,
+        graph->n_nodes);
+    return true;
+}
+
 static void print(enum format format, const struct graph *graph)
 {
     static char *(*const draw[FORMATS])(const struct graph *) = {[FORMAT_DOT] = graph_dot,
@@ -167,6 +180,8 @@ int cli_graph(int argc, char **argv)
     }
     graph = graph_make(input.base ? &(struct evaluation){input.base, input.inventory, input.settings} : NULL,
                        &(struct evaluation){input.policies, input.inventory, input.settings}, GRAPH_NODES);
+    if (is_too_much((enum format)options.form, graph))
+        return STATUS_ERROR;
     if (graph->compares && !graph_has_changes(graph))
         cli_error("nothing would change");
     print((enum format)options.form, graph);

@@ -131,15 +131,6 @@ void graph_put_picture(FILE *out, const struct graph *graph)
 #define MARGIN 20
 #define REMARK 18 /* a line of what is said first */
 
-static size_t count_drawn(const struct graph *graph)
-{
-    size_t n = 0;
-
-    for (size_t i = 0; i < graph->n_edges; i++)
-        n += graph_is_drawn(&graph->edges[i]);
-    return n;
-}
-
 /* What must be said of the picture, in lines of it: at most three. */
 static size_t find_remarks(const struct graph *graph, char **ret)
 {
@@ -166,7 +157,7 @@ static size_t put_head(const struct graph *graph, FILE *out)
         "are on the left, destinations on the right.</desc>\n<style>%s</style>\n"
         "<rect class=\"paper\" width=\"100%%\" height=\"100%%\"/>\n"
         "<text class=\"title\" x=\"%d\" y=\"32\">Who may talk to whom</text>\n",
-        graph->n_nodes, count_drawn(graph), graph_svg_style, MARGIN);
+        graph->n_nodes, graph_count_drawn(graph), graph_svg_style, MARGIN);
     for (size_t i = 0; i < n; i++) {
         fprintf(out, "<text class=\"about\" x=\"%d\" y=\"%zu\">%s</text>\n", MARGIN, 52 + i * REMARK,
                 remarks[i]);

@@ -154,6 +154,15 @@ bool graph_has_changes(const struct graph *graph)
     return false;
 }
 
+size_t graph_count_drawn(const struct graph *graph)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < graph->n_edges; i++)
+        n += graph_is_drawn(&graph->edges[i]);
+    return n;
+}
+
 size_t graph_count_blocked(const struct graph *graph)
 {
     size_t n = 0;

@@ -358,6 +358,28 @@ class Safety(Hostile):
 
 
 class Usage(unittest.TestCase):
+    def test_what_nobody_could_draw_is_not_drawn(self):
+        """Each of 330 to each, on ports by which all of them differ."""
+        document = json.loads((HERE / "inventory.json").read_text(encoding="utf-8"))
+        plain = next(c for c in document["containers"] if c["name"] == "shop-db-1")
+        document["containers"] = [{**plain, "id": f"c{i}", "name": f"c{i}", "labels": {},
+                                   "endpoints": [{**plain["endpoints"][0], "id": f"e{i}",
+                                                  "ipv4": f"172.18.{i // 200}.{i % 200 + 5}"}]}
+                                  for i in range(330)]
+        rules = [f"{{policy: p{i}, select: {{name: c{i}}}, ingress: [{{from: [any], ports: [{1000 + i}/tcp]}}], "
+                 "egress: [{}]}" for i in range(330)]
+        with tempfile.TemporaryDirectory() as folder:
+            inventory, policies = (pathlib.Path(folder) / name for name in ("inventory.json", "policies.yaml"))
+            inventory.write_text(json.dumps(document), encoding="utf-8")
+            policies.write_text("\n---\n".join(rules), encoding="utf-8")
+            done = graph("--format", "dot", policies, inventory=inventory)
+            self.assertEqual((done.returncode, done.stdout), (1, b""))
+            self.assertIn("too much to draw\n  --format json has them all", done.stderr.decode())
+            done = graph("--json", policies, inventory=inventory)
+        self.assertEqual((done.returncode, done.stderr), (0, b""))
+        self.assertGreater(len(edges_of(json.loads(done.stdout))), 330 * 329)
+        self.assertLess(len(done.stdout), 5e6)
+
     def test_wrong_usage(self):
         for args, why in ((["--format", "png"], "the formats are dot, mermaid, svg, html and json"),
                           (["--json", "--format", "dot"], "--json is one format"),
