@@ -391,6 +391,44 @@ static void make_alike(struct inventory *inventory)
         copy_traits(c, inventory->containers);
 }
 
+/* What one may do to a third, and the third to it, the other may as well. */
+static void assert_alike(const struct trial *trial, const struct container *a, const struct container *b,
+                         const struct traffic *traffic)
+{
+    const struct party host = {.kind = PARTY_HOST};
+
+    for (const struct container *c = trial->with.inventory->containers; c; c = c->hh.next)
+        for (int blocked = 0; blocked < 2 && c != a && c != b; blocked++) {
+            assert_int_equal(containers_pass(trial, a, c, traffic, blocked),
+                             containers_pass(trial, b, c, traffic, blocked));
+            assert_int_equal(containers_pass(trial, c, a, traffic, blocked),
+                             containers_pass(trial, c, b, traffic, blocked));
+        }
+    for (int outwards = 0; outwards < 2; outwards++)
+        assert_int_equal(stranger_passes(trial, a, &host, traffic, outwards),
+                         stranger_passes(trial, b, &host, traffic, outwards));
+}
+
+static void check_joined(struct trial *trial)
+{
+    static const unsigned ports[] = {1, 9, 53, 80, 443, 444};
+
+    trial->change = GRAPH_SAME;
+    for (size_t i = 0; i < trial->graph->n_nodes; i++) {
+        const struct graph_node *node = &trial->graph->nodes[i];
+
+        for (size_t m = 1; m < node->n_members && node->n_groups > 1; m++)
+            for (size_t p = 0; p < ARRAY_SIZE(ports); p++)
+                for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
+                    struct traffic traffic = {family, p % 2 ? IPPROTO_UDP : IPPROTO_TCP, (uint16_t)ports[p]};
+
+                    assert_alike(trial, node->members[0].container, node->members[m].container, &traffic);
+                    traffic.proto = IPPROTO_SCTP;
+                    assert_alike(trial, node->members[0].container, node->members[m].container, &traffic);
+                }
+    }
+}
+
 static void those_alike_are_joined(void **state)
 {
     size_t n = 0, joined = 0;
@@ -410,6 +448,8 @@ static void those_alike_are_joined(void **state)
         assert_true(graph->n_nodes <= apart->n_nodes);
         joined += apart->n_nodes - graph->n_nodes;
         graph_free(apart);
+        trial.graph = graph;
+        check_joined(&trial);
         n += try_graph(&trial, graph);
         settings_free(settings);
         world_clear(&world);
