@@ -264,14 +264,115 @@ static void test_no_utf8(void **unused)
     }
 }
 
+/* ---- held --------------------------------------------------------------------------------------------- */
+
+static char *formatted_held(enum held_reason reason, unsigned number, bool nothing)
+{
+    _cleanup_(policy_state_clear) struct policy_state state = {0};
+    char *text = NULL;
+
+    policy_state_set(&state, SAVED, files, nothing ? 0 : ARRAY_SIZE(files));
+    state.nothing = nothing;
+    state.held = (struct held){reason, number, xstrdup("2026-11-20T16:00:00Z")};
+    assert_int_equal(policy_state_format(&state, &text), 0);
+    return text;
+}
+
+static void test_held(void **unused)
+{
+    (void)unused;
+    for (enum held_reason reason = HELD_TRIAL; reason <= HELD_ROLLBACK; reason++)
+        for (int nothing = 0; nothing < 2; nothing++) {
+            _cleanup_(policy_state_clear) struct policy_state read = {0};
+            _cleanup_free_ char *text = formatted_held(reason, 7, nothing);
+
+            assert_non_null(strstr(text, "\"format_version\": \"1.1\""));
+            assert_int_equal(policy_state_parse(text, strlen(text), &read), 0);
+            assert_int_equal(read.held.reason, reason);
+            assert_int_equal(read.held.number, 7);
+            assert_string_equal(read.held.since, "2026-11-20T16:00:00Z");
+            assert_int_equal(read.nothing, nothing);
+            assert_int_equal(policy_state_same(&read, files, ARRAY_SIZE(files)), !nothing);
+            assert_false(policy_state_same(&read, NULL, 0)); /* nothing is not the empty set */
+        }
+}
+
+/* An older daemon reads what is not held, and refuses the rest. */
+static void test_not_held_is_as_before(void **unused)
+{
+    _cleanup_free_ char *text = formatted(files, ARRAY_SIZE(files));
+
+    (void)unused;
+    assert_non_null(strstr(text, "\"format_version\": \"1.0\""));
+    assert_null(strstr(text, "held"));
+}
+
+static void test_held_torn_and_changed(void **unused)
+{
+    static const char bytes[] = {'\0', ' ', '"', '\\', '0', '8', 'b', '}', '\x80', '\n'};
+    _cleanup_free_ char *text = formatted_held(HELD_ROLLBACK, 7, false);
+    size_t len = strlen(text);
+
+    (void)unused;
+    for (size_t i = 0; i < len; i++) {
+        char before = text[i];
+        assert_damaged(text, i);
+        for (size_t b = 0; b < sizeof(bytes); b++) {
+            _cleanup_(policy_state_clear) struct policy_state read = {0};
+            text[i] = bytes[b];
+            if (policy_state_parse(text, len, &read) < 0)
+                continue; /* else white space between the parts: the same set as before */
+            assert_int_equal(read.held.reason, HELD_ROLLBACK);
+            assert_int_equal(read.held.number, 7);
+            assert_true(policy_state_same(&read, files, ARRAY_SIZE(files)));
+        }
+        text[i] = before;
+    }
+}
+
+static void overwrite(char *text, const char *what, const char *by)
+{
+    size_t at = 0, len = strlen(what);
+
+    while (text[at] && strncmp(text + at, what, len) != 0)
+        at++;
+    assert_true(text[at] != '\0');
+    memcpy(text + at, by, len);
+}
+
+/* The checksum is of the mark too. */
+static void test_marks_do_not_change(void **unused)
+{
+    _cleanup_free_ char *trial = formatted_held(HELD_TRIAL, 7, false),
+                        *expired = formatted_held(HELD_EXPIRED, 7, false),
+                        *nothing = formatted_held(HELD_TRIAL, 7, true);
+
+    (void)unused;
+    overwrite(trial, "\"number\": 7", "\"number\": 8");
+    assert_damaged(trial, strlen(trial));
+    overwrite(expired, "\"expired\"", "\"trial\"  ");
+    assert_damaged(expired, strlen(expired));
+    overwrite(nothing, "null", "[]  ");
+    assert_damaged(nothing, strlen(nothing));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_round_trip),    cmocka_unit_test(test_same),
-        cmocka_unit_test(test_torn),          cmocka_unit_test(test_mixed),
-        cmocka_unit_test(test_changed_bytes), cmocka_unit_test(test_wrong_shapes),
-        cmocka_unit_test(test_replaced),      cmocka_unit_test(test_limits),
-        cmocka_unit_test(test_no_time),       cmocka_unit_test(test_no_utf8),
+        cmocka_unit_test(test_round_trip),
+        cmocka_unit_test(test_same),
+        cmocka_unit_test(test_torn),
+        cmocka_unit_test(test_mixed),
+        cmocka_unit_test(test_changed_bytes),
+        cmocka_unit_test(test_wrong_shapes),
+        cmocka_unit_test(test_replaced),
+        cmocka_unit_test(test_limits),
+        cmocka_unit_test(test_no_time),
+        cmocka_unit_test(test_no_utf8),
+        cmocka_unit_test(test_held),
+        cmocka_unit_test(test_not_held_is_as_before),
+        cmocka_unit_test(test_marks_do_not_change),
+        cmocka_unit_test(test_held_torn_and_changed),
     };
 
     return cmocka_run_group_tests_name("saved policies", tests, NULL, NULL);
