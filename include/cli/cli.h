@@ -17,6 +17,9 @@
 /* argv[0] is the verb's own name. They return an enum exit_status. */
 int cli_check(int argc, char **argv);
 int cli_apply(int argc, char **argv);
+int cli_confirm(int argc, char **argv);
+int cli_rollback(int argc, char **argv);
+int cli_history(int argc, char **argv);
 int cli_status(int argc, char **argv);
 int cli_explain(int argc, char **argv);
 int cli_plan(int argc, char **argv);
@@ -43,6 +46,9 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_BASE = 1 << 9,
        TAKES_APPLY = 1 << 10,
        TAKES_CHANGES = 1 << 11,
+       TAKES_COMMENT = 1 << 16,
+       TAKES_TRIAL = 1 << 17,
+       TAKES_EXTEND = 1 << 18,
        TAKES_LOCKDOWN = 1 << 14,
        TAKES_RELEASE = 1 << 15,
 };
@@ -58,6 +64,7 @@ struct cli_texts {
 struct cli_options {
     const char *config, *control, *state, *policies, *inventory, *base, *format, *only;
     size_t form; /* of the verb's formats: the index of the one that is meant */
+    const char *comment, *confirm_within, *extend;
     const char *reason, *span, *direction;
     struct cli_texts allow, select, except;
     bool json, yes, all, schema, brief, full, rules, force, changes, list, dry_run;
@@ -70,7 +77,8 @@ struct cli_verb {
     const char *name;
     const char *arguments; /* "FROM TO [PORT/PROTO]" */
     unsigned takes;
-    const char *const *formats; /* TAKES_FORMAT: the words, the default one first, then NULL; "json" is among them */
+    const char *const
+        *formats; /* TAKES_FORMAT: the words, the default one first, then NULL; "json" is among them */
     int min_args, max_args;
     const char *about, *examples;
     /* Is all well, in a result with status 0? Where it is not, the status is STATUS_ATTENTION. NULL: always. */
@@ -185,12 +193,18 @@ int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill,
 int cli_ask_with(const struct cli_verb *verb, const struct cli_options *options, cli_filler fill,
                  cli_printer print);
 
-/* ---- texts (pure; src/cli/status_text.c, verify.c, doctor.c, plan_text.c, lockdown_text.c) -------------------------------------------------- */
+/* Puts --comment, --confirm-within and --extend, or the number of the history that is the argument, into a request. Returns
+ * an exit status: where it is not STATUS_OK, it has said what is wrong. */
+int cli_fill_change(const struct cli_verb *asked, const struct cli_options *options, json_t *request);
+int cli_fill_number(const struct cli_verb *asked, const struct cli_options *options, json_t *request);
+
+/* ---- texts (pure; src/cli/status_text.c, verify.c, doctor.c, plan_text.c, lockdown_text.c, history.c) -------------------------------------------------- */
 
 /* exit_status is the daemon's: not everything that matters for it has a key of its own in the document. */
 void status_print(const json_t *result, int exit_status, FILE *out, bool colour);
 /* exit_status is that of the command: "all is well" is said only where it is 0. */
 void verify_print(const json_t *result, int exit_status, FILE *out, bool colour);
+void history_print(const json_t *result, FILE *out, bool colour);
 void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colour);
 void release_print(const json_t *result, int exit_status, FILE *out, bool colour);
 /* The lockdowns, with a head; false and nothing when there are none. */
@@ -201,7 +215,8 @@ enum plan_section { PLAN_POLICIES, PLAN_CONNECTIONS, PLAN_LIVE, PLAN_RULES, PLAN
 void plan_print_section(const json_t *result, enum plan_section section, FILE *out, bool colour);
 char *plan_summary(const json_t *result);
 /* The same in Markdown, for a comment on a change; at most PLAN_MARKDOWN_MAX bytes, which it says where it matters. */
-#define PLAN_MARKDOWN_MAX 60000 /* a comment of GitHub's holds 65,536 characters: this leaves room for what stands around */
+#define PLAN_MARKDOWN_MAX                                                                                    \
+    60000 /* a comment of GitHub's holds 65,536 characters: this leaves room for what stands around */
 void plan_print_markdown(const json_t *result, const struct cli_options *options, FILE *out);
 /* That there is no plan, as this is wrong. */
 void plan_print_markdown_refusal(const char *error, const struct diags *diags, FILE *out);

@@ -3,11 +3,15 @@
  * The control protocol between cofferdam and cofferdamd: over a unix stream socket, one JSON object on one
  * line each way, then the daemon closes.
  *
- *   request   {"verb": "status" | "explain" | "plan" | "apply" | "verify" | "teardown" | "lockdown" |
- *            "release" | "lockdown-list", ...arguments}
+ *   request   {"verb": "status" | "explain" | "plan" | "apply" | "confirm" | "rollback" | "history" | "verify" | "teardown" |
+ *            "lockdown" | "release" | "lockdown-list", ...arguments}
  *             explain: "from", "to", "port" (optional text such as "5432/tcp")
  *             apply: "only": TEXT (optional, the plan_id of the plan that it must be), "force": BOOL (optional, whether
  *             policies are loaded though their expectations fail or cannot be tested yet)
+ *             apply, rollback: "confirm_within": TEXT (optional, how long they are on trial: "60s"), "comment": TEXT
+ *             (optional, at most 1000 bytes)
+ *             rollback, history: "number": N (optional, of the history)
+ *             confirm: "extend": TEXT (optional: the trial is not confirmed, but that much longer), "comment"
  *             plan: "files": [{"path", "text"}], all policy files of the set that is meant; "rules" and "full": BOOL
  *             (optional), whether the lines of the rules that change are wanted, and not only their numbers, and all names
  *             where there are many.

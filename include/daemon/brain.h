@@ -224,8 +224,11 @@ struct status_facts {
     const char *policies_dir, *last_load_error;      /* the latter NULL: none */
     bool policies_kept;     /* those in force are the last good ones, as the files had errors at the start */
     const char *keep_error; /* why the policies in force could not be saved; NULL: they are */
-    size_t expectations_failed;   /* of the policies in force, when they were loaded or could first be tested */
+    size_t expectations_failed; /* of the policies in force, when they were loaded or could first be tested */
     const char *expectation_error; /* the first of them, in words */
+    const char *history_error;     /* why what is in force could not be recorded; NULL: it is */
+    const json_t *trial, *held;    /* as status has them, or null; borrowed */
+    bool trial_left;               /* the file of a trial that is over cannot be removed */
     const char *engine_socket;
     bool tables_protected, tables_kept; /* the latter: their owner outlives the daemon */
     const char *unprotected_reason;     /* NULL: they are */

@@ -33,7 +33,7 @@ struct trial_set {
     bool nothing; /* no files, as nothing could be read */
 };
 
-struct trial {
+struct policy_trial {
     enum trial_stage stage;
     char boot_id[BOOT_ID_SIZE];
     uint64_t deadline;
@@ -42,11 +42,11 @@ struct trial {
     struct trial_set former, new;
 };
 
-void trial_clear(struct trial *trial);
+void trial_clear(struct policy_trial *trial);
 /* 0, and the caller frees *ret; -EFBIG: over TRIAL_MAX; -EILSEQ: some text is no UTF-8. */
-int trial_format(const struct trial *trial, char **ret);
+int trial_format(const struct policy_trial *trial, char **ret);
 /* 0, or -EBADMSG: it is not, down to the last byte, what trial_format() has made. */
-int trial_parse(const char *text, size_t len, struct trial *ret);
+int trial_parse(const char *text, size_t len, struct policy_trial *ret);
 
 /* What a trial that was left by a daemon that ended has come to. */
 enum trial_fate {
@@ -57,5 +57,5 @@ enum trial_fate {
 };
 
 /* now: CLOCK_BOOTTIME. Only a trial that goes on leaves its set in force. */
-enum trial_fate trial_fate(const struct trial *trial, uint64_t now, const char *boot_id);
+enum trial_fate trial_fate(const struct policy_trial *trial, uint64_t now, const char *boot_id);
 const char *trial_fate_text(enum trial_fate fate); /* "the trial ...", a sentence's part */

@@ -27,6 +27,9 @@ enum {
     OPT_RULES,
     OPT_ONLY,
     OPT_FORCE,
+    OPT_COMMENT,
+    OPT_CONFIRM_WITHIN,
+    OPT_EXTEND,
     OPT_REASON,
     OPT_FOR,
     OPT_DIRECTION,
@@ -70,6 +73,11 @@ static const struct {
      "each chain, rule, set and element that changes, as nft has it"},
     {"only", "PLAN_ID", OPT_ONLY, 0, TAKES_APPLY, "only if it is what this plan said"},
     {"force", NULL, OPT_FORCE, 0, TAKES_APPLY, "even where expectations fail"},
+    {"comment", "TEXT", OPT_COMMENT, 0, TAKES_COMMENT, "why, for the history"},
+    {"confirm-within", "DURATION", OPT_CONFIRM_WITHIN, 0, TAKES_TRIAL,
+     "go back after that time (5s to 24h), unless `cofferdam confirm` comes"},
+    {"extend", "DURATION", OPT_EXTEND, 0, TAKES_EXTEND,
+     "do not confirm yet: give the trial that much more time"},
     {"reason", "TEXT", OPT_REASON, 0, TAKES_LOCKDOWN, "why, for the record"},
     {"for", "DURATION", OPT_FOR, 0, TAKES_LOCKDOWN, "released by itself after 90s, 2h, 1d12h"},
     {"direction", "WHICH", OPT_DIRECTION, 0, TAKES_LOCKDOWN,
@@ -209,6 +217,15 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_FORCE:
         options->force = true;
+        break;
+    case OPT_COMMENT:
+        options->comment = optarg;
+        break;
+    case OPT_CONFIRM_WITHIN:
+        options->confirm_within = optarg;
+        break;
+    case OPT_EXTEND:
+        options->extend = optarg;
         break;
     }
 }

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "util/text.h"
 
 static const char *text_of(const json_t *object, const char *key)
 {
@@ -29,6 +30,48 @@ static void print_line(FILE *out, bool colour, enum cli_style style, char *text 
     cli_print_styled(out, colour, style, text);
     fputc('\n', out);
     free(text);
+}
+
+static void print_trial(const json_t *trial, FILE *out, bool colour)
+{
+    const json_t *change = json_object_get(trial, "change");
+    const char *until = text_of(trial, "until") ?: "", *comment = text_of(change, "comment"),
+               *by = text_of(trial, "by");
+    _cleanup_free_ char *said = comment ? text_escape(comment, false) : NULL;
+
+    if (!json_is_object(trial))
+        return;
+    if (is_true(trial, "ending"))
+        print_line(out, colour, STYLE_BAD,
+                   xstrdup("The trial of policies is over: those before it are being brought back"));
+    else
+        print_line(out, colour, STYLE_WARN,
+                   xasprintf("The policies are on trial %s, begun by %s%s%s\n"
+                             "`cofferdam confirm` keeps them; `cofferdam rollback` goes back now",
+                             until, by ?: "?", said ? ": " : "", said ?: ""));
+}
+
+static const char *held_text(const char *reason)
+{
+    if (reason && strcmp(reason, "rollback") == 0)
+        return "rolled back to";
+    if (reason && strcmp(reason, "expired") == 0)
+        return "as the last trial was not confirmed";
+    return "as a trial of newer ones did not end";
+}
+
+static void print_held(const json_t *daemon, FILE *out, bool colour)
+{
+    const json_t *held = json_object_get(daemon, "held");
+    long long number = json_integer_value(json_object_get(held, "number"));
+    _cleanup_free_ char *which = number ? xasprintf("those of #%lld", number) : xstrdup("older ones");
+
+    if (json_is_object(held))
+        print_line(out, colour, STYLE_WARN,
+                   xasprintf("The policies in force are %s, %s (%s);\n"
+                             "the files in %s are not in force until `cofferdam apply`",
+                             which, held_text(text_of(held, "reason")), text_of(held, "since") ?: "?",
+                             text_of(daemon, "policies_dir") ?: "?"));
 }
 
 static void print_daemon(const json_t *daemon, FILE *out, bool colour)
@@ -272,6 +315,8 @@ void status_print(const json_t *result, int exit_status, FILE *out, bool colour)
     if (lockdowns_print(json_object_get(result, "lockdowns"), out, colour))
         fputc('\n', out);
     print_daemon(json_object_get(result, "daemon"), out, colour);
+    print_trial(json_object_get(json_object_get(result, "daemon"), "trial"), out, colour);
+    print_held(json_object_get(result, "daemon"), out, colour);
     print_tables(json_object_get(result, "tables"), out, colour);
     print_engine(engine, out, colour);
     if (exit_status != STATUS_OK)

@@ -13,6 +13,7 @@
 #include "control/client.h"
 #include "daemon/lock_state.h"
 #include "daemon/state.h"
+#include "daemon/trial.h"
 #include "files/files.h"
 #include "link/link.h"
 #include "nft/socket.h"
@@ -236,6 +237,17 @@ static int restore_bridges(const char *directory)
     return r;
 }
 
+/* The trial ends with the rules: the next daemon goes on with the policies before it. */
+static int end_trial(const char *directory)
+{
+    _cleanup_free_ char *path = xasprintf("%s/" TRIAL_FILE, directory);
+
+    if (unlink(path) == 0 || errno == ENOENT)
+        return 0;
+    cli_error("teardown: %s: %s", path, strerror(errno));
+    return -errno;
+}
+
 static int report(bool json, const char *text)
 {
     if (json) {
@@ -254,7 +266,7 @@ static int teardown_directly(const struct settings *settings, bool json)
     bool found;
 
     if (lock_state(settings->state, &lock) < 0 || remove_tables(&found) < 0 ||
-        restore_bridges(settings->state) < 0)
+        restore_bridges(settings->state) < 0 || end_trial(settings->state) < 0)
         return STATUS_ERROR;
     return report(json,
                   found ? "the rules are removed; containers are no longer isolated (no daemon was running)"

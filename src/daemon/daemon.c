@@ -13,7 +13,6 @@
 #include <systemd/sd-daemon.h>
 
 #include "daemon/state.h"
-#include "files/files.h"
 
 #define TOUCH_MAX 5000                 /* microseconds that changes are collected for while others come */
 #define REFRESH_USEC (60 * 1000000ULL) /* of what the host says of itself */
@@ -149,6 +148,7 @@ void daemon_run(struct daemon *daemon)
     do
         act_all(daemon);
     while (brain_has_more(daemon, daemon_now()));
+    trial_update(daemon);
     policy_keep_update(daemon);
     expectations_update(daemon);
     lockdown_update(daemon);
@@ -228,6 +228,7 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
     (void)source;
     (void)info;
     log_text(LOG_NOTICE, "stopping; the rules stay in force");
+    trial_say_stop(daemon);
     sd_notify(0, "STOPPING=1");
     return sd_event_exit(daemon->event, EXIT_SUCCESS);
 }
@@ -235,13 +236,10 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *userdata)
 {
     struct daemon *daemon = userdata;
-    _cleanup_diags_ struct diags diags = {0};
-    struct load_result result = {0};
 
     (void)source;
-    (void)info;
     sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)daemon_now());
-    daemon_reload(daemon, &(struct load_request){0}, &result, &diags);
+    policies_hangup(daemon, (pid_t)info->ssi_pid, (uid_t)info->ssi_uid);
     sd_notify(0, "READY=1");
     return 0;
 }
@@ -295,133 +293,6 @@ static void on_change(const struct nft_change *change, void *userdata)
     daemon_touch(daemon);
 }
 
-/* ---- policies ----------------------------------------------------------------------------------------- */
-
-static int read_policies(struct daemon *daemon, struct policy_set **ret, struct diags *diags)
-{
-    _cleanup_(policy_set_freep) struct policy_set *policies = policy_set_new();
-    int r = files_load_policies(daemon->settings->policies, policies, diags);
-    int finished = policy_set_finish(policies, diags);
-
-    if (r == 0)
-        r = finished;
-    if (r == 0)
-        *ret = STEAL(policies);
-    return r;
-}
-
-static void remember_error(struct daemon *daemon, const struct diags *diags)
-{
-    _cleanup_free_ char *line = NULL;
-
-    free(STEAL(daemon->last_load_error));
-    for (size_t i = 0; i < diags->n && !daemon->last_load_error; i++)
-        if (diags->v[i].level == DIAG_ERROR)
-            daemon->last_load_error = diag_line(&diags->v[i]);
-    if (daemon->last_load_error && diags->n_errors > 1) {
-        line = STEAL(daemon->last_load_error);
-        daemon->last_load_error = xasprintf("%s; and %zu more", line, diags->n_errors - 1);
-    }
-}
-
-static int policies_refused(struct daemon *daemon, int error, struct diags *diags)
-{
-    if (diags->n_errors == 0)
-        diag_add(diags, DIAG_ERROR, NULL, NULL, "the policies cannot be read: %s", strerror(-error));
-    remember_error(daemon, diags);
-    log_text(LOG_ERR, "the policies were not loaded; those in force stay in force");
-    log_diags(diags);
-    return error;
-}
-
-/* Into the brain, which has acted on them when this returns. */
-static int load(struct daemon *daemon, struct policy_set *policies, struct load_result *result,
-                struct diags *diags)
-{
-    const char *message = NULL;
-
-    daemon->keep.due = true;
-    brain_load_policies(daemon->brain, policies, daemon_now());
-    daemon_run(daemon);
-    int r = brain_policies_result(daemon->brain, &result->changes, &message);
-    if (r < 0)
-        diag_add(diags, DIAG_ERROR, NULL, NULL, "%s", message ? message : strerror(-r));
-    if (r < 0 && r != -EINPROGRESS) {
-        remember_error(daemon, diags);
-        return r;
-    }
-    daemon->keep.used = false;
-    free(STEAL(daemon->last_load_error));
-    free(daemon->policies_loaded);
-    daemon->policies_loaded = daemon_wall_clock();
-    expectations_set(&daemon->expectations, result);
-    return r;
-}
-
-static void log_load(struct daemon *daemon, int r, const struct load_result *result,
-                     const struct diags *diags)
-{
-    if (result->overridden.n_errors) {
-        log_text(LOG_WARNING, "the policies are loaded by force, although expectations %s:",
-                 result->untested ? "cannot be tested" : "fail");
-        log_diags(&result->overridden);
-    }
-    if (r == -EINPROGRESS)
-        log_text(LOG_WARNING, "%s", diags->v[diags->n - 1].message);
-    else
-        log_text(LOG_NOTICE, "%zu policies are in force; %zu changes in the kernel",
-                 brain_policies(daemon->brain)->n_policies, result->changes);
-}
-
-int daemon_reload(struct daemon *daemon, const struct load_request *request, struct load_result *result,
-                  struct diags *diags)
-{
-    _cleanup_(policy_set_freep) struct policy_set *policies = NULL;
-    int r = read_policies(daemon, &policies, diags);
-
-    if (r < 0)
-        return policies_refused(daemon, r, diags);
-    daemon_settle(daemon);
-    r = apply_gate(daemon, policies, request, result, diags);
-    if (r == -ESTALE)
-        return r;
-    if (r < 0)
-        return policies_refused(daemon, r, diags);
-    log_diags(diags); /* warnings */
-    r = load(daemon, STEAL(policies), result, diags);
-    if (r == 0 || r == -EINPROGRESS)
-        log_load(daemon, r, result, diags);
-    return r;
-}
-
-/* What cannot be read leaves in force what was before, or, where nothing was, grants nothing. */
-static struct policy_set *first_policies(struct daemon *daemon)
-{
-    _cleanup_diags_ struct diags diags = {0};
-    struct policy_set *policies = NULL;
-    int r = read_policies(daemon, &policies, &diags);
-
-    policy_keep_open(daemon);
-    daemon->expectations.due = true;
-    daemon->policies_loaded = daemon_wall_clock();
-    if (r == 0) {
-        daemon->keep.due = true;
-        log_diags(&diags);
-        return policies;
-    }
-    if (diags.n_errors == 0)
-        diag_add(&diags, DIAG_ERROR, NULL, NULL, "the policies cannot be read: %s", strerror(-r));
-    remember_error(daemon, &diags);
-    log_diags(&diags);
-    policies = policy_keep_restore(daemon);
-    if (policies)
-        return policies;
-    log_text(LOG_CRIT,
-             "the policies have errors: every connection of every container is denied until they are "
-             "mended and applied");
-    return policy_set_new();
-}
-
 /* ---- start and end ------------------------------------------------------------------------------------ */
 
 static int open_kernel(struct daemon *daemon, bool *ret_tables, struct diags *diags)
@@ -457,7 +328,7 @@ static int make_brain(struct daemon *daemon, struct diags *diags)
                  strerror(-r));
     }
     lockdown_open(daemon, &config);
-    daemon->brain = brain_new(&config, first_policies(daemon), daemon_now());
+    daemon->brain = brain_new(&config, policies_first(daemon), daemon_now());
     lockdown_arm(daemon);
     return 0;
 }
@@ -550,6 +421,7 @@ void daemon_clear(struct daemon *daemon)
     sd_event_source_unref(daemon->timer);
     sd_event_source_unref(daemon->refresh);
     sd_event_source_unref(daemon->release);
+    trial_close(daemon);
     sd_event_unref(daemon->event);
     if (daemon->state_lock >= 0)
         close(daemon->state_lock);

@@ -6,25 +6,49 @@
 
 #include "control/server.h"
 #include "daemon/brain.h"
-#include "plan/plan_basis.h"
+#include "daemon/history.h"
 #include "daemon/policy_state.h"
+#include "daemon/trial.h"
 #include "docker/client.h"
 #include "flow/socket.h"
 #include "link/link.h"
 #include "nft/decode.h"
 #include "nft/monitor.h"
 #include "nft/socket.h"
+#include "plan/plan_basis.h"
 #include "policy/settings.h"
 
 struct request; /* to the Engine */
 
-/* The last good policies, for a start at which their files have errors (policy_keep.c). */
+/* The policies in force, for a start at which their files have errors, or are not to be loaded (policy_keep.c). */
 struct policy_keep {
     struct policy_state saved; /* what the state directory holds */
+    struct held held;          /* of the set in force */
     bool due;                  /* a policy set was read, and is saved once it is in force */
-    bool used;                 /* the set in force is the saved one, as the files had errors at the start */
-    uint64_t retry_at;         /* after an error */
-    int error;                 /* of saving; 0 or a negative errno */
+    bool unrecorded;           /* and goes into the history then, with this change */
+    struct change change;
+    bool used;         /* the set in force is the saved one, as the files had errors at the start */
+    uint64_t retry_at; /* after an error */
+    int error;         /* of saving; 0 or a negative errno */
+};
+
+/* The sets that were in force (history_io.c). */
+struct history {
+    unsigned in_force; /* the number of the set in force; 0: it is not in it */
+    int error;         /* of writing the last one; 0 or a negative errno */
+};
+
+/* Policies on trial (trial_io.c). */
+struct trial_run {
+    bool running;
+    struct policy_trial trial; /* while it runs */
+    bool ending;               /* the former set is being brought back */
+    struct change end;         /* why */
+    bool left;                 /* the file of a trial that is over cannot be removed ... */
+    uint64_t remove_at;        /* ... and is tried again then, */
+    bool needed;               /* unless the former set is saved nowhere else */
+    bool refused;              /* it was logged that the kernel refuses the former set */
+    sd_event_source *timer;    /* NULL before the first trial */
 };
 
 /* How policies are loaded. */
@@ -71,9 +95,9 @@ struct daemon {
     struct nft_monitor *changes; /* of our tables by others */
     struct flow_socket *flows;   /* NULL: not open yet */
     struct control_server *control;
-    sd_event_source *release;        /* when the next lockdown ends by itself */
-    struct cut_log *cut;             /* while a lockdown is made; else NULL */
-    uint64_t applied_at;             /* the kernel has taken a change last */
+    sd_event_source *release; /* when the next lockdown ends by itself */
+    struct cut_log *cut;      /* while a lockdown is made; else NULL */
+    uint64_t applied_at;      /* the kernel has taken a change last */
 
     int state_lock, namespace_lock;
     char *docker_socket;
@@ -82,6 +106,8 @@ struct daemon {
     struct policy_keep keep;
     struct plan_memory plans; /* that were asked for */
     struct expectations expectations;
+    struct history history;
+    struct trial_run trial;
     bool exit_when_idle; /* after teardown: once its answer is sent */
 };
 
@@ -99,14 +125,37 @@ int daemon_start(struct daemon *daemon);
 void daemon_clear(struct daemon *daemon);
 /* Acts on all that is known, and asks the host again what it is. */
 void daemon_settle(struct daemon *daemon);
+
+/* policy_load.c: from files into the brain */
+/* The policies of the settings. 0; or a negative errno, diags says what is wrong, and it was logged and is remembered. */
+int policies_read(struct daemon *daemon, struct policy_set **ret, struct diags *diags);
+/* The policies of files that were kept. NULL: this daemon finds errors in them, and diags says which. */
+struct policy_set *policies_parse(const struct policy_file *files, size_t n, struct diags *diags);
 /*
- * Reads the policies and has them compiled and applied. 0; -EBADMSG: the files have errors; -ESTALE: it is not what the
- * plan said, or that cannot be told; -ECANCELED: an expectation fails or cannot be tested; -EINPROGRESS: they wait for
- * the Engine's answer; otherwise the kernel's error. diags says what is wrong. *result, which must be zeroed, is filled
- * in as far as it came.
+ * May they be loaded? Nothing must come between this and that. 0; -ESTALE: it is not what the plan said, or that cannot
+ * be told; -ECANCELED: an expectation fails or cannot be tested. diags says what is wrong, and it was logged. *result,
+ * which must be zeroed, is filled in as far as it came.
  */
-int daemon_reload(struct daemon *daemon, const struct load_request *request, struct load_result *result,
+int policies_check(struct daemon *daemon, const struct policy_set *policies,
+                   const struct load_request *request, struct load_result *result, struct diags *diags);
+/*
+ * Has policies (which become the brain's) compiled and applied. 0; -EINPROGRESS: they wait for the Engine's answer;
+ * otherwise the kernel's error, and those before stay in force. diags says what is wrong.
+ */
+int policies_load(struct daemon *daemon, struct policy_set *policies, struct load_result *result,
                   struct diags *diags);
+/*
+ * The same for good: what comes into force is saved with its mark (NULL: it is not held), and recorded. The change is
+ * moved from.
+ */
+int policies_apply(struct daemon *daemon, struct policy_set *policies, struct change *change,
+                   const struct held *held, struct load_result *result, struct diags *diags);
+/* SIGHUP. */
+void policies_hangup(struct daemon *daemon, pid_t pid, uid_t uid);
+/* What a start puts in force: what cannot be read leaves what was before, or, where nothing was, grants nothing. */
+struct policy_set *policies_first(struct daemon *daemon);
+/* Others are in force now, whose expectations are tested as soon as that can be. */
+void policies_changed(struct daemon *daemon);
 
 /* apply_gate.c: what policies must pass before they are loaded */
 /* 0, -ESTALE or -ECANCELED, as above. */
@@ -141,14 +190,65 @@ void engine_connect(struct daemon *daemon);
 void engine_fetch(struct daemon *daemon, enum fetch_kind kind, const char *id);
 void engine_close(struct daemon *daemon);
 
-/* policy_keep.c: the last good policies */
+/* policy_keep.c: the policies in force, on disk */
 /* Reads what an earlier daemon has saved. */
 void policy_keep_open(struct daemon *daemon);
 /* The saved set, parsed again, or NULL when there is none that can be used; what is wrong with it is logged. */
 struct policy_set *policy_keep_restore(struct daemon *daemon);
+/* The brain was given a set: once it is in force, it is saved with this mark, and recorded as this change (moved). */
+void policy_keep_due(struct daemon *daemon, struct change *change, const struct held *held);
 /* Saves the policies when a set that was read has come into force since the last time, and is not the saved one. */
 void policy_keep_update(struct daemon *daemon);
+/* Saves this set now, which is moved from. 0, or a negative errno, and what was saved before stays. */
+int policy_keep_save(struct daemon *daemon, struct policy_state *next);
+/* Nothing is saved any more. */
+void policy_keep_remove(struct daemon *daemon);
 void policy_keep_clear(struct policy_keep *keep);
+
+/* history_io.c */
+/* The policies in force came there by this change. What goes wrong is logged and remembered: it holds nothing up. */
+void history_record(struct daemon *daemon, const struct change *change);
+/* All of them, newest first, without the sets. The caller frees them. 0 or a negative errno. */
+int history_list(const struct daemon *daemon, struct history_entry **ret, struct history_item **ret_items,
+                 size_t *ret_n);
+void history_entries_free(struct history_entry *entries, size_t n);
+/* 0; -ENOENT: there is none of this number; -EBADMSG: it is damaged; another negative errno. */
+int history_load(const struct daemon *daemon, unsigned number, struct history_entry *ret);
+
+/* trial_io.c: policies on trial */
+/*
+ * At a start: was there a trial? Then *ret is the set to begin with (which is the caller's), and what there is to be done
+ * about the trial will be.
+ */
+bool trial_open(struct daemon *daemon, struct policy_set **ret);
+void trial_close(struct daemon *daemon);
+/* Why policies cannot be loaded now, for people; NULL: they can. The caller frees it. */
+char *trial_blocks(struct daemon *daemon);
+/*
+ * Puts policies (which become the brain's) in force for this long. 0, or a negative errno, and nothing has changed. The
+ * change is moved from.
+ */
+int trial_begin(struct daemon *daemon, struct policy_set *policies, struct change *change, uint64_t span,
+                struct load_result *result, struct diags *diags);
+/* 0, or a negative errno, and the trial goes on as it did; diags says why. The change is moved from. */
+int trial_confirm(struct daemon *daemon, struct change *change, struct diags *diags);
+int trial_extend(struct daemon *daemon, uint64_t span, struct diags *diags);
+/* Brings the former set back. 0; or a negative errno: it is tried again until it succeeds. */
+int trial_roll_back(struct daemon *daemon, struct change *change, struct diags *diags);
+/* Goes on with the end of a trial. */
+void trial_update(struct daemon *daemon);
+/* The rules are gone, and with them the trial: the next start has the former set. */
+void trial_drop(struct daemon *daemon);
+void trial_say_stop(struct daemon *daemon);
+/* For status; a new reference, null where none runs. */
+json_t *trial_to_json(const struct daemon *daemon);
+/* "until 2026-11-20 16:04:05 CET (1m from now)"; the caller frees it. */
+char *trial_until(const struct daemon *daemon);
+
+/* who_io.c */
+struct who who_of(pid_t pid, uid_t uid);
+/* A change that happens now. */
+struct change change_now(enum change_kind kind, const struct who *who /* NULL: nobody */);
 
 /* verbs.c: the control socket's verbs */
 json_t *daemon_verb(const json_t *request, const struct control_peer *peer, void *userdata);
@@ -171,8 +271,7 @@ json_t *verb_release(struct daemon *daemon, const json_t *request, const struct 
 /* Where a lockdown cuts what is asked about, it says so in front of what the policies say: true. */
 struct explanation;
 bool lockdown_explain(struct daemon *daemon, const struct explanation *explanation, json_t *result);
-json_t *verb_lockdown_list(struct daemon *daemon, const json_t *request,
-                           const struct control_peer *peer);
+json_t *verb_lockdown_list(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 
 /* state_io.c: files */
 int state_lock(const char *directory, int *ret_fd, struct diags *diags);

@@ -68,9 +68,12 @@ int state_remove(const char *directory, const char *name)
 {
     _cleanup_free_ char *path = xasprintf("%s/%s", directory, name);
 
-    if (unlink(path) < 0)
-        return errno == ENOENT ? 0 : -errno;
-    return sync_directory(directory);
+    int r = unlink(path) < 0 ? -errno : 0;
+
+    /* Where nothing can be written, that comes before the question whether it is there. */
+    if (r < 0 && access(path, F_OK) < 0 && errno == ENOENT)
+        return 0;
+    return r < 0 ? r : sync_directory(directory);
 }
 
 char *state_load(const char *directory)

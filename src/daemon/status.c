@@ -106,6 +106,8 @@ static json_t *daemon_status(const struct brain *brain, const struct status_fact
     set_text(daemon, "expectation_error", facts->expectation_error);
     set_text(daemon, "default_mode", brain->options.default_mode == MODE_AUDIT ? "audit" : "enforce");
     json_object_set_new(daemon, "generation", json_integer((json_int_t)facts->generation));
+    json_object_set_new(daemon, "trial", facts->trial ? json_deep_copy(facts->trial) : json_null());
+    json_object_set_new(daemon, "held", facts->held ? json_deep_copy(facts->held) : json_null());
     return daemon;
 }
 
@@ -539,11 +541,24 @@ static void load_problems(const struct brain *brain, const struct status_facts *
             facts->keep_error);
 }
 
+static void history_problems(const struct status_facts *facts, json_t *problems)
+{
+    if (facts->history_error)
+        add_problem(problems, "the policies in force are not in the history, which cannot be written: %s",
+                    facts->history_error);
+    if (facts->trial_left)
+        add_problem(
+            problems,
+            "the state directory cannot be written: the next start goes back to the policies before the last "
+            "trial");
+}
+
 static json_t *all_problems(const struct brain *brain, const struct status_facts *facts)
 {
     json_t *problems = json_array();
 
     load_problems(brain, facts, problems);
+    history_problems(facts, problems);
     kernel_problems(brain, problems);
     bridge_problems(brain, problems);
     engine_problems(brain, problems);

@@ -17,12 +17,12 @@ static void set_clear(struct trial_set *set)
     *set = (struct trial_set){0};
 }
 
-void trial_clear(struct trial *trial)
+void trial_clear(struct policy_trial *trial)
 {
     change_clear(&trial->change);
     set_clear(&trial->former);
     set_clear(&trial->new);
-    *trial = (struct trial){0};
+    *trial = (struct policy_trial){0};
 }
 
 /* ---- codec -------------------------------------------------------------------------------------------- */
@@ -44,7 +44,7 @@ static json_t *set_to_json(const struct trial_set *set)
     return set->nothing ? json_null() : saved_files_to_json(set->files, set->n_files);
 }
 
-int trial_format(const struct trial *trial, char **ret)
+int trial_format(const struct policy_trial *trial, char **ret)
 {
     json_t *former = set_to_json(&trial->former), *new = set_to_json(&trial->new),
            *change = change_to_json(&trial->change);
@@ -101,7 +101,7 @@ static int take_set(const json_t *value, struct trial_set *set)
     return set->nothing ? 0 : saved_files_from_json(value, &set->files, &set->n_files);
 }
 
-static int parse_document(const json_t *document, struct trial *trial)
+static int parse_document(const json_t *document, struct policy_trial *trial)
 {
     const json_t *deadline = json_object_get(document, "deadline");
 
@@ -118,9 +118,9 @@ static int parse_document(const json_t *document, struct trial *trial)
     return 0;
 }
 
-int trial_parse(const char *text, size_t len, struct trial *ret)
+int trial_parse(const char *text, size_t len, struct policy_trial *ret)
 {
-    struct trial trial = {0};
+    struct policy_trial trial = {0};
     json_t *document = len <= TRIAL_MAX ? sealed_parse(text, len, FORMAT_VERSION) : NULL;
     int r = parse_document(document, &trial);
 
@@ -134,7 +134,7 @@ int trial_parse(const char *text, size_t len, struct trial *ret)
 
 /* ---- decision ----------------------------------------------------------------------------------------- */
 
-enum trial_fate trial_fate(const struct trial *trial, uint64_t now, const char *boot_id)
+enum trial_fate trial_fate(const struct policy_trial *trial, uint64_t now, const char *boot_id)
 {
     if (strcmp(trial->boot_id, boot_id) != 0)
         return TRIAL_REBOOTED;

@@ -39,12 +39,20 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request, const s
         .expectations_failed = daemon->expectations.n_failed,
         .expectation_error = daemon->expectations.first,
         .keep_error = daemon->keep.error < 0 ? strerror(-daemon->keep.error) : NULL,
+        .history_error = daemon->history.error < 0 ? strerror(-daemon->history.error) : NULL,
+        .trial_left = daemon->trial.left,
         .engine_socket = daemon->docker_socket,
         .pid = getpid(),
         .generation = generation,
     };
     kernel_protection(daemon, &facts);
+    json_t *trial = trial_to_json(daemon),
+           *held = daemon->trial.running ? json_null() : held_to_json(&daemon->keep.held);
+    facts.trial = trial;
+    facts.held = held;
     json_t *status = brain_status(daemon->brain, &facts, &enforced);
+    json_decref(trial);
+    json_decref(held);
     return control_answer(enforced ? STATUS_OK : STATUS_ATTENTION, status);
 }
 
@@ -96,6 +104,15 @@ static int plan_flows(struct daemon *daemon, struct plan *plan)
     return r < 0 ? r : flow_dump(daemon->flows, plan_flow, plan);
 }
 
+static void warn_of_trial(struct daemon *daemon, struct diags *diags)
+{
+    _cleanup_free_ char *blocked = trial_blocks(daemon);
+
+    if (blocked)
+        diag_help(diag_add(diags, DIAG_WARNING, NULL, NULL, "%s", blocked),
+                  "`cofferdam apply` is refused until `cofferdam confirm` or `cofferdam rollback`");
+}
+
 /* All that apply does but committing. */
 static json_t *make_plan(struct daemon *daemon, const struct policy_set *policies, struct plan_facts *facts)
 {
@@ -138,6 +155,7 @@ static json_t *verb_plan(struct daemon *daemon, const json_t *request, const str
                              NULL);
     if (diags.n_errors)
         return control_error(STATUS_ERROR, "the policies have mistakes", NULL, &diags);
+    warn_of_trial(daemon, &diags);
     return make_plan(daemon, policies, &facts);
 }
 
@@ -204,6 +222,7 @@ static json_t *verb_teardown(struct daemon *daemon, const json_t *request, const
         return control_error(STATUS_ERROR, "the kernel refuses to remove the rules; they stay in force", NULL,
                              NULL);
     kernel_forget(daemon);
+    trial_drop(daemon);
     daemon->exit_when_idle = true;
     daemon_touch(daemon);
     return control_answer(
@@ -217,15 +236,12 @@ struct verb {
 };
 
 static const struct verb verbs[] = {
-    {"status", verb_status, false},
-    {"explain", verb_explain, false},
-    {"plan", verb_plan, false},
-    {"apply", verb_apply, true},
-    {"verify", verb_verify, false},
-    {"teardown", verb_teardown, true},
-    {"lockdown", verb_lockdown, true},
-    {"release", verb_release, true},
-    {"lockdown-list", verb_lockdown_list, false},
+    {"status", verb_status, false},    {"explain", verb_explain, false},
+    {"plan", verb_plan, false},        {"apply", verb_apply, true},
+    {"confirm", verb_confirm, true},   {"rollback", verb_rollback, true},
+    {"history", verb_history, false},  {"verify", verb_verify, false},
+    {"teardown", verb_teardown, true}, {"lockdown", verb_lockdown, true},
+    {"release", verb_release, true},   {"lockdown-list", verb_lockdown_list, false},
 };
 
 /* What containers listen on is known to those who may look into their namespaces: it comes with the request, and is

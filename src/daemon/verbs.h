@@ -14,3 +14,12 @@ json_t *verb_error_of(const struct diags *diags, const char *otherwise);
 
 /* verbs_apply.c */
 json_t *verb_apply(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+json_t *verb_confirm(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+json_t *verb_rollback(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+
+/* verbs_history.c */
+/* Why number cannot be had, as history_load() says by its error. */
+json_t *history_refuse(const struct daemon *daemon, unsigned number, int error);
+/* NULL; or an answer that says what is wrong with "number". *ret 0: there is none. */
+json_t *history_take_number(const json_t *request, unsigned *ret);
+json_t *verb_history(struct daemon *daemon, const json_t *request, const struct control_peer *peer);

@@ -128,6 +128,11 @@ class Documents(Playground, unittest.TestCase):
         self.cofferdam.restart(protect_table="off")
         self.see("status")
         self.cofferdam.restart()
+        self.see("apply", "--confirm-within", "60s")
+        self.see("status")
+        self.see("rollback")
+        self.see("status")
+        self.cofferdam.apply(POLICIES)
         self.assert_seen("status", "inventory")
 
     def test_plan(self):
@@ -172,13 +177,21 @@ class Documents(Playground, unittest.TestCase):
         self.see("apply", "--force")
         self.cofferdam.write(POLICIES)
         self.see("apply")
+        self.cofferdam.write(POLICIES + "# other bytes\n")
+        self.see("apply", "--confirm-within", "60s", "--only", self.see("plan")["plan_id"], "--comment", "documents")
+        self.see("confirm", "--extend", "1m")
+        self.see("confirm")
+        entries = self.see("history")["entries"]
+        self.see("history", str(entries[1]["number"]))  # the trial, which says most
+        self.see("rollback", "2", "--confirm-within", "60s")  # what was forced
+        self.see("rollback")
         self.cofferdam.restart(protect_table="off")
         self.look_until_it_is_seen()
         self.cofferdam.restart()
         self.see("teardown", "--yes")
         wait_until(lambda: not self.cofferdam.process.alive, 10, "the daemon to end")
         self.cofferdam.start()
-        self.assert_seen("verify", "doctor", "apply", "teardown")
+        self.assert_seen("verify", "doctor", "apply", "confirm", "history", "rollback", "teardown")
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ WORDS = {
     "common/$defs/mode": "daemon/status.c:mode_name",
     "common/$defs/transport": "inventory/inventory.c:transports",
     "common/$defs/object": "ruleset/compare.c:difference_kind_name",
+    "common/$defs/change_kind": "daemon/change.c:change_kind_name",
+    "status/properties/daemon/properties/held/oneOf/1/properties/reason": "daemon/policy_state.c:held_reason_name",
     "common/$defs/diagnostic/properties/level": "util/diag.c:diag_level_name",
     "doctor/properties/checks/items/properties/level": "doctor/doctor.c:finding_level_name",
     "verify/properties/differences/items/properties/what": "ruleset/compare.c:difference_what_name",

@@ -80,7 +80,8 @@ class Usage(unittest.TestCase):
         code, out, _ = run("--help")
         self.assertEqual(code, 0)
         listed = [line.split()[0] for line in out.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
-        self.assertEqual(listed, ["check", "plan", "apply", "status", "explain", "graph", "lockdown", "release", "verify", "doctor", "teardown", "help"])
+        self.assertEqual(listed, ["check", "plan", "apply", "confirm", "rollback", "history", "status", "explain", "graph", "lockdown",
+                                  "release", "verify", "doctor", "teardown", "help"])
         self.assertEqual(run("help")[1], out)
 
     def test_every_command_has_help_with_examples_and_exit_statuses(self):
@@ -320,8 +321,70 @@ class WithDaemon(unittest.TestCase):
         self.assertEqual(run("apply", "--config", self.config, "--only", "0" * 64),
                          (1, "", "cofferdam: the plan is stale: container web was recreated\n  make a new one\n"))
 
+    def test_words_of_a_trial(self):
+        self.ok({"text": "x"})
+        for words, request in ((("apply", "--confirm-within", "1m", "--comment", "why ü"), {"confirm_within": "1m", "comment": "why ü"}),
+                               (("confirm",), {}),
+                               (("confirm", "--extend", "1h30m"), {"extend": "1h30m"}),
+                               (("rollback",), {}),
+                               (("rollback", "#12", "--confirm-within", "90s"), {"number": 12, "confirm_within": "90s"}),
+                               (("history", "4294967295"), {"number": 4294967295})):
+            run(*words, "--config", self.config)
+            self.assertEqual(self.daemon.requests[-1], {"verb": words[0], **request})
+        asked = len(self.daemon.requests)
+        for words in (("apply", "--confirm-within", "60"), ("apply", "--confirm-within", "0s"), ("apply", "--extend", "1m"),
+                      ("confirm", "--extend", "soon"), ("confirm", "7"), ("rollback", "0"), ("rollback", "-1"), ("rollback", "7x"),
+                      ("rollback", "4294967296"), ("rollback", "7", "8"), ("history", ""), ("history", "#"), ("history", "##7"),
+                      ("history", " 7"), ("apply", "--comment", "")):
+            self.assertEqual(run(*words, "--config", self.config)[0], 64, words)
+        self.assertEqual(len(self.daemon.requests), asked)
+
+    def test_history(self):
+        entry = {"number": 8, "damaged": False, "in_force": True, "kind": "rollback", "time": "2026-11-20T15:04:05Z",
+                 "comment": "line 1\n* 9 forged", "plan_id": "abc", "forced": 2, "from": 6, "by": "ann as root", "policies": 3,
+                 "added": 1, "changed": 2, "removed": 0,
+                 "who": {"uid": 0, "user": "root", "pid": 77, "login_uid": 1000, "login_user": "ann", "command": "cofferdam \033[2J"}}
+        unknown = {key: None for key in entry} | {"number": 7, "damaged": True, "in_force": False}
+        self.ok({"entries": [entry, unknown], "entry": None})
+        code, out, err = run("history", "--config", self.config)
+        self.assertEqual((code, err), (0, ""))
+        lines = [line.split() for line in out.splitlines()]
+        self.assertEqual(lines[0], ["NUMBER", "WHEN", "WHAT", "WHO", "POLICIES", "COMMENT"])
+        self.assertEqual(lines[1], ["*", "8", "2026-11-20T15:04:05Z", "rollback", "to", "#6", "ann", "as", "root", "+1", "~2", "-0",
+                                    "line", "1\\x0a*", "9", "forged"])
+        self.assertEqual(lines[2], ["7", "damaged"])
+        self.assertEqual(len(lines), 3)
+        files = [{"path": "/p/a.yaml", "text": "policy: a"}, {"path": "/b", "text": "b\n"}]
+        self.daemon.answer["result"] = {"entries": None, "entry": {**entry, "files": files}}
+        code, out, _ = run("history", "8", "--config", self.config)
+        self.assertEqual(code, 0)
+        self.assertIn("\nprocess    77: cofferdam \\x1b[2J\n", out)
+        self.assertIn("\nforced     2 failed expectations were overridden\npolicies   3 (+1 ~2 -0)\n", out)
+        self.assertTrue(out.endswith("\n\n# /p/a.yaml\npolicy: a\n\n# /b\nb\n"), out)
+        self.daemon.answer["result"] = {"entries": [], "entry": None}
+        self.assertEqual(run("history", "--config", self.config)[1], "the history is empty\n")
+
+    def test_status_of_a_trial(self):
+        trial = {"ending": False, "seconds_left": 59, "until": "until 2026-11-20 16:04:05 CET (1m from now)", "by": "root", "number": 8,
+                 "former_number": 7, "change": {"comment": "a\nb"}}
+        held = {"reason": "rollback", "number": 7, "since": "2026-11-20T15:04:05Z"}
+        document = {"engine": {"connected": True}, "networks": [], "containers": []}
+        self.ok(document)
+        for daemon, text in (
+                ({"trial": trial}, "The policies are on trial until 2026-11-20 16:04:05 CET (1m from now), begun by root: a\\x0ab\n"
+                                   "`cofferdam confirm` keeps them; `cofferdam rollback` goes back now\n"),
+                ({"trial": {**trial, "ending": True}}, "The trial of policies is over: those before it are being brought back\n"),
+                ({"held": held}, "The policies in force are those of #7, rolled back to (2026-11-20T15:04:05Z);\n"
+                                 "the files in /p are not in force until `cofferdam apply`\n"),
+                ({"held": {**held, "number": 0, "reason": "expired"}}, "The policies in force are older ones, as the last trial was not "
+                                                                       "confirmed (2026-11-20T15:04:05Z);\n")):
+            document["daemon"] = {"policies_dir": "/p", **daemon}
+            code, out, _ = run("status", "--config", self.config)
+            self.assertEqual(code, 0)
+            self.assertIn(text, out)
+
     def test_options_may_stand_before_the_command(self):
-        result = {"policies": 1, "changes": 0, "connections_ended": 0, "text": "x"}
+        result = {"policies": 1, "changes": 0, "connections_ended": 0, "trial": None, "number": 1, "warnings": [], "text": "x"}
         self.ok(result)
         code, out, _ = run("--json", "--control", self.socket, "apply")
         self.assertEqual((code, json.loads(out)), (0, {"format_version": "1.0", **result}))

@@ -33,9 +33,9 @@ static struct trial_set set_of(const struct policy_file *files, size_t n)
     return (struct trial_set){.files = policy_files_copy(files, n), .n_files = n, .nothing = !files};
 }
 
-static struct trial make(const struct policy_file *former, size_t n)
+static struct policy_trial make(const struct policy_file *former, size_t n)
 {
-    struct trial trial = {
+    struct policy_trial trial = {
         .stage = TRIAL_IN_FORCE,
         .deadline = 123456789012ULL,
         .change = {.kind = CHANGE_TRIAL,
@@ -61,7 +61,7 @@ static struct trial make(const struct policy_file *former, size_t n)
     return trial;
 }
 
-static char *formatted(struct trial *trial)
+static char *formatted(struct policy_trial *trial)
 {
     char *text = NULL;
 
@@ -78,7 +78,7 @@ static void assert_set(const struct trial_set *set, const struct policy_file *fi
 
 static void assert_whole(const char *text, const struct policy_file *former, size_t n)
 {
-    _cleanup_(trial_clear) struct trial read = {0};
+    _cleanup_(trial_clear) struct policy_trial read = {0};
 
     assert_int_equal(trial_parse(text, strlen(text), &read), 0);
     assert_int_equal(read.stage, TRIAL_IN_FORCE);
@@ -104,7 +104,7 @@ static void assert_whole(const char *text, const struct policy_file *former, siz
 
 static void test_round_trip(void **unused)
 {
-    struct trial two = make(old_files, 2), none = make(NULL, 0), empty = make(old_files, 0);
+    struct policy_trial two = make(old_files, 2), none = make(NULL, 0), empty = make(old_files, 0);
     _cleanup_free_ char *of_two = formatted(&two), *of_none = formatted(&none), *of_empty = formatted(&empty);
 
     (void)unused;
@@ -115,7 +115,7 @@ static void test_round_trip(void **unused)
 
 static void assert_damaged(const char *text, size_t len)
 {
-    struct trial read = {0};
+    struct policy_trial read = {0};
 
     if (trial_parse(text, len, &read) != -EBADMSG)
         fail_msg("taken for whole: %.*s", (int)len, text);
@@ -125,7 +125,7 @@ static void assert_damaged(const char *text, size_t len)
 /* Exactly as much memory as there are bytes: a step too far is seen by the sanitizer. */
 static void test_torn(void **unused)
 {
-    struct trial trial = make(old_files, 2);
+    struct policy_trial trial = make(old_files, 2);
     _cleanup_free_ char *text = formatted(&trial);
     size_t len = strlen(text);
 
@@ -141,7 +141,7 @@ static void test_torn(void **unused)
 
 static void test_changed_bytes(void **unused)
 {
-    struct trial trial = make(old_files, 2);
+    struct policy_trial trial = make(old_files, 2);
     _cleanup_free_ char *text = formatted(&trial);
     size_t len = strlen(text);
 
@@ -160,7 +160,7 @@ static void test_wrong_values(void **unused)
 {
     (void)unused;
     for (int what = 0; what < 6; what++) {
-        struct trial trial = make(old_files, 2);
+        struct policy_trial trial = make(old_files, 2);
 
         if (what == 0)
             trial.boot_id[35] = '\0';
@@ -181,7 +181,7 @@ static void test_wrong_values(void **unused)
 
 static void test_no_utf8(void **unused)
 {
-    struct trial trial = make(old_files, 2);
+    struct policy_trial trial = make(old_files, 2);
     char *text = NULL;
 
     (void)unused;
@@ -215,7 +215,7 @@ static void test_fate(void **unused)
     for (size_t s = 0; s < ARRAY_SIZE(stages); s++)
         for (size_t b = 0; b < ARRAY_SIZE(boots); b++)
             for (size_t t = 0; t < ARRAY_SIZE(times); t++) {
-                struct trial trial = {.stage = stages[s], .deadline = deadline, .boot_id = BOOT};
+                struct policy_trial trial = {.stage = stages[s], .deadline = deadline, .boot_id = BOOT};
                 enum trial_fate want = b > 0                      ? TRIAL_REBOOTED
                                        : stages[s] == TRIAL_BEGUN ? TRIAL_INTERRUPTED
                                        : times[t].in_time         ? TRIAL_GOES_ON
