@@ -83,17 +83,10 @@ def chosen(calls, step=1):
     return [call for call in calls if call in some]
 
 
-class Kills(Traffic, unittest.TestCase):
-    POLICIES = marked("5010/tcp")
+class Harm:
+    """Mixed into a TestCase with traffic: a daemon that is killed, and what is in force then."""
 
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        cls.start_floods()
-
-    def setUp(self):
-        self.cofferdam.apply(self.POLICIES)
-        self.leaked()
+    _chosen = staticmethod(chosen)
 
     def _start_again(self):
         if self.cofferdam.process.alive:
@@ -112,9 +105,6 @@ class Kills(Traffic, unittest.TestCase):
             self.assertIn(mac, text)
             text = text.replace(mac, "MAC").replace(link_local(mac), "LINK-LOCAL")
         return comparable(text)
-
-    def _files(self):
-        return sorted(os.listdir(self.cofferdam.settings["state"]))
 
     def _in_force(self):
         """"old" or "new": which of the two sets the packets say is in force; anything else is an error."""
@@ -140,6 +130,22 @@ class Kills(Traffic, unittest.TestCase):
     @property
     def _pid(self):
         return self.cofferdam.process.process.pid
+
+
+class Kills(Harm, Traffic, unittest.TestCase):
+    POLICIES = marked("5010/tcp")
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.start_floods()
+
+    def setUp(self):
+        self.cofferdam.apply(self.POLICIES)
+        self.leaked()
+
+    def _files(self):
+        return sorted(os.listdir(self.cofferdam.settings["state"]))
 
     # Policies are applied
 
