@@ -27,6 +27,7 @@ CASES = ROOT / "tests/golden/diagnostics/cases"
 WORDS = {
     "common/$defs/direction": "policy/model.c:direction_name",
     "common/$defs/family": None,
+    "common/$defs/lockdown/properties/direction": "verdict/lock.c:cuts",
     "common/$defs/verdict": "verdict/explain_json.c:verdict_name",
     "common/$defs/mode": "daemon/status.c:mode_name",
     "common/$defs/transport": "inventory/inventory.c:transports",
