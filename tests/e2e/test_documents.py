@@ -152,7 +152,28 @@ class Documents(Playground, unittest.TestCase):
             self.see("explain", *arguments)
         self.see("explain", "nobody", "db")
         self.see("plan", "/nonexistent")
+        self.see("lockdown", "db")
+        self.see("explain", "web", "db", "5432/tcp")
+        self.see("release", "db")
         self.assert_seen("explain", "error")
+
+    def test_lockdown(self):
+        for name in ("acct", "timestamp"):
+            self.engine.host.run("sysctl", "-q", "-w", f"net.netfilter.nf_conntrack_{name}=1")
+            self.addCleanup(self.engine.host.run, "sysctl", "-q", "-w", f"net.netfilter.nf_conntrack_{name}=0")
+        web, db = self.people()
+        self.see("lockdown", "--dry-run", "db", "joined")
+        connection = open_in(web, FAMILIES["ipv4"], 1)
+        self.addCleanup(connection.close)
+        connection.settimeout(3)
+        connection.connect((db.address("ipv4"), 5432))
+        self.see("lockdown", "web", "--allow", "host:80/tcp", "--reason", "documents", "--for", "1h")
+        self.see("lockdown", "--select", "name=d*", "--except", "stopped", "--direction", "in")
+        self.see("lockdown", "--list")
+        self.see("lockdown", "free")  # what cannot be cut
+        self.see("release", "web")
+        self.see("release", "--all")
+        self.assert_seen("lockdown", "release")
 
     def test_graph(self):
         self.people()
