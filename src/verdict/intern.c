@@ -22,13 +22,13 @@ size_t intern(struct interned **table, const void *bytes, size_t len)
 {
     struct interned *found;
 
+    bytes = bytes ?: ""; /* memcmp(3) takes no NULL, whatever the length */
     HASH_FIND(hh, *table, bytes, len, found);
     if (found)
         return found->number;
     found = xcalloc(1, sizeof(*found) + len);
     found->number = HASH_COUNT(*table);
-    if (len)
-        memcpy(found->bytes, bytes, len);
+    memcpy(found->bytes, bytes, len);
     HASH_ADD_KEYPTR(hh, *table, found->bytes, len, found);
     return found->number;
 }

@@ -370,8 +370,11 @@ static size_t count_groups(const struct graph *graph)
     return n;
 }
 
+/* They may be the same one. */
 static void copy_traits(struct container *to, const struct container *from)
 {
+    char *name = xasprintf("%s%s", from->name, to->id), *image = xstrdup_null(from->image);
+
     for (size_t i = 0; i < to->n_labels; i++) {
         free(to->labels[i].key);
         free(to->labels[i].value);
@@ -379,9 +382,9 @@ static void copy_traits(struct container *to, const struct container *from)
     to->n_labels = 0;
     to->labels_known = true;
     free(to->name);
-    to->name = xasprintf("%s%s", from->name, to->id);
+    to->name = name;
     free(to->image);
-    to->image = xstrdup_null(from->image);
+    to->image = image;
 }
 
 /* So that there are some who are alike. */
