@@ -126,7 +126,7 @@ void cli_options_print(const struct cli_verb *verb, FILE *out)
         if (!takes(verb, i))
             continue;
         _cleanup_free_ char *formats = known[i].summary ? NULL : formats_text(verb, " (default)", " or ");
-        fprintf(out, "  %-3s %-21s %s\n", known[i].letter ? letter : "", name, known[i].summary ?: formats);
+        fprintf(out, "  %-3s %-25s %s\n", known[i].letter ? letter : "", name, known[i].summary ?: formats);
     }
 }
 
