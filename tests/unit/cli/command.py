@@ -130,7 +130,7 @@ class Usage(unittest.TestCase):
                 self.assertEqual(run("check", *args), (64, "", "cofferdam: check: " + why), args)
         self.assertEqual(run("status", "-o", "json")[2], "cofferdam: status: unknown option '-o'\n"
                                                          "see cofferdam status --help\n")
-        self.assertIn("  -o, --format FORMAT       text (default), json, github or sarif\n", run("check", "--help")[1])
+        self.assertIn("  -o, --format FORMAT           text (default), json, github or sarif\n", run("check", "--help")[1])
 
     def test_wrong_options_before_the_command(self):
         for args, message in (
