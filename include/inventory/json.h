@@ -16,6 +16,9 @@
  * for each byte that is not ASCII. */
 json_t *json_text_or_null(const char *text);
 json_t *inventory_to_json(const struct inventory *inventory); /* a new reference */
+/* For those who cannot stop for as long as a thousand containers take: all but the containers, and one of them. */
+json_t *inventory_frame_to_json(const struct inventory *inventory);
+json_t *container_to_json(const struct container *container);
 /* 0 or -EBADMSG with the reason in diags. */
 int inventory_from_json(const json_t *json, struct inventory **ret, struct diags *diags);
 

@@ -10,6 +10,7 @@
 #include "daemon/policy_state.h"
 #include "daemon/trial.h"
 #include "docker/client.h"
+#include "files/state_files.h"
 #include "flow/socket.h"
 #include "link/link.h"
 #include "nft/decode.h"
@@ -280,11 +281,6 @@ int state_lock(const char *directory, int *ret_fd, struct diags *diags);
 int namespace_lock(int *ret_fd, struct diags *diags);
 /* The state file's content, or NULL when there is none. The caller frees it. */
 char *state_load(const char *directory);
-/* Replaces a file of the state directory, whatever happens meanwhile, by the whole of the new text: 0 or a negative
- * errno. */
-int state_save(const char *directory, const char *name, const char *text);
-/* 0, also when there is none, or a negative errno. */
-int state_remove(const char *directory, const char *name);
 /* Tells the brain of the host's name servers and addresses. */
 void host_refresh(struct daemon *daemon);
 

@@ -11,31 +11,9 @@
 #include <time.h>
 
 #include "daemon/lock_state.h"
+#include "files/boot.h"
 #include "files/files.h"
 #include "util/text.h"
-
-#define USEC ((uint64_t)1000000)
-#define BOOT_ID "/proc/sys/kernel/random/boot_id"
-#define BOOT_ID_MAX 64
-
-static uint64_t boot_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_BOOTTIME, &now);
-    return (uint64_t)now.tv_sec * USEC + (uint64_t)now.tv_nsec / 1000;
-}
-
-/* NULL: it cannot be read. */
-static char *boot_id(void)
-{
-    char *text = NULL;
-
-    if (files_read(BOOT_ID, BOOT_ID_MAX, &text, NULL) < 0)
-        return NULL;
-    text[strcspn(text, "\n")] = '\0';
-    return text;
-}
 
 void lockdown_limit(struct lock *lock, uint64_t usec)
 {

@@ -20,61 +20,7 @@
 #include "resolv.h"
 #include "util/fd.h"
 
-/* ---- reading and writing ------------------------------------------------------------------------------ */
-
-static int write_all(int fd, const char *text)
-{
-    size_t len = strlen(text);
-
-    while (len > 0) {
-        ssize_t n = write(fd, text, len);
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n < 0)
-            return -errno;
-        text += n;
-        len -= (size_t)n;
-    }
-    return fsync(fd) < 0 ? -errno : 0;
-}
-
-static int sync_directory(const char *directory)
-{
-    _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
-int state_save(const char *directory, const char *name, const char *text)
-{
-    _cleanup_free_ char *path = xasprintf("%s/%s", directory, name), *temporary = xasprintf("%s.new", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int r;
-
-    if (fd < 0)
-        return -errno;
-    r = write_all(fd, text);
-    close(fd);
-    if (r == 0 && rename(temporary, path) < 0)
-        r = -errno;
-    if (r < 0) {
-        unlink(temporary);
-        return r;
-    }
-    return sync_directory(directory);
-}
-
-int state_remove(const char *directory, const char *name)
-{
-    _cleanup_free_ char *path = xasprintf("%s/%s", directory, name);
-
-    int r = unlink(path) < 0 ? -errno : 0;
-
-    /* Where nothing can be written, that comes before the question whether it is there. */
-    if (r < 0 && access(path, F_OK) < 0 && errno == ENOENT)
-        return 0;
-    return r < 0 ? r : sync_directory(directory);
-}
+/* ---- the state directory ------------------------------------------------------------------------------- */
 
 char *state_load(const char *directory)
 {

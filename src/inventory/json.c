@@ -162,7 +162,7 @@ static void put_labels(json_t *object, const struct container *container)
         json_object_set_new(object, "labels_known", json_false());
 }
 
-static json_t *container_json(const struct container *container)
+json_t *container_to_json(const struct container *container)
 {
     json_t *object = json_object(), *endpoints = json_array();
 
@@ -234,21 +234,29 @@ static json_t *containers_json(const struct inventory *inventory)
         sorted[i++] = container;
     qsort(sorted, n, sizeof(*sorted), compare_containers);
     for (i = 0; i < n; i++)
-        json_array_append_new(list, container_json(sorted[i]));
+        json_array_append_new(list, container_to_json(sorted[i]));
     return list;
 }
 
-json_t *inventory_to_json(const struct inventory *inventory)
+json_t *inventory_frame_to_json(const struct inventory *inventory)
 {
     json_t *object = json_object();
 
     put_text(object, "format_version", FORMAT_VERSION);
     json_object_set_new(object, "networks", networks_json(inventory));
-    json_object_set_new(object, "containers", containers_json(inventory));
+    json_object_set_new(object, "containers", json_array());
     put_list(object, "name_servers", ips_json(inventory->name_servers, inventory->n_name_servers));
     put_list(object, "host_addresses", ips_json(inventory->host_addresses, inventory->n_host_addresses));
     put_true(object, "rootless", inventory->rootless);
     put_true(object, "lookups_by_engine", inventory->lookups_by_engine);
+    return object;
+}
+
+json_t *inventory_to_json(const struct inventory *inventory)
+{
+    json_t *object = inventory_frame_to_json(inventory);
+
+    json_object_set_new(object, "containers", containers_json(inventory)); /* it keeps its place */
     return object;
 }
 
