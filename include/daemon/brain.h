@@ -210,6 +210,8 @@ void brain_set_listening(struct brain *brain, const json_t *listening);
 /* ---- what is known ------------------------------------------------------------------------------------ */
 
 const struct inventory *brain_inventory(const struct brain *brain);
+/* How often it has changed; now and then it is counted though it has not. */
+uint64_t brain_inventory_changes(const struct brain *brain);
 /* All containers and networks were listed at least once. */
 bool brain_inventory_known(const struct brain *brain);
 /* And all that was asked about them was answered, or the time for that is over. */

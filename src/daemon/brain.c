@@ -772,6 +772,11 @@ const struct inventory *brain_inventory(const struct brain *brain)
     return brain->inventory;
 }
 
+uint64_t brain_inventory_changes(const struct brain *brain)
+{
+    return brain->inventory_changes;
+}
+
 bool brain_inventory_known(const struct brain *brain)
 {
     return brain->inventory_known;

@@ -163,6 +163,7 @@ struct brain {
     size_t policies_changes;
 
     struct inventory *inventory;
+    uint64_t inventory_changes; /* how often it has changed */
     struct fact_container *containers;
     struct fact_network *networks;
     struct fact_image *images;

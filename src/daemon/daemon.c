@@ -152,6 +152,7 @@ void daemon_run(struct daemon *daemon)
     policy_keep_update(daemon);
     expectations_update(daemon);
     lockdown_update(daemon);
+    inventory_keep_update(daemon);
     deadline = brain_deadline(daemon->brain);
     sd_event_source_set_time(daemon->timer, deadline);
     sd_event_source_set_enabled(daemon->timer, deadline == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
@@ -411,6 +412,7 @@ int daemon_start(struct daemon *daemon)
 void daemon_clear(struct daemon *daemon)
 {
     daemon->control = control_server_close(daemon->control);
+    inventory_keep_close(daemon);
     engine_close(daemon);
     daemon->links = link_monitor_close(daemon->links);
     daemon->changes = nft_monitor_close(daemon->changes);

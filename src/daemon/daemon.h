@@ -78,6 +78,15 @@ struct cut_log {
     size_t n, more;
 };
 
+/* The containers as they are known, on disk (inventory_io.c). */
+struct inventory_keep {
+    uint64_t seen, written;          /* how often they had changed when that was noticed last, and written */
+    uint64_t changed_at;             /* the first time since it was written; 0: they have not */
+    struct inventory_writer *writer; /* while it is written; else NULL */
+    sd_event_source *timer;          /* NULL before the first time */
+    int error;                       /* of the last time; 0 or a negative errno */
+};
+
 struct daemon {
     struct settings *settings;
     sd_event *event;
@@ -109,6 +118,7 @@ struct daemon {
     struct expectations expectations;
     struct history history;
     struct trial_run trial;
+    struct inventory_keep inventory_keep;
     bool exit_when_idle; /* after teardown: once its answer is sent */
 };
 
@@ -245,6 +255,12 @@ void trial_say_stop(struct daemon *daemon);
 json_t *trial_to_json(const struct daemon *daemon);
 /* "until 2026-11-20 16:04:05 CET (1m from now)"; the caller frees it. */
 char *trial_until(const struct daemon *daemon);
+
+/* inventory_io.c */
+/* After each run of the brain: has it written, soon, when it has changed. */
+void inventory_keep_update(struct daemon *daemon);
+/* Writes at once what is to be written. */
+void inventory_keep_close(struct daemon *daemon);
 
 /* who_io.c */
 struct who who_of(pid_t pid, uid_t uid);

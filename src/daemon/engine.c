@@ -549,6 +549,7 @@ static struct fact_network *put_network(struct brain *brain, struct network *net
         return fact;
     }
     inventory_put_network(brain->inventory, network);
+    brain->inventory_changes++;
     network_changed(brain);
     return fact;
 }
@@ -561,6 +562,7 @@ static void drop_network(struct brain *brain, struct fact_network *fact, uint64_
     }
     free(fact->live);
     inventory_drop_network(brain->inventory, fact->id);
+    brain->inventory_changes++;
     network_changed(brain);
     HASH_DEL(brain->networks, fact);
     free(fact->id);

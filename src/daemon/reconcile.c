@@ -12,6 +12,7 @@ void brain_mark(struct brain *brain, const char *container_id)
 
     HASH_FIND_STR(brain->containers, container_id, fact);
     if (fact) {
+        brain->inventory_changes++;
         fact->dirty = true;
         brain->containers_dirty = true;
     }
