@@ -4,7 +4,7 @@
  * answers to people. A codec: text in and out.
  *
  * {"format_version": "1.0", "checksum": "a430d84680aabd0b",
- *  "locks": [{"id", "name", "project", "service", "number", "select", "except": [TEXT], "direction": "in"|"out"|"both",
+ *  "locks": [{"id", "name", "project", "service", "number", "select", "except": [TEXT], "address", "interface", "direction": "in"|"out"|"both",
  *             "allow": [TEXT], "reason", "by", "since", "until", "boot", "boot_until"}]}
  *
  * since and until are seconds since 1970, boot_until microseconds of CLOCK_BOOTTIME; texts that are not there are null.

@@ -30,6 +30,11 @@ struct lock {
     struct selector select;
     char **except; /* names */
     size_t n_except;
+    /*
+     * Or what has no name: whoever has this address, or this port of a bridge. Only until it is known whose it is: an
+     * address passes on to others.
+     */
+    char *address, *interface; /* at most one of them */
 
     unsigned cut; /* enum lock_cut */
     char **allow; /* as given: "forensics:22/tcp" */
@@ -74,7 +79,18 @@ int lock_allow(struct lock *lock, const char *text, const char **ret_why);
 /* The peer of such a text, without brackets, which the caller frees; *ret_port is the rest: ":22/tcp", or "". */
 char *lock_peer_word(const char *text, const char **ret_port);
 
-/* "web", or "compose=shop/web" */
+/*
+ * "192.0.2.7", "2001:db8::7", or a port of a bridge. 0, or -EINVAL, as above: no address that a container can have, or no
+ * interface's name.
+ */
+int lock_by_address(struct lock *lock, const char *text, const char **ret_why);
+int lock_by_interface(struct lock *lock, const char *text, const char **ret_why);
+/* Is this all that it goes by: neither a name nor a selector? */
+bool lock_is_nameless(const struct lock *lock);
+/* The address of such a lock. */
+bool lock_has_address(const struct lock *lock, struct ip *ret);
+
+/* "web", "compose=shop/web", an address, or a port */
 const char *lock_text(const struct lock *lock);
 /* "in", "out", "both"; 0 for any other word */
 const char *lock_cut_name(unsigned cut);
@@ -129,5 +145,6 @@ struct lock_list *lock_list_copy(const struct lock_list *list,
                                  bool (*keep)(const struct lock *lock, const void *userdata),
                                  const void *userdata);
 
-/* The addresses of all live endpoints that are cut, sorted by ip_sort(); the caller frees them. */
+/* The addresses of all live endpoints that are cut, and those that are locks themselves, sorted by ip_sort(); the caller
+ * frees them. */
 size_t lock_addresses(const struct lock_list *list, const struct inventory *inventory, struct ip **ret);

@@ -27,11 +27,12 @@ static json_t *texts_to_json(char *const *v, size_t n)
 json_t *lock_to_json(const struct lock *lock, bool public)
 {
     json_t *object = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I}", "id",
+        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I}", "id",
         json_text_or_null(lock->id), "name", json_text_or_null(lock->name), "project",
         json_text_or_null(lock->project), "service", json_text_or_null(lock->service), "number",
         json_text_or_null(lock->number), "select", json_text_or_null(lock->select_text), "except",
-        texts_to_json(lock->except, lock->n_except), "direction", lock_cut_name(lock->cut), "allow",
+        texts_to_json(lock->except, lock->n_except), "address", json_text_or_null(lock->address), "interface",
+        json_text_or_null(lock->interface), "direction", lock_cut_name(lock->cut), "allow",
         texts_to_json(lock->allow, lock->n_allow), "reason", json_text_or_null(lock->reason), "by",
         json_text_or_null(lock->by), "since", (json_int_t)lock->since, "until", (json_int_t)lock->until);
 
@@ -78,13 +79,15 @@ static char *get_text(const json_t *object, const char *key)
 
 static bool is_whole(const struct lock *lock)
 {
-    return lock->cut && (lock->select_text || lock->id || lock->name);
+    return lock->cut && (lock->select_text || lock->id || lock->name || lock->address || lock->interface);
 }
 
 static struct lock *parse_lock(const json_t *object)
 {
     const char *direction = json_string_value(json_object_get(object, "direction"));
     const char *select = json_string_value(json_object_get(object, "select")), *why;
+    const char *address = json_string_value(json_object_get(object, "address"));
+    const char *interface = json_string_value(json_object_get(object, "interface"));
     _cleanup_(lock_freep) struct lock *lock = lock_new();
     const json_t *item;
     bool good = true;
@@ -104,6 +107,10 @@ static struct lock *parse_lock(const json_t *object)
     lock->boot_until = (uint64_t)json_integer_value(json_object_get(object, "boot_until"));
     if (select)
         good = lock_select(lock, select, &why) == 0;
+    if (address)
+        good = good && lock_by_address(lock, address, &why) == 0;
+    if (interface)
+        good = good && lock_by_interface(lock, interface, &why) == 0;
     json_array_foreach (json_object_get(object, "except"), i, item) {
         good = good && json_is_string(item);
         *ARRAY_ADD(lock->except, lock->n_except) = xstrdup(good ? json_string_value(item) : "");

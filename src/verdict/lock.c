@@ -4,6 +4,8 @@
 #include <errno.h>
 #include <string.h>
 
+#include <net/if.h>
+
 #include "inventory/match.h"
 #include "policy/parse.h"
 #include "util/mem.h"
@@ -42,6 +44,8 @@ struct lock *lock_free(struct lock *lock)
     free(lock->select_text);
     selector_clear(&lock->select);
     texts_free(lock->except, lock->n_except);
+    free(lock->address);
+    free(lock->interface);
     texts_free(lock->allow, lock->n_allow);
     policy_set_free(lock->exceptions);
     free(lock->reason);
@@ -98,6 +102,8 @@ struct lock *lock_copy(const struct lock *lock)
         (void)lock_select(copy, lock->select_text, &why);
     for (size_t i = 0; i < lock->n_except; i++)
         *ARRAY_ADD(copy->except, copy->n_except) = xstrdup(lock->except[i]);
+    copy->address = xstrdup_null(lock->address);
+    copy->interface = xstrdup_null(lock->interface);
     copy->cut = lock->cut;
     for (size_t i = 0; i < lock->n_allow; i++)
         (void)lock_allow(copy, lock->allow[i], &why);
@@ -263,9 +269,51 @@ int lock_allow(struct lock *lock, const char *text, const char **ret_why)
     return 0;
 }
 
+static bool is_multicast(struct ip ip)
+{
+    return ip.family == IP4 ? ip.num >> 28 == 0xe : ip.num >> 120 == 0xff;
+}
+
+int lock_by_address(struct lock *lock, const char *text, const char **ret_why)
+{
+    char canonical[IP_TEXT_MAX];
+    struct ip ip;
+
+    *ret_why = "write an address that a container has, such as 172.17.0.2";
+    if (ip_parse(text, &ip) < 0 || ip.num == 0 || ip.num == ip_max(ip.family) || ip_is_loopback(ip) ||
+        is_multicast(ip))
+        return -EINVAL;
+    lock->address = xstrdup(ip_format(ip, canonical));
+    return 0;
+}
+
+int lock_by_interface(struct lock *lock, const char *text, const char **ret_why)
+{
+    *ret_why = "write the host's end of a container's link, such as veth1a2b3c4; `bridge link` lists them";
+    if (!*text || strlen(text) >= IFNAMSIZ || strpbrk(text, "/ \t\n") || strcmp(text, ".") == 0 ||
+        strcmp(text, "..") == 0)
+        return -EINVAL;
+    lock->interface = xstrdup(text);
+    return 0;
+}
+
+bool lock_is_nameless(const struct lock *lock)
+{
+    return !lock->select_text && !lock->id && !lock->name && (lock->address || lock->interface);
+}
+
+bool lock_has_address(const struct lock *lock, struct ip *ret)
+{
+    return lock_is_nameless(lock) && lock->address && ip_parse(lock->address, ret) == 0;
+}
+
 const char *lock_text(const struct lock *lock)
 {
-    return lock->select_text ? lock->select_text : lock->name ? lock->name : lock->id;
+    return lock->select_text ? lock->select_text
+           : lock->name      ? lock->name
+           : lock->id        ? lock->id
+           : lock->address   ? lock->address
+                             : lock->interface;
 }
 
 static const struct {
@@ -351,8 +399,29 @@ static bool selector_suspects(const struct selector *select, const struct contai
     return select->n_labels > 0;
 }
 
+/* Of the live endpoint that has it now. */
+static bool has_endpoint(const struct lock *lock, const struct container *container)
+{
+    struct ip ip;
+    bool by_address = lock_has_address(lock, &ip);
+
+    for (size_t i = 0; i < container->n_endpoints; i++) {
+        const struct endpoint *endpoint = &container->endpoints[i];
+
+        if (!endpoint->id)
+            continue;
+        if (by_address && endpoint->has_ip[ip.family] && ip_equal(endpoint->ip[ip.family], ip))
+            return true;
+        if (lock->interface && strcmp(endpoint->port, lock->interface) == 0)
+            return true;
+    }
+    return false;
+}
+
 bool lock_means(const struct lock *lock, const struct container *container)
 {
+    if (lock_is_nameless(lock))
+        return has_endpoint(lock, container);
     if (!lock->select_text)
         return same(lock->id, container->id) || is_successor(lock, container);
     for (size_t i = 0; i < lock->n_except; i++)
@@ -453,6 +522,17 @@ enum lock_fate lock_fate(const struct lock_list *list, const struct inventory *i
     return out == LOCK_EXEMPT || in == LOCK_EXEMPT ? LOCK_EXEMPT : LOCK_SILENT;
 }
 
+/* Of an address that is a lock itself nobody need know more. */
+static bool is_locked_address(const struct lock_list *list, const struct party *party)
+{
+    struct ip ip;
+
+    for (size_t i = 0; list && party->kind == PARTY_OUTSIDE && i < list->n; i++)
+        if (lock_has_address(list->v[i], &ip) && ip_equal(ip, party->ip))
+            return true;
+    return false;
+}
+
 /* The destination is that after translation, and its port the one that the container knows. */
 enum lock_fate lock_flow_fate(const struct lock_list *list, const struct inventory *inventory,
                               const struct flow *flow)
@@ -463,14 +543,20 @@ enum lock_fate lock_flow_fate(const struct lock_list *list, const struct invento
                                     .proto = flow->proto,
                                     .port = flow->has_ports ? flow->reply.source_port : flow->icmp_type};
 
+    if (is_locked_address(list, &from) || is_locked_address(list, &to))
+        return LOCK_CUTS;
     return lock_fate(list, inventory, &from, &to, &traffic);
 }
 
 size_t lock_addresses(const struct lock_list *list, const struct inventory *inventory, struct ip **ret)
 {
+    struct ip ip;
     size_t n = 0;
 
     *ret = NULL;
+    for (size_t i = 0; list && i < list->n; i++)
+        if (lock_has_address(list->v[i], &ip))
+            *ARRAY_ADD(*ret, n) = ip;
     for (const struct container *container = inventory->containers; list && list->n && container;
          container = container->hh.next) {
         if (!lock_effect(list, inventory, container).cut)
