@@ -14,7 +14,7 @@
 
 #include "ruleset/ruleset.h"
 
-/* Our two tables as the kernel holds them; of a standby only that it is there. */
+/* A pair of our tables as the kernel holds them; of a standby only that it is there. */
 struct nft_tables {
     struct ruleset *ruleset; /* with what is foreign marked as such; never NULL once read */
     bool exists[TABLES];
@@ -30,7 +30,7 @@ void nft_tables_clear(struct nft_tables *tables);
 
 struct nft_decoder;
 
-struct nft_decoder *nft_decoder_new(void);
+struct nft_decoder *nft_decoder_new(enum table_pair pair);
 struct nft_decoder *nft_decoder_free(struct nft_decoder *decoder); /* returns NULL */
 DEFINE_CLEANUP(struct nft_decoder *, nft_decoder_free);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Reads our two tables back from the kernel. Decides nothing. */
+/* Reads our tables back from the kernel. Decides nothing. */
 #pragma once
 
 #include "nft/decode.h"
@@ -12,3 +12,5 @@
  * negative errno when the socket or an answer fails.
  */
 int nft_read(struct nft_socket *socket, struct nft_tables *ret);
+/* The same of either pair. */
+int nft_read_pair(struct nft_socket *socket, enum table_pair pair, struct nft_tables *ret);

@@ -57,6 +57,9 @@ struct nft_table_state {
 /* How does our table stand, and how its standby? 0 or a negative errno. */
 int nft_table_state(struct nft_socket *socket, enum table_id table, struct nft_table_state *ret);
 int nft_standby_state(struct nft_socket *socket, enum table_id table, struct nft_table_state *ret);
+/* The same of either pair. */
+int nft_pair_state(struct nft_socket *socket, enum table_pair pair, enum table_id table, bool standby,
+                   struct nft_table_state *ret);
 
 /* Does the kernel know tables that have an owner and outlive it? It is tried, without changing anything. 0 or
  * a negative errno. */

@@ -32,6 +32,7 @@ enum op_kind {
 
 struct op {
     enum op_kind kind;
+    enum table_pair pair;
     enum table_id table;
     bool standby; /* of the table's standby, not of the table */
     /* Borrowed from the ruleset that the delta leads to, valid as long as that is unchanged: */
@@ -50,6 +51,7 @@ struct op_list {
 };
 
 struct delta {
+    enum table_pair pair; /* of operations that are added; what leads to a ruleset sets it */
     struct op_list phases[PHASES];
 };
 
@@ -69,7 +71,7 @@ void delta_add_set(struct delta *delta, enum delta_phase phase, enum table_id ta
 void delta_add_chain(struct delta *delta, enum delta_phase phase, enum table_id table,
                      const struct chain *chain);
 
-const char *op_table_name(const struct op *op); /* TABLE_NAME, STANDBY_NAME */
+const char *op_table_name(const struct op *op); /* as table_pair_name() */
 
 /* Everything, where nothing of ours stands: one transaction (PHASE_SWITCH). */
 void delta_load(const struct ruleset *to, struct delta *ret);
@@ -86,5 +88,5 @@ void delta_replace(const struct ruleset *to, struct delta *ret);
  * delta_replace(), or delta_load() where there is no table. A standby that somebody has left goes last.
  */
 void delta_between(const struct ruleset *from, const struct ruleset *to, struct delta *ret);
-/* Removes our tables, and a standby that may have been left: one transaction. */
+/* Removes our tables, those of ret->pair, and a standby that may have been left: one transaction. */
 void delta_teardown(struct delta *ret);

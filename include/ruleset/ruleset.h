@@ -23,6 +23,8 @@
 
 #define TABLE_NAME "cofferdam"
 #define STANDBY_NAME TABLE_NAME "-standby" /* of either family: see delta_replace() */
+#define LOCK_TABLE_NAME TABLE_NAME "_lockdown"
+#define LOCK_STANDBY_NAME LOCK_TABLE_NAME "-standby"
 
 /* The priorities of our base chains at their hooks. */
 
@@ -37,8 +39,17 @@
 #define PRIORITY_BRIDGE_OUT (-10)
 /* Behind br_netfilter and the inet forward hook, which it calls. */
 #define PRIORITY_BRIDGE_SEEN 50
+/* How far the lock tables' chains come before ours: the standby's are one before. */
+#define PRIORITY_LOCK_LEAD 2
 
 enum table_id { TABLE_INET, TABLE_BRIDGE, TABLES }; /* "inet cofferdam", "bridge cofferdam" */
+
+/*
+ * We have two pairs of tables of both families: the rules, and what `cofferdam lockdown` cuts while no daemon answers
+ * (ruleset/lock_tables.h).
+ */
+enum table_pair { PAIR_RULES, PAIR_LOCK };
+const char *table_pair_name(enum table_pair pair, bool standby); /* TABLE_NAME, ... */
 
 /* What a rule can look at. Each implies what nft adds by itself (`tcp dport` implies `meta l4proto tcp`). */
 enum field {
@@ -214,7 +225,7 @@ struct table {
     struct set *sets;     /* uthash by name, in order of creation */
     /* Read from the kernel: */
     bool absent;  /* there is no such table */
-    bool standby; /* a table STANDBY_NAME of its family is there, whatever is in it */
+    bool standby; /* the pair's standby of its family is there, whatever is in it */
     char **odd;   /* what only replacing the table mends, in words: "flags dormant", "flowtable f" */
     size_t n_odd;
 };
@@ -222,6 +233,7 @@ struct table {
 struct interned;
 
 struct ruleset {
+    enum table_pair pair; /* PAIR_RULES, unless it is set */
     struct table tables[TABLES];
     struct interned *strings;
 };

@@ -39,11 +39,12 @@ void nft_tables_clear(struct nft_tables *tables)
     *tables = (struct nft_tables){0};
 }
 
-struct nft_decoder *nft_decoder_new(void)
+struct nft_decoder *nft_decoder_new(enum table_pair pair)
 {
     struct nft_decoder *decoder = xnew(struct nft_decoder);
 
     decoder->tables.ruleset = ruleset_new();
+    decoder->tables.ruleset->pair = pair;
     return decoder;
 }
 
@@ -317,6 +318,7 @@ int nft_decode(struct nft_decoder *decoder, const struct nlmsghdr *message)
     struct attrs attrs = ATTRS(31); /* more than there are of any of these */
     const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
     enum table_id id;
+    enum table_pair pair = decoder->tables.ruleset->pair;
     const char *table;
     int r;
 
@@ -330,9 +332,9 @@ int nft_decode(struct nft_decoder *decoder, const struct nlmsghdr *message)
     if (!attr_text(attrs.v[ATTR_TABLE], NFT_NAME_MAXLEN, &table))
         return -EBADMSG;
     id = header->nfgen_family == NFPROTO_INET ? TABLE_INET : TABLE_BRIDGE;
-    if (strcmp(table, STANDBY_NAME) == 0) /* that it is there is all that is of interest */
+    if (strcmp(table, table_pair_name(pair, true)) == 0) /* that it is there is all that is of interest */
         table_of(decoder, id)->standby = true;
-    if (strcmp(table, TABLE_NAME) != 0)
+    if (strcmp(table, table_pair_name(pair, false)) != 0)
         return 0;
     return decode(decoder, message->nlmsg_type & 0xff, id, &attrs);
 }
@@ -345,6 +347,7 @@ void nft_decoder_finish(struct nft_decoder *decoder, struct nft_tables *ret)
     }
     *ret = decoder->tables;
     decoder->tables = (struct nft_tables){.ruleset = ruleset_new()};
+    decoder->tables.ruleset->pair = ret->ruleset->pair;
     for (size_t i = 0; i < decoder->n_bounds; i++)
         free(decoder->bounds[i].v);
     decoder->n_bounds = 0;

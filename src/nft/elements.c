@@ -323,7 +323,8 @@ static void put_element(struct nlmsghdr *message, const struct op *op, const str
 
 static bool same_target(const struct op *a, const struct op *b)
 {
-    return a->kind == b->kind && a->table == b->table && a->standby == b->standby && a->set == b->set;
+    return a->kind == b->kind && a->table == b->table && a->pair == b->pair && a->standby == b->standby &&
+           a->set == b->set;
 }
 
 static struct nlattr *list_start(struct nlmsghdr *message, const struct op *op)

@@ -32,7 +32,8 @@ static int ask(struct nft_socket *socket, struct nft_decoder *decoder, enum tabl
         buffer, question->type, table == TABLE_INET ? NFPROTO_INET : NFPROTO_BRIDGE, 0, 0);
 
     if (question->attr)
-        mnl_attr_put_strz(request, question->attr, TABLE_NAME);
+        mnl_attr_put_strz(request, question->attr,
+                          table_pair_name(nft_decoder_ruleset(decoder)->pair, false));
     if (set)
         mnl_attr_put_strz(request, NFTA_SET_ELEM_LIST_SET, set);
     return nft_dump(socket, request, read_message, decoder);
@@ -72,9 +73,9 @@ static int read_table(struct nft_socket *socket, struct nft_decoder *decoder, en
     return read_elements(socket, decoder, id);
 }
 
-static int read_once(struct nft_socket *socket, struct nft_tables *ret)
+static int read_once(struct nft_socket *socket, enum table_pair pair, struct nft_tables *ret)
 {
-    _cleanup_(nft_decoder_freep) struct nft_decoder *decoder = nft_decoder_new();
+    _cleanup_(nft_decoder_freep) struct nft_decoder *decoder = nft_decoder_new(pair);
     uint32_t before, after;
     int r = nft_generation(socket, &before);
 
@@ -92,11 +93,16 @@ static int read_once(struct nft_socket *socket, struct nft_tables *ret)
     return 0;
 }
 
-int nft_read(struct nft_socket *socket, struct nft_tables *ret)
+int nft_read_pair(struct nft_socket *socket, enum table_pair pair, struct nft_tables *ret)
 {
     int r = -EAGAIN;
 
     for (int i = 0; i < ATTEMPTS && r == -EAGAIN; i++)
-        r = read_once(socket, ret);
+        r = read_once(socket, pair, ret);
     return r;
+}
+
+int nft_read(struct nft_socket *socket, struct nft_tables *ret)
+{
+    return nft_read_pair(socket, PAIR_RULES, ret);
 }

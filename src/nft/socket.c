@@ -388,14 +388,20 @@ static int table_state(struct nft_socket *socket, enum table_id table, const cha
     return 0;
 }
 
+int nft_pair_state(struct nft_socket *socket, enum table_pair pair, enum table_id table, bool standby,
+                   struct nft_table_state *ret)
+{
+    return table_state(socket, table, table_pair_name(pair, standby), ret);
+}
+
 int nft_table_state(struct nft_socket *socket, enum table_id table, struct nft_table_state *ret)
 {
-    return table_state(socket, table, TABLE_NAME, ret);
+    return nft_pair_state(socket, PAIR_RULES, table, false, ret);
 }
 
 int nft_standby_state(struct nft_socket *socket, enum table_id table, struct nft_table_state *ret)
 {
-    return table_state(socket, table, STANDBY_NAME, ret);
+    return nft_pair_state(socket, PAIR_RULES, table, true, ret);
 }
 
 /* ---- transactions -------------------------------------------------------------------------------------- */

@@ -300,19 +300,22 @@ static void compare_chains(struct comparison *comparison, const struct table *is
 static void compare_tables(struct comparison *comparison, const struct ruleset *is,
                            const struct ruleset *should)
 {
+    const char *name = table_pair_name(should->pair, false);
+
     for (size_t i = 0; i < TABLES; i++) {
         const struct table *found = &is->tables[i], *wanted = &should->tables[i];
 
         comparison->table = i ? TABLE_BRIDGE : TABLE_INET;
         comparison->differences->n_objects++;
         if (found->standby)
-            add_text(comparison, DIFFERENCE_TABLE, DIFFERENCE_FOREIGN, STANDBY_NAME, "the whole table");
+            add_text(comparison, DIFFERENCE_TABLE, DIFFERENCE_FOREIGN, table_pair_name(should->pair, true),
+                     "the whole table");
         if (found->absent)
-            add_text(comparison, DIFFERENCE_TABLE, DIFFERENCE_MISSING, TABLE_NAME, "the whole table");
+            add_text(comparison, DIFFERENCE_TABLE, DIFFERENCE_MISSING, name, "the whole table");
         if (found->absent && !comparison->whole)
             continue;
         for (size_t j = 0; j < found->n_odd; j++)
-            add_text(comparison, DIFFERENCE_TABLE, DIFFERENCE_FOREIGN, TABLE_NAME, found->odd[j]);
+            add_text(comparison, DIFFERENCE_TABLE, DIFFERENCE_FOREIGN, name, found->odd[j]);
         compare_sets(comparison, found, wanted);
         compare_chains(comparison, found, wanted);
     }

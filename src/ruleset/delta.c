@@ -11,13 +11,14 @@ static struct op *add_op(struct delta *delta, enum delta_phase phase, enum op_ki
     struct op *op = ARRAY_ADD(list->v, list->n);
 
     op->kind = kind;
+    op->pair = delta->pair;
     op->table = table;
     return op;
 }
 
 const char *op_table_name(const struct op *op)
 {
-    return op->standby ? STANDBY_NAME : TABLE_NAME;
+    return table_pair_name(op->pair, op->standby);
 }
 
 void delta_clear(struct delta *delta)
@@ -174,6 +175,7 @@ static void remove_standby(enum delta_phase phase, struct delta *ret)
 
 void delta_load(const struct ruleset *to, struct delta *ret)
 {
+    ret->pair = to->pair;
     load_tables(to, PHASE_SWITCH, ret);
 }
 
@@ -181,6 +183,7 @@ void delta_replace(const struct ruleset *to, struct delta *ret)
 {
     size_t first = ret->phases[PHASE_PREPARE].n;
 
+    ret->pair = to->pair;
     load_tables(to, PHASE_PREPARE, ret);
     mark_standby(&ret->phases[PHASE_PREPARE], first);
     load_tables(to, PHASE_SWITCH, ret);
@@ -326,6 +329,7 @@ static void change_tables(const struct ruleset *from, const struct ruleset *to, 
 
 void delta_between(const struct ruleset *from, const struct ruleset *to, struct delta *ret)
 {
+    ret->pair = to->pair;
     if (!same_shape(from, to) && ruleset_stands(from)) {
         delta_replace(to, ret);
         return;

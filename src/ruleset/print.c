@@ -478,8 +478,10 @@ static void print_priority(enum table_id table, const struct chain *chain, FILE 
 {
     if (table == TABLE_BRIDGE && chain->priority == -300)
         fputs("dstnat", out);
-    else if (table == TABLE_INET && chain->priority == -10)
-        fputs("filter - 10", out);
+    else if (table == TABLE_BRIDGE && chain->priority < -300 && chain->priority >= -310)
+        fprintf(out, "dstnat - %d", -300 - chain->priority);
+    else if (table == TABLE_INET && chain->priority < 0 && chain->priority >= -10)
+        fprintf(out, "filter - %d", -chain->priority);
     else
         fprintf(out, "%d", chain->priority);
 }
@@ -506,7 +508,7 @@ static void print_table(const struct ruleset *ruleset, enum table_id id, FILE *o
     const struct table *table = &ruleset->tables[id];
     const char *separator = "";
 
-    fprintf(out, "table %s %s {\n", table_family_name(id), TABLE_NAME);
+    fprintf(out, "table %s %s {\n", table_family_name(id), table_pair_name(ruleset->pair, false));
     for (const struct set *set = table->sets; set; set = set->hh.next)
         set_print(set, out);
     for (const struct chain *chain = table->chains; chain; chain = chain->hh.next) {

@@ -66,6 +66,17 @@ const char *key_type_name(enum key_type type)
     return "?";
 }
 
+const char *table_pair_name(enum table_pair pair, bool standby)
+{
+    switch (pair) {
+    case PAIR_RULES:
+        return standby ? STANDBY_NAME : TABLE_NAME;
+    case PAIR_LOCK:
+        return standby ? LOCK_STANDBY_NAME : LOCK_TABLE_NAME;
+    }
+    return TABLE_NAME;
+}
+
 const char *table_family_name(enum table_id table)
 {
     return table == TABLE_INET ? "inet" : "bridge";

@@ -41,7 +41,7 @@ static struct nlmsghdr *first_message(const struct nft_batch *batch)
 
 static int decode_batch(const struct nft_batch *batch, struct nft_tables *ret)
 {
-    _cleanup_(nft_decoder_freep) struct nft_decoder *decoder = nft_decoder_new();
+    _cleanup_(nft_decoder_freep) struct nft_decoder *decoder = nft_decoder_new(PAIR_RULES);
     int left = (int)batch->len;
 
     for (const struct nlmsghdr *message = first_message(batch); mnl_nlmsg_ok(message, left);
@@ -175,7 +175,7 @@ static void garbage_is_survived(void **state)
 {
     _cleanup_(ruleset_freep) struct ruleset *ruleset = sample_everything();
     _cleanup_nft_batch_ struct nft_batch batch = encode(ruleset);
-    _cleanup_(nft_decoder_freep) struct nft_decoder *decoder = nft_decoder_new();
+    _cleanup_(nft_decoder_freep) struct nft_decoder *decoder = nft_decoder_new(PAIR_RULES);
     _cleanup_nft_tables_ struct nft_tables tables = {0};
     unsigned seed = 1;
 
@@ -223,7 +223,7 @@ static void what_is_cut_short_is_an_error(void **state)
         mark_silent(message, mnl_nlmsg_get_payload_offset(message, sizeof(struct nfgenmsg)),
                     message->nlmsg_len, silent);
         for (uint32_t len = sizeof(*copy); len < message->nlmsg_len; len++) {
-            _cleanup_(nft_decoder_freep) struct nft_decoder *decoder = nft_decoder_new();
+            _cleanup_(nft_decoder_freep) struct nft_decoder *decoder = nft_decoder_new(PAIR_RULES);
 
             copy->nlmsg_len = len;
             /* Where one attribute ends, the cut cannot be seen; but then the rest is missing. */
@@ -270,7 +270,7 @@ static int set_up(void **state)
 {
     struct world *world = xnew(struct world);
 
-    world->decoder = nft_decoder_new();
+    world->decoder = nft_decoder_new(PAIR_RULES);
     begin(world, NFT_MSG_NEWTABLE, TABLE_INET);
     end(world);
     *state = world;
