@@ -10,7 +10,8 @@
 
 static bool is_ours(const char *table)
 {
-    return strcmp(table, TABLE_NAME) == 0 || strcmp(table, STANDBY_NAME) == 0;
+    return strcmp(table, TABLE_NAME) == 0 || strcmp(table, STANDBY_NAME) == 0 ||
+           strcmp(table, LOCK_TABLE_NAME) == 0 || strcmp(table, LOCK_STANDBY_NAME) == 0;
 }
 
 static bool is_dockers(const struct survey_chain *chain)

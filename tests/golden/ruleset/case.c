@@ -4,17 +4,20 @@
  *
  * print writes the compiled ruleset as nft text; apply loads it into the kernel of the network namespace that
  * it runs in, and requires that what is read back is the same. --audit and --unknown-internet, in front, set what the
- * host's settings would; --lock=CONTAINER,in|out|both[,PEER...] locks one down.
+ * host's settings would; --lock=CONTAINER,in|out|both[,PEER...] locks one down, --lock-address=IP and
+ * --lock-interface=NAME what has no name. --alone: the lock tables instead, as the command makes them by itself.
  */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "inventory/json.h"
+#include "nft/lock_tables.h"
 #include "nft/read.h"
 #include "policy/parse.h"
 #include "ruleset/compare.h"
 #include "ruleset/compile.h"
+#include "ruleset/lock_tables.h"
 #include "ruleset/print.h"
 #include "util/mem.h"
 #include "verdict/lock.h"
@@ -77,7 +80,7 @@ static int read_back(struct nft_socket *socket, const struct ruleset *ruleset)
     _cleanup_differences_ struct differences differences = {0};
     _cleanup_nft_tables_ struct nft_tables tables = {0};
     _cleanup_delta_ struct delta delta = {0};
-    int r = nft_read(socket, &tables);
+    int r = nft_read_pair(socket, ruleset->pair, &tables);
 
     if (r < 0)
         return r;
@@ -96,7 +99,9 @@ static int apply(const struct ruleset *ruleset)
     _cleanup_delta_ struct delta delta = {0};
     int r = nft_socket_open(&socket);
 
-    if (r == 0) {
+    if (r == 0 && ruleset->pair == PAIR_LOCK) {
+        r = lock_tables_apply(socket, ruleset, &diags);
+    } else if (r == 0) {
         delta_load(ruleset, &delta);
         r = nft_apply(socket, &delta, &diags);
     }
@@ -119,11 +124,31 @@ static void add_lock(struct lock_list *locks, char *text)
     lock_list_add(locks, lock);
 }
 
+static void add_nameless(struct lock_list *locks, int (*set)(struct lock *, const char *, const char **),
+                         const char *text)
+{
+    struct lock *lock = lock_new();
+    const char *why;
+
+    if (set(lock, text, &why) < 0)
+        exit(64);
+    lock_list_add(locks, lock);
+}
+
+static int show(const char *how, const struct ruleset *ruleset)
+{
+    if (strcmp(how, "print") != 0)
+        return apply(ruleset);
+    ruleset_print(ruleset, stdout);
+    return 0;
+}
+
 int main(int argc, char **argv)
 {
     struct compile_options options = {MODE_ENFORCE, UNKNOWN_DENY, MARK_DEFAULT};
     _cleanup_(lock_list_freep) struct lock_list *locks = lock_list_new();
-    int first = 1, status = 0;
+    bool alone = false;
+    int first = 1;
 
     for (; first < argc && strncmp(argv[first], "--", 2) == 0; first++) {
         if (strcmp(argv[first], "--audit") == 0)
@@ -132,6 +157,12 @@ int main(int argc, char **argv)
             options.unknown_endpoints = UNKNOWN_INTERNET;
         else if (strncmp(argv[first], "--lock=", 7) == 0)
             add_lock(locks, argv[first] + 7);
+        else if (strncmp(argv[first], "--lock-address=", 15) == 0)
+            add_nameless(locks, lock_by_address, argv[first] + 15);
+        else if (strncmp(argv[first], "--lock-interface=", 17) == 0)
+            add_nameless(locks, lock_by_interface, argv[first] + 17);
+        else if (strcmp(argv[first], "--alone") == 0)
+            alone = true;
         else
             return 64;
     }
@@ -145,9 +176,8 @@ int main(int argc, char **argv)
     compiler_set_locks(compiler, locks);
     compiler_load(compiler, inventory);
     stop_on(compiler_problems(compiler));
-    if (strcmp(argv[first], "print") == 0)
-        ruleset_print(compiler_ruleset(compiler), stdout);
-    else
-        status = apply(compiler_ruleset(compiler));
-    return status;
+    if (!alone)
+        return show(argv[first], compiler_ruleset(compiler));
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(locks, inventory);
+    return show(argv[first], ruleset);
 }

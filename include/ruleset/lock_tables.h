@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The lock tables, "inet cofferdam_lockdown" and "bridge cofferdam_lockdown": what the command cuts by itself while no
+ * daemon answers, whose own tables nobody else may change. Pure.
+ *
+ * They only drop; `return` and the end of a chain mean "not cut here", and the packet goes on to what judges next. So an
+ * exception lets pass what the other rules let pass, and opens nothing. A drop in any table is final, whatever theirs say.
+ *
+ * Whoever is cut is in a plain set of addresses, and what the maps that follow miss is dropped. Another lockdown adds
+ * elements to these sets and moves none: whoever is cut stays so at every instant.
+ */
+#pragma once
+
+#include "inventory/inventory.h"
+#include "ruleset/ruleset.h"
+#include "verdict/lock.h"
+
+/* A ruleset of PAIR_LOCK. Locks for an address or a port that no container has hold for that, in whole. The caller frees
+ * it. */
+struct ruleset *lock_tables_compile(const struct lock_list *locks, const struct inventory *inventory);

@@ -1,0 +1,317 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ruleset/lock_tables.h"
+
+#include <netinet/in.h>
+#include <string.h>
+
+#include "build.h"
+#include "lockdown.h"
+#include "ruleset/compile.h"
+#include "util/mem.h"
+
+#define ETHER_ARP 0x0806u
+#define LOCKED_DOWN "locked down"
+#define SET_SEALED_MACS "sealed_macs"
+#define SET_SEALED4 "sealed4"
+#define SET_SEALED6 "sealed6"
+
+static const char *const locked_sets[IP_FAMILIES] = {SET_LOCKED4, SET_LOCKED6};
+static const char *const sealed_sets[IP_FAMILIES] = {SET_SEALED4, SET_SEALED6};
+static const char *const same_sets[IP_FAMILIES] = {SET_SAME4, SET_SAME6};
+
+/* ---- whoever is sealed -------------------------------------------------------------------------------- */
+
+static void put(struct ruleset *ruleset, enum table_id table, const char *set, const void *bytes, size_t len)
+{
+    struct element element = {0};
+
+    memcpy(element.key, bytes, len);
+    set_insert(table_set(&ruleset->tables[table], set), &element);
+}
+
+static void seal_address(struct ruleset *ruleset, struct ip ip)
+{
+    uint8_t bytes[16];
+
+    ip_to_bytes(ip, bytes);
+    put(ruleset, TABLE_INET, locked_sets[ip.family], bytes, ip_size(ip.family));
+    put(ruleset, TABLE_BRIDGE, sealed_sets[ip.family], bytes, ip_size(ip.family));
+}
+
+static void seal_port(struct ruleset *ruleset, const char *port)
+{
+    size_t len = strnlen(port, IFNAMSIZ - 1);
+
+    if (len == 0)
+        return;
+    put(ruleset, TABLE_BRIDGE, SET_SEALED, port, len);
+    put(ruleset, TABLE_INET, SET_SEALED, port, len);
+}
+
+static void seal_endpoint(struct ruleset *ruleset, const struct endpoint *endpoint)
+{
+    seal_port(ruleset, endpoint->port);
+    if (endpoint->has_mac)
+        put(ruleset, TABLE_BRIDGE, SET_SEALED_MACS, endpoint->mac.bytes, sizeof(endpoint->mac.bytes));
+    for (size_t family = 0; family < IP_FAMILIES; family++)
+        if (endpoint->has_ip[family])
+            seal_address(ruleset, endpoint->ip[family]);
+}
+
+static bool is_managed(const struct inventory *inventory, const struct endpoint *endpoint)
+{
+    const struct network *network = inventory_network(inventory, endpoint->network_id);
+
+    return endpoint->id && network && network->managed;
+}
+
+static void seal_all(struct ruleset *ruleset, const struct lock_list *locks,
+                     const struct inventory *inventory)
+{
+    struct ip ip;
+
+    for (size_t i = 0; i < locks->n; i++) {
+        if (lock_has_address(locks->v[i], &ip))
+            seal_address(ruleset, ip);
+        else if (lock_is_nameless(locks->v[i]))
+            seal_port(ruleset, locks->v[i]->interface);
+    }
+    for (const struct container *c = inventory->containers; c; c = c->hh.next) {
+        const struct lock_effect effect = lock_effect(locks, inventory, c);
+
+        for (size_t i = 0; effect.cut && lock_is_sealed(&effect) && i < c->n_endpoints; i++)
+            if (is_managed(inventory, &c->endpoints[i]))
+                seal_endpoint(ruleset, &c->endpoints[i]);
+    }
+}
+
+/* ---- copies of what the compiler makes ---------------------------------------------------------------- */
+
+struct copying {
+    const struct table *from;
+    enum table_id table;
+    struct ruleset *to;
+};
+
+static struct set *copy_empty_set(const struct copying *copying, const struct set *set)
+{
+    struct set *copy = table_set(&copying->to->tables[copying->table], set->name);
+
+    if (copy)
+        return copy;
+    copy = ruleset_add_set(copying->to, copying->table, set->name, set->n_key, set->key);
+    copy->map = set->map;
+    copy->interval = set->interval;
+    return copy;
+}
+
+/* Each address beside itself: those of others are of no interest here. */
+static bool is_wanted(const struct copying *copying, const struct set *set, const struct element *element)
+{
+    for (size_t family = 0; family < IP_FAMILIES; family++)
+        if (strcmp(set->name, same_sets[family]) == 0)
+            return set_find(table_set(copying->from, locked_sets[family]), element->key);
+    return true;
+}
+
+static void copy_chain(const struct copying *copying, const char *name);
+
+/* Without what a map leads to otherwise: a miss ends in the chain that asked. */
+static void copy_set(const struct copying *copying, const char *name)
+{
+    const struct set *set = table_set(copying->from, name);
+    struct set *copy = copy_empty_set(copying, set);
+
+    for (const struct element *element = set->elements; element; element = element->hh.next) {
+        struct element own = *element;
+
+        if (!is_wanted(copying, set, element))
+            continue;
+        memset(&own.hh, 0, sizeof(own.hh));
+        if (own.target) {
+            copy_chain(copying, own.target);
+            own.target = ruleset_intern(copying->to, own.target);
+        }
+        set_insert(copy, &own);
+    }
+}
+
+static void copy_rule(const struct copying *copying, const struct rule_stmt *rule, struct chain *chain)
+{
+    struct rule_stmt *copy = chain_add_rule(chain);
+
+    *copy = *rule;
+    copy->matches = NULL;
+    copy->n_matches = 0;
+    copy->comment = xstrdup_null(rule->comment);
+    copy->origin = xstrdup_null(rule->origin);
+    copy->target = rule->target ? ruleset_intern(copying->to, rule->target) : NULL;
+    for (size_t i = 0; i < rule->n_matches; i++) {
+        struct match *match = rule_add_match(copy);
+
+        *match = rule->matches[i];
+        match->set = match->set ? ruleset_intern(copying->to, match->set) : NULL;
+    }
+}
+
+/* With all that it needs: the chains of locks ask sets, and go on to chains of their exceptions. */
+static void copy_chain(const struct copying *copying, const char *name)
+{
+    const struct chain *chain = table_chain(copying->from, name);
+    struct chain *copy;
+
+    if (table_chain(&copying->to->tables[copying->table], name))
+        return;
+    for (size_t i = 0; i < chain->n_rules; i++) {
+        const struct rule_stmt *rule = &chain->rules[i];
+
+        for (size_t j = 0; j < rule->n_matches; j++)
+            if (rule->matches[j].set &&
+                !table_set(&copying->to->tables[copying->table], rule->matches[j].set))
+                copy_set(copying, rule->matches[j].set);
+        if (rule->target)
+            copy_chain(copying, rule->target);
+    }
+    copy = ruleset_add_chain(copying->to, copying->table, name);
+    for (size_t i = 0; i < chain->n_rules; i++)
+        copy_rule(copying, &chain->rules[i], copy);
+}
+
+/* ---- table inet --------------------------------------------------------------------------------------- */
+
+static struct chain *add_base_chain(struct ruleset *ruleset, enum table_id table, enum chain_hook hook,
+                                    int priority)
+{
+    struct chain *chain = ruleset_add_chain(ruleset, table, hook_name(hook));
+
+    chain->hook = hook;
+    chain->priority = priority - PRIORITY_LOCK_LEAD;
+    return chain;
+}
+
+static void drop(struct rule_stmt *rule)
+{
+    counted(comment(rule, LOCKED_DOWN), V_DROP, NULL);
+}
+
+/* Neighbour discovery is the bridge's to judge, which knows the ports. Who is in no map is sealed. */
+static void build_lock_chain(struct ruleset *ruleset, enum dispatch dispatch)
+{
+    struct chain *chain = ruleset_add_chain(ruleset, TABLE_INET, lock_chain_name(dispatch));
+    struct rule_stmt *rule = chain_add_rule(chain);
+
+    on_set(rule, FIELD_ICMPV6_TYPE, false, SET_NEIGHBOUR_DISCOVERY);
+    verdict(rule, V_RETURN, NULL);
+    for (size_t family = 0; family < IP_FAMILIES; family++)
+        vmap(chain_add_rule(chain),
+             dispatch_is_egress(dispatch) ? source_field(family) : destination_field(family),
+             lock_map_name(dispatch, family));
+    drop(chain_add_rule(chain));
+}
+
+static void ask_lock(struct chain *chain, enum dispatch dispatch)
+{
+    for (size_t family = 0; family < IP_FAMILIES; family++) {
+        struct rule_stmt *rule = chain_add_rule(chain);
+
+        on_set(rule, dispatch_is_egress(dispatch) ? source_field(family) : destination_field(family), false,
+               locked_sets[family]);
+        verdict(rule, V_JUMP, lock_chain_name(dispatch));
+    }
+}
+
+static void build_inet(struct ruleset *ruleset, const struct table *from)
+{
+    const struct copying copying = {from, TABLE_INET, ruleset};
+    struct chain *forward, *input, *output;
+
+    add_set(ruleset, TABLE_INET, SET_SEALED, KEY_IFNAME);
+    add_neighbour_discovery(ruleset, TABLE_INET);
+    for (size_t family = 0; family < IP_FAMILIES; family++) {
+        copy_set(&copying, locked_sets[family]);
+        for (size_t i = 0; i < DISPATCHES; i++)
+            copy_set(&copying, lock_map_name((enum dispatch)i, family));
+    }
+    for (size_t i = 0; i < DISPATCHES; i++)
+        build_lock_chain(ruleset, (enum dispatch)i);
+    forward = add_base_chain(ruleset, TABLE_INET, HOOK_FORWARD, PRIORITY_INET);
+    ask_lock(forward, DISPATCH_EGRESS);
+    ask_lock(forward, DISPATCH_INGRESS);
+    input = add_base_chain(ruleset, TABLE_INET, HOOK_INPUT, PRIORITY_INET);
+    /* Frames to 01:80:c2:00:00:0x skip the bridge and reach the host with the port as their interface. */
+    lockdown_refuse_sealed(input, FIELD_IIFNAME);
+    ask_lock(input, DISPATCH_HOST_EGRESS);
+    output = add_base_chain(ruleset, TABLE_INET, HOOK_OUTPUT, PRIORITY_INET);
+    ask_lock(output, DISPATCH_HOST_INGRESS);
+}
+
+/* ---- table bridge ------------------------------------------------------------------------------------- */
+
+static void refuse(struct chain *chain, enum field field, const char *set)
+{
+    struct rule_stmt *rule = chain_add_rule(chain);
+
+    on_set(rule, field, false, set);
+    drop(rule);
+}
+
+static void refuse_sources(struct chain *chain)
+{
+    lockdown_refuse_sealed(chain, FIELD_IIFNAME);
+    refuse(chain, FIELD_ETHER_SADDR, SET_SEALED_MACS);
+    refuse(chain, FIELD_IP_SADDR, SET_SEALED4);
+    refuse(chain, FIELD_IP6_SADDR, SET_SEALED6);
+    refuse(chain, FIELD_ARP_SADDR_IP, SET_SEALED4);
+}
+
+static void refuse_destinations(struct chain *chain)
+{
+    lockdown_refuse_sealed(chain, FIELD_OIFNAME);
+    refuse(chain, FIELD_ETHER_DADDR, SET_SEALED_MACS);
+    refuse(chain, FIELD_IP_DADDR, SET_SEALED4);
+    refuse(chain, FIELD_IP6_DADDR, SET_SEALED6);
+}
+
+static void ask_neighbours(struct chain *chain, enum field field, uint32_t value)
+{
+    struct rule_stmt *rule = chain_add_rule(chain);
+
+    on_value(rule, field, false, value);
+    verdict(rule, V_JUMP, "neighbours");
+}
+
+static void build_bridge(struct ruleset *ruleset, const struct table *from)
+{
+    const struct copying copying = {from, TABLE_BRIDGE, ruleset};
+    struct chain *forward;
+
+    add_set(ruleset, TABLE_BRIDGE, SET_SEALED, KEY_IFNAME);
+    add_set(ruleset, TABLE_BRIDGE, SET_SEALED_MACS, KEY_ETHER_ADDR);
+    add_set(ruleset, TABLE_BRIDGE, SET_SEALED4, KEY_IPV4_ADDR);
+    add_set(ruleset, TABLE_BRIDGE, SET_SEALED6, KEY_IPV6_ADDR);
+    copy_set(&copying, SET_RESTRICTED);
+    copy_set(&copying, SET_RESTRICTED_PAIRS);
+    lockdown_refuse_neighbours(ruleset_add_chain(ruleset, TABLE_BRIDGE, "neighbours"));
+    refuse_sources(add_base_chain(ruleset, TABLE_BRIDGE, HOOK_PREROUTING, PRIORITY_BRIDGE_IN));
+    forward = add_base_chain(ruleset, TABLE_BRIDGE, HOOK_FORWARD, PRIORITY_BRIDGE_OUT);
+    refuse_destinations(forward);
+    ask_neighbours(forward, FIELD_ETHER_TYPE, ETHER_ARP);
+    ask_neighbours(forward, FIELD_L4PROTO, IPPROTO_ICMPV6);
+    refuse_destinations(add_base_chain(ruleset, TABLE_BRIDGE, HOOK_OUTPUT, PRIORITY_BRIDGE_OUT));
+}
+
+struct ruleset *lock_tables_compile(const struct lock_list *locks, const struct inventory *inventory)
+{
+    static const struct compile_options options = {.mark = MARK_DEFAULT};
+    _cleanup_(policy_set_freep) struct policy_set *none = policy_set_new();
+    _cleanup_(compiler_freep) struct compiler *compiler = compiler_new(none, &options);
+    struct ruleset *ruleset = ruleset_new();
+
+    ruleset->pair = PAIR_LOCK;
+    compiler_set_locks(compiler, locks);
+    compiler_load(compiler, inventory);
+    build_bridge(ruleset, &compiler_ruleset(compiler)->tables[TABLE_BRIDGE]);
+    build_inet(ruleset, &compiler_ruleset(compiler)->tables[TABLE_INET]);
+    seal_all(ruleset, locks, inventory);
+    return ruleset;
+}
