@@ -4,10 +4,13 @@
  * answers to people. A codec: text in and out.
  *
  * {"format_version": "1.0", "checksum": "a430d84680aabd0b",
- *  "locks": [{"id", "name", "project", "service", "number", "select", "except": [TEXT], "address", "interface", "direction": "in"|"out"|"both",
- *             "allow": [TEXT], "reason", "by", "since", "until", "boot", "boot_until"}]}
+ *  "locks": [{"id", "name", "project", "service", "number", "select", "except": [TEXT], "address", "interface",
+ *             "direction": "in"|"out"|"both", "allow": [TEXT], "reason", "by", "since", "until", "boot", "boot_until",
+ *             "request"}],
+ *  "requests": [TEXT], "requests_checksum"}
  *
- * since and until are seconds since 1970, boot_until microseconds of CLOCK_BOOTTIME; texts that are not there are null.
+ * requests are those that were carried out lately; both keys are absent where there are none. since and until are seconds
+ * since 1970, boot_until microseconds of CLOCK_BOOTTIME; texts that are not there are null.
  * Whoever cannot read it must not take it for an empty list.
  */
 #pragma once
@@ -21,6 +24,8 @@
 
 /* A new reference. public: without what only the next daemon asks about. */
 json_t *lock_to_json(const struct lock *lock, bool public);
+/* NULL: that is none, or none that this version can keep. */
+struct lock *lock_from_json(const json_t *object);
 /* The caller frees the text. */
 char *lock_state_format(const struct lock_list *list);
 /* 0, or -EBADMSG: damaged, or a later version's; *ret is then unchanged. */

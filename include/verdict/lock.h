@@ -15,9 +15,10 @@
 #include "policy/model.h"
 
 #define LOCKS_MAX 10000
-#define LOCK_ALLOW_MAX 64  /* exceptions of one lock */
-#define LOCK_EXCEPT_MAX 64 /* containers that a selector does not mean all the same */
-#define LOCK_TEXT_MAX 1000 /* bytes of any text of a lock */
+#define LOCK_ALLOW_MAX 64      /* exceptions of one lock */
+#define LOCK_EXCEPT_MAX 64     /* containers that a selector does not mean all the same */
+#define LOCK_TEXT_MAX 1000     /* bytes of any text of a lock */
+#define LOCK_REQUESTS_MAX 4000 /* that a list remembers */
 
 enum lock_cut { CUT_IN = 1, CUT_OUT = 2, CUT_BOTH = 3 };
 
@@ -46,11 +47,14 @@ struct lock {
     uint64_t since, until; /* seconds since 1970; until 0: until it is released */
     char *boot;            /* until: the kernel's boot ID at the time, and the end on its CLOCK_BOOTTIME */
     uint64_t boot_until;   /* microseconds */
+    char *request;         /* the one that it was made by, as the command named it; may be NULL */
 };
 
 struct lock_list {
     struct lock **v;
     size_t n;
+    char **requests; /* that were carried out lately, the newest last */
+    size_t n_requests;
 };
 
 struct lock *lock_new(void);
@@ -140,7 +144,7 @@ enum lock_fate lock_fate(const struct lock_list *list, const struct inventory *i
 enum lock_fate lock_flow_fate(const struct lock_list *list, const struct inventory *inventory,
                               const struct flow *flow);
 
-/* A copy of those for which keep (NULL: all) says so. */
+/* A copy of those for which keep (NULL: all) says so, and of all requests. */
 struct lock_list *lock_list_copy(const struct lock_list *list,
                                  bool (*keep)(const struct lock *lock, const void *userdata),
                                  const void *userdata);

@@ -9,6 +9,7 @@
 #include "inventory/json.h"
 #include "util/hash.h"
 #include "util/mem.h"
+#include "verdict/lock_list.h"
 
 #define FORMAT_VERSION "1.0"
 #define CHECKSUM_MAX sizeof("0123456789abcdef")
@@ -39,18 +40,33 @@ json_t *lock_to_json(const struct lock *lock, bool public)
     if (!public) {
         json_object_set_new(object, "boot", json_text_or_null(lock->boot));
         json_object_set_new(object, "boot_until", json_integer((json_int_t)lock->boot_until));
+        json_object_set_new(object, "request", json_text_or_null(lock->request));
     }
     return object;
 }
 
-static void checksum(const json_t *locks, char ret[static CHECKSUM_MAX])
+static void checksum(const json_t *list, char ret[static CHECKSUM_MAX])
 {
-    _cleanup_free_ char *text = json_dumps(locks, JSON_COMPACT | JSON_SORT_KEYS);
+    _cleanup_free_ char *text = json_dumps(list, JSON_COMPACT | JSON_SORT_KEYS);
     uint64_t hash = hash_bytes(HASH_START, FORMAT_VERSION, strlen(FORMAT_VERSION));
 
     if (text)
         hash = hash_bytes(hash, text, strlen(text));
     snprintf(ret, CHECKSUM_MAX, "%016" PRIx64, hash);
+}
+
+/* With a checksum of their own: who does not know them finds the rest whole. */
+static void put_requests(json_t *document, const struct lock_list *list)
+{
+    json_t *requests = texts_to_json(list->requests, list->n_requests);
+    char sum[CHECKSUM_MAX];
+
+    if (list->n_requests > 0) {
+        checksum(requests, sum);
+        json_object_set(document, "requests", requests);
+        json_object_set_new(document, "requests_checksum", json_string(sum));
+    }
+    json_decref(requests);
 }
 
 char *lock_state_format(const struct lock_list *list)
@@ -63,6 +79,7 @@ char *lock_state_format(const struct lock_list *list)
     checksum(locks, sum);
     json_t *document =
         json_pack("{s:s, s:s, s:o}", "format_version", FORMAT_VERSION, "checksum", sum, "locks", locks);
+    put_requests(document, list);
     char *dump = json_dumps(document, JSON_INDENT(2));
     char *text = xasprintf("%s\n", dump ? dump : "");
     free(dump);
@@ -82,7 +99,7 @@ static bool is_whole(const struct lock *lock)
     return lock->cut && (lock->select_text || lock->id || lock->name || lock->address || lock->interface);
 }
 
-static struct lock *parse_lock(const json_t *object)
+struct lock *lock_from_json(const json_t *object)
 {
     const char *direction = json_string_value(json_object_get(object, "direction"));
     const char *select = json_string_value(json_object_get(object, "select")), *why;
@@ -102,6 +119,7 @@ static struct lock *parse_lock(const json_t *object)
     lock->reason = get_text(object, "reason");
     lock->by = get_text(object, "by");
     lock->boot = get_text(object, "boot");
+    lock->request = get_text(object, "request");
     lock->since = (uint64_t)json_integer_value(json_object_get(object, "since"));
     lock->until = (uint64_t)json_integer_value(json_object_get(object, "until"));
     lock->boot_until = (uint64_t)json_integer_value(json_object_get(object, "boot_until"));
@@ -126,7 +144,7 @@ static int parse_locks(const json_t *locks, struct lock_list *list)
     size_t i;
 
     json_array_foreach (locks, i, object) {
-        struct lock *lock = parse_lock(object);
+        struct lock *lock = lock_from_json(object);
 
         if (!lock || list->n >= LOCKS_MAX) {
             lock_free(lock);
@@ -137,21 +155,48 @@ static int parse_locks(const json_t *locks, struct lock_list *list)
     return 0;
 }
 
+static bool has_checksum(const json_t *list, const json_t *sum)
+{
+    const char *text = json_string_value(sum);
+    char expected[CHECKSUM_MAX];
+
+    if (!text || !json_is_array(list))
+        return false;
+    checksum(list, expected);
+    return strcmp(text, expected) == 0;
+}
+
+static int parse_requests(const json_t *document, struct lock_list *list)
+{
+    const json_t *requests = json_object_get(document, "requests"), *item,
+                 *sum = json_object_get(document, "requests_checksum");
+    size_t i;
+
+    if (!requests && !sum) /* an earlier daemon's */
+        return 0;
+    if (!has_checksum(requests, sum) || json_array_size(requests) > LOCK_REQUESTS_MAX)
+        return -EBADMSG;
+    json_array_foreach (requests, i, item) {
+        if (!json_is_string(item))
+            return -EBADMSG;
+        lock_list_remember(list, json_string_value(item));
+    }
+    return 0;
+}
+
 int lock_state_parse(const char *text, size_t len, struct lock_list **ret)
 {
     json_t *document = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL);
     const json_t *locks = json_object_get(document, "locks");
     const char *version = json_string_value(json_object_get(document, "format_version"));
-    const char *sum = json_string_value(json_object_get(document, "checksum"));
     _cleanup_(lock_list_freep) struct lock_list *list = lock_list_new();
-    char expected[CHECKSUM_MAX];
     int r = -EBADMSG;
 
-    if (version && strcmp(version, FORMAT_VERSION) == 0 && sum && json_is_array(locks)) {
-        checksum(locks, expected);
-        if (strcmp(sum, expected) == 0)
-            r = parse_locks(locks, list);
-    }
+    if (version && strcmp(version, FORMAT_VERSION) == 0 &&
+        has_checksum(locks, json_object_get(document, "checksum")))
+        r = parse_locks(locks, list);
+    if (r == 0)
+        r = parse_requests(document, list);
     json_decref(document);
     if (r == 0)
         *ret = STEAL(list);

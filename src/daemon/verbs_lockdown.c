@@ -15,6 +15,7 @@
 #include "util/text.h"
 #include "verdict/explain.h"
 #include "verdict/flow.h"
+#include "verdict/lock_list.h"
 
 #define NAMES_MAX 1000 /* of one request */
 
@@ -381,56 +382,6 @@ static bool save(struct daemon *daemon, const struct lock_list *list, struct rep
     return r == 0;
 }
 
-static bool same_text(const char *a, const char *b)
-{
-    return a && b && strcmp(a, b) == 0;
-}
-
-struct renewal {
-    const struct lock_list *new;
-    const struct inventory *inventory;
-};
-
-/* One that means other containers as well stays: they would be free. */
-static bool renews(const struct lock *new, const struct lock *old, const struct inventory *inventory)
-{
-    bool meant = false;
-
-    if (new->select_text || old->select_text)
-        return same_text(new->select_text, old->select_text);
-    if (!new->id) /* nobody knows the containers yet */
-        return !old->id && same_text(new->name, old->name);
-    for (const struct container *c = inventory->containers; c; c = c->hh.next) {
-        if (!lock_means(old, c))
-            continue;
-        if (strcmp(c->id, new->id) != 0)
-            return false;
-        meant = true;
-    }
-    return meant;
-}
-
-static bool is_not_renewed(const struct lock *lock, const void *userdata)
-{
-    const struct renewal *renewal = userdata;
-
-    for (size_t i = 0; i < renewal->new->n; i++)
-        if (renews(renewal->new->v[i], lock, renewal->inventory))
-            return false;
-    return true;
-}
-
-/* Those that hold already, and the new ones, which take the place of older ones for the same target. */
-static struct lock_list *with_new(const struct brain *brain, const struct lock_list *new)
-{
-    const struct renewal renewal = {new, brain_inventory(brain)};
-    struct lock_list *list = lock_list_copy(brain_locks(brain), is_not_renewed, &renewal);
-
-    for (size_t i = 0; i < new->n; i++)
-        lock_list_add(list, lock_copy(new->v[i]));
-    return list;
-}
-
 static json_t *lockdown_answer(struct report *report, const struct cut_log *log, bool dry_run, uint64_t took,
                                bool verified, bool saved)
 {
@@ -528,7 +479,8 @@ json_t *verb_lockdown(struct daemon *daemon, const json_t *request, const struct
 
     read_request(daemon, request, &asked);
     _cleanup_(lock_list_freep) struct lock_list *new = asked.locks;
-    struct lock_list *list = asked.error ? NULL : with_new(daemon->brain, new);
+    struct lock_list *list =
+        asked.error ? NULL : lock_list_with(brain_locks(daemon->brain), new, brain_inventory(daemon->brain));
     if (list && list->n > LOCKS_MAX)
         refuse(&asked, STATUS_ERROR, "one with a selector means many", "there are %d lockdowns already",
                LOCKS_MAX);
@@ -552,42 +504,6 @@ json_t *verb_lockdown(struct daemon *daemon, const json_t *request, const struct
 
 /* ---- release ------------------------------------------------------------------------------------------ */
 
-#define ID_PREFIX_MIN 4
-
-struct released {
-    const struct inventory *inventory;
-    const json_t *words;
-    bool all;
-};
-
-static bool is_released_by(const struct lock *lock, const struct inventory *inventory, const char *word)
-{
-    const struct container *container;
-    size_t len = strlen(word);
-
-    if (lock->select_text)
-        return strcmp(lock->select_text, word) == 0;
-    if (lock->name && strcmp(lock->name, word) == 0)
-        return true;
-    if (lock->id && len >= ID_PREFIX_MIN && strncmp(lock->id, word, len) == 0)
-        return true;
-    return inventory_find(inventory, word, &container) == 0 && lock_means(lock, container);
-}
-
-static bool stays(const struct lock *lock, const void *userdata)
-{
-    const struct released *released = userdata;
-    const json_t *word;
-    size_t i;
-
-    if (released->all)
-        return false;
-    json_array_foreach (released->words, i, word)
-        if (is_released_by(lock, released->inventory, json_string_value(word)))
-            return false;
-    return true;
-}
-
 /* What a word of the request names must be locked down, or nothing is done. */
 static void check_words(struct daemon *daemon, const struct lock_list *locks, const json_t *words,
                         struct asked *asked)
@@ -603,7 +519,7 @@ static void check_words(struct daemon *daemon, const struct lock_list *locks, co
         bool found = false;
 
         for (size_t j = 0; locks && j < locks->n; j++)
-            found = found || is_released_by(locks->v[j], inventory, text);
+            found = found || lock_is_named(locks->v[j], inventory, text);
         if (found)
             continue;
         if (inventory_find(inventory, text, &container) == 0)
@@ -640,29 +556,33 @@ static json_t *let_go(struct daemon *daemon, struct lock_list *list, json_t *nam
 json_t *verb_release(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
 {
     const struct lock_list *locks = brain_locks(daemon->brain);
-    struct released released = {.inventory = brain_inventory(daemon->brain),
-                                .words = json_object_get(request, "containers"),
-                                .all = json_is_true(json_object_get(request, "all"))};
+    const json_t *words = json_object_get(request, "containers"), *word;
+    struct lock_release release = {.inventory = brain_inventory(daemon->brain),
+                                   .all = json_is_true(json_object_get(request, "all"))};
+    _cleanup_free_ char **texts = NULL;
     struct asked asked = {0};
     json_t *names;
+    size_t i;
 
-    if (is_list(&asked, request, "containers", NAMES_MAX) && !released.all &&
-        json_array_size(released.words) == 0)
+    if (is_list(&asked, request, "containers", NAMES_MAX) && !release.all && json_array_size(words) == 0)
         refuse(&asked, STATUS_USAGE, NULL, "release: say which containers");
-    if (!asked.error && !released.all)
-        check_words(daemon, locks, released.words, &asked);
+    if (!asked.error && !release.all)
+        check_words(daemon, locks, words, &asked);
     if (asked.error)
         return asked.error;
+    json_array_foreach (words, i, word)
+        *ARRAY_ADD(texts, release.n_words) = (char *)json_string_value(word);
+    release.words = texts;
     names = json_array();
-    for (size_t i = 0; locks && i < locks->n; i++)
-        if (!stays(locks->v[i], &released)) {
+    for (i = 0; locks && i < locks->n; i++)
+        if (!lock_outlives(locks->v[i], &release)) {
             _cleanup_free_ char *who = text_escape(lock_text(locks->v[i]), false);
 
             json_array_append_new(names, json_text_or_null(lock_text(locks->v[i])));
             log_text(LOG_WARNING, "%s is released by user %u, process %d", who, (unsigned)peer->uid,
                      (int)peer->pid);
         }
-    return let_go(daemon, lock_list_copy(locks, stays, &released), names);
+    return let_go(daemon, lock_list_copy(locks, lock_outlives, &release), names);
 }
 
 json_t *verb_lockdown_list(struct daemon *daemon, const json_t *request, const struct control_peer *peer)

@@ -51,6 +51,7 @@ struct lock *lock_free(struct lock *lock)
     free(lock->reason);
     free(lock->by);
     free(lock->boot);
+    free(lock->request);
     free(lock);
     return NULL;
 }
@@ -67,6 +68,7 @@ struct lock_list *lock_list_free(struct lock_list *list)
     for (size_t i = 0; i < list->n; i++)
         lock_free(list->v[i]);
     free(list->v);
+    texts_free(list->requests, list->n_requests);
     free(list);
     return NULL;
 }
@@ -85,6 +87,8 @@ struct lock_list *lock_list_copy(const struct lock_list *list,
     for (size_t i = 0; list && i < list->n; i++)
         if (!keep || keep(list->v[i], userdata))
             lock_list_add(copy, lock_copy(list->v[i]));
+    for (size_t i = 0; list && i < list->n_requests; i++)
+        *ARRAY_ADD(copy->requests, copy->n_requests) = xstrdup(list->requests[i]);
     return copy;
 }
 
@@ -113,6 +117,7 @@ struct lock *lock_copy(const struct lock *lock)
     copy->until = lock->until;
     copy->boot = xstrdup_null(lock->boot);
     copy->boot_until = lock->boot_until;
+    copy->request = xstrdup_null(lock->request);
     return copy;
 }
 

@@ -13,6 +13,7 @@
 #include "daemon/lock_state.h"
 #include "kernel_tables.h"
 #include "ruleset/compare.h"
+#include "verdict/lock_list.h"
 #include "world.h"
 
 static const char open_policy[] = "policy: open\nselect: {all: true}\ningress: [{}]\negress: [{}]\n";
@@ -40,8 +41,11 @@ static struct lock_list *some_locks(void)
     assert_int_equal(lock_allow(one, "host", &why), 0);
     assert_int_equal(lock_select(many, "label=role=*", &why), 0);
     *ARRAY_ADD(many->except, many->n_except) = xstrdup("db");
+    one->request = xstrdup("0123456789abcdef0123456789abcdef");
     lock_list_add(list, one);
     lock_list_add(list, many);
+    lock_list_remember(list, "00000000000000000000000000000001");
+    lock_list_remember(list, "00000000000000000000000000000002");
     return list;
 }
 
@@ -60,6 +64,9 @@ static void what_is_written_is_read_again(void **state)
     assert_int_equal(read->v[0]->exceptions->policies[0].n_rules[INGRESS], 2);
     assert_string_equal(lock_text(read->v[1]), "label=role=*");
     assert_string_equal(read->v[1]->except[0], "db");
+    assert_true(lock_list_knows(read, "0123456789abcdef0123456789abcdef"));
+    assert_true(lock_list_knows(read, "00000000000000000000000000000002"));
+    assert_false(lock_list_knows(read, "00000000000000000000000000000003"));
 }
 
 /* A list that lost something must not pass for a shorter one. */
