@@ -190,7 +190,7 @@ bool brain_torn_down(const struct brain *brain);
 /* The lockdowns that hold from the next brain_flush() on; the list (NULL: none) becomes the brain's. */
 void brain_set_locks(struct brain *brain, struct lock_list *locks, uint64_t now);
 const struct lock_list *brain_locks(const struct brain *brain); /* or NULL */
-/* Each as lock_to_json() has it, with "text" and the names of the "containers" that it means now. A new reference. */
+/* As locks_to_json() has them. A new reference. */
 json_t *brain_locks_to_json(const struct brain *brain);
 /* Does the kernel hold them, as far as is known? */
 bool brain_locks_in_force(const struct brain *brain);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * The lockdowns as JSON: in the state directory (LOCK_STATE_FILE), so that they survive the daemon and the host, and in
- * answers to people. A codec: text in and out.
+ * The lockdowns in the state directory (LOCK_STATE_FILE), so that they survive the daemon and the host. A codec: text in
+ * and out.
  *
  * {"format_version": "1.0", "checksum": "a430d84680aabd0b",
  *  "locks": [{"id", "name", "project", "service", "number", "select", "except": [TEXT], "address", "interface",
@@ -15,17 +15,11 @@
  */
 #pragma once
 
-#include <jansson.h>
-
 #include "verdict/lock.h"
 
 #define LOCK_STATE_FILE "lockdown.json"
 #define LOCK_STATE_MAX (16 * 1024 * 1024) /* bytes */
 
-/* A new reference. public: without what only the next daemon asks about. */
-json_t *lock_to_json(const struct lock *lock, bool public);
-/* NULL: that is none, or none that this version can keep. */
-struct lock *lock_from_json(const json_t *object);
 /* The caller frees the text. */
 char *lock_state_format(const struct lock_list *list);
 /* 0, or -EBADMSG: damaged, or a later version's; *ret is then unchanged. */

@@ -11,3 +11,11 @@
 
 /* A new reference. */
 json_t *explanation_to_json(const struct explanation *explanation);
+
+/*
+ * Where a lockdown cuts what is asked about, it says so in the explanation's JSON, in front of what the policies say:
+ * true. locks may be NULL.
+ */
+struct lock_list;
+bool lockdown_explain(const struct lock_list *locks, const struct inventory *inventory,
+                      const struct explanation *explanation, json_t *result);

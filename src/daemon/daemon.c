@@ -13,6 +13,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "daemon/state.h"
+#include "util/utc.h"
 
 #define TOUCH_MAX 5000                 /* microseconds that changes are collected for while others come */
 #define REFRESH_USEC (60 * 1000000ULL) /* of what the host says of itself */
@@ -25,20 +26,9 @@ uint64_t daemon_now(void)
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-char *wall_clock_text(uint64_t seconds)
-{
-    char text[sizeof("2026-11-20T15:04:05Z")] = "";
-    time_t time = (time_t)seconds;
-    struct tm tm;
-
-    if (gmtime_r(&time, &tm))
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    return xstrdup(text);
-}
-
 char *daemon_wall_clock(void)
 {
-    return wall_clock_text((uint64_t)time(NULL));
+    return utc_text((uint64_t)time(NULL));
 }
 
 /* ---- actions ------------------------------------------------------------------------------------------ */

@@ -125,7 +125,6 @@ struct daemon {
 /* daemon.c */
 uint64_t daemon_now(void); /* microseconds, monotonic */
 /* Of seconds since 1970; and now: "2026-11-20T15:04:05Z". The caller frees it. */
-char *wall_clock_text(uint64_t seconds);
 char *daemon_wall_clock(void);
 /* The brain has learned something: have it act, soon, together with what else comes until then. */
 void daemon_touch(struct daemon *daemon);
@@ -285,9 +284,6 @@ void lockdown_limit(struct lock *lock, uint64_t usec);
 /* verbs_lockdown.c */
 json_t *verb_lockdown(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 json_t *verb_release(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
-/* Where a lockdown cuts what is asked about, it says so in front of what the policies say: true. */
-struct explanation;
-bool lockdown_explain(struct daemon *daemon, const struct explanation *explanation, json_t *result);
 json_t *verb_lockdown_list(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 
 /* state_io.c: files */

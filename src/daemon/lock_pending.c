@@ -9,6 +9,7 @@
 #include "inventory/json.h"
 #include "util/hash.h"
 #include "util/mem.h"
+#include "verdict/lock_json.h"
 #include "verdict/lock_list.h"
 
 #define FORMAT_VERSION "1.0"
@@ -98,7 +99,7 @@ static bool read_locks(const json_t *locks, struct lock_op *op)
     op->kind = LOCK_OP_LOCK;
     op->locks = lock_list_new();
     json_array_foreach (locks, i, object) {
-        struct lock *lock = lock_from_json(object);
+        struct lock *lock = lock_from_json(object, false);
 
         if (!lock)
             return false;

@@ -6,44 +6,15 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "inventory/json.h"
 #include "util/hash.h"
 #include "util/mem.h"
+#include "verdict/lock_json.h"
 #include "verdict/lock_list.h"
 
 #define FORMAT_VERSION "1.0"
 #define CHECKSUM_MAX sizeof("0123456789abcdef")
 
 /* ---- writing ------------------------------------------------------------------------------------------ */
-
-static json_t *texts_to_json(char *const *v, size_t n)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(array, json_text_or_null(v[i]));
-    return array;
-}
-
-json_t *lock_to_json(const struct lock *lock, bool public)
-{
-    json_t *object = json_pack(
-        "{s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:o, s:o, s:I, s:I}", "id",
-        json_text_or_null(lock->id), "name", json_text_or_null(lock->name), "project",
-        json_text_or_null(lock->project), "service", json_text_or_null(lock->service), "number",
-        json_text_or_null(lock->number), "select", json_text_or_null(lock->select_text), "except",
-        texts_to_json(lock->except, lock->n_except), "address", json_text_or_null(lock->address), "interface",
-        json_text_or_null(lock->interface), "direction", lock_cut_name(lock->cut), "allow",
-        texts_to_json(lock->allow, lock->n_allow), "reason", json_text_or_null(lock->reason), "by",
-        json_text_or_null(lock->by), "since", (json_int_t)lock->since, "until", (json_int_t)lock->until);
-
-    if (!public) {
-        json_object_set_new(object, "boot", json_text_or_null(lock->boot));
-        json_object_set_new(object, "boot_until", json_integer((json_int_t)lock->boot_until));
-        json_object_set_new(object, "request", json_text_or_null(lock->request));
-    }
-    return object;
-}
 
 static void checksum(const json_t *list, char ret[static CHECKSUM_MAX])
 {
@@ -89,62 +60,13 @@ char *lock_state_format(const struct lock_list *list)
 
 /* ---- reading ------------------------------------------------------------------------------------------ */
 
-static char *get_text(const json_t *object, const char *key)
-{
-    return xstrdup_null(json_string_value(json_object_get(object, key)));
-}
-
-static bool is_whole(const struct lock *lock)
-{
-    return lock->cut && (lock->select_text || lock->id || lock->name || lock->address || lock->interface);
-}
-
-struct lock *lock_from_json(const json_t *object)
-{
-    const char *direction = json_string_value(json_object_get(object, "direction"));
-    const char *select = json_string_value(json_object_get(object, "select")), *why;
-    const char *address = json_string_value(json_object_get(object, "address"));
-    const char *interface = json_string_value(json_object_get(object, "interface"));
-    _cleanup_(lock_freep) struct lock *lock = lock_new();
-    const json_t *item;
-    bool good = true;
-    size_t i;
-
-    lock->cut = direction ? lock_cut_parse(direction) : 0;
-    lock->id = get_text(object, "id");
-    lock->name = get_text(object, "name");
-    lock->project = get_text(object, "project");
-    lock->service = get_text(object, "service");
-    lock->number = get_text(object, "number");
-    lock->reason = get_text(object, "reason");
-    lock->by = get_text(object, "by");
-    lock->boot = get_text(object, "boot");
-    lock->request = get_text(object, "request");
-    lock->since = (uint64_t)json_integer_value(json_object_get(object, "since"));
-    lock->until = (uint64_t)json_integer_value(json_object_get(object, "until"));
-    lock->boot_until = (uint64_t)json_integer_value(json_object_get(object, "boot_until"));
-    if (select)
-        good = lock_select(lock, select, &why) == 0;
-    if (address)
-        good = good && lock_by_address(lock, address, &why) == 0;
-    if (interface)
-        good = good && lock_by_interface(lock, interface, &why) == 0;
-    json_array_foreach (json_object_get(object, "except"), i, item) {
-        good = good && json_is_string(item);
-        *ARRAY_ADD(lock->except, lock->n_except) = xstrdup(good ? json_string_value(item) : "");
-    }
-    json_array_foreach (json_object_get(object, "allow"), i, item)
-        good = good && json_is_string(item) && lock_allow(lock, json_string_value(item), &why) == 0;
-    return good && is_whole(lock) ? STEAL(lock) : NULL;
-}
-
 static int parse_locks(const json_t *locks, struct lock_list *list)
 {
     const json_t *object;
     size_t i;
 
     json_array_foreach (locks, i, object) {
-        struct lock *lock = lock_from_json(object);
+        struct lock *lock = lock_from_json(object, false);
 
         if (!lock || list->n >= LOCKS_MAX) {
             lock_free(lock);

@@ -8,8 +8,7 @@
 #include <string.h>
 #include <syslog.h>
 
-#include "daemon/lock_state.h"
-#include "inventory/json.h"
+#include "verdict/lock_json.h"
 
 static bool is_meant(const struct lock_list *list, const struct container *container)
 {
@@ -89,28 +88,9 @@ enum lock_fate brain_lock_fate(const struct brain *brain, const struct flow *flo
 
 /* ---- for people --------------------------------------------------------------------------------------- */
 
-static json_t *meant_to_json(const struct brain *brain, const struct lock *lock)
-{
-    json_t *names = json_array();
-
-    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next)
-        if (lock_means(lock, c))
-            json_array_append_new(names, json_text_or_null(c->name ? c->name : c->id));
-    return names;
-}
-
 json_t *brain_locks_to_json(const struct brain *brain)
 {
-    json_t *list = json_array();
-
-    for (size_t i = 0; brain->locks && i < brain->locks->n; i++) {
-        json_t *object = lock_to_json(brain->locks->v[i], true);
-
-        json_object_set_new(object, "text", json_text_or_null(lock_text(brain->locks->v[i])));
-        json_object_set_new(object, "containers", meant_to_json(brain, brain->locks->v[i]));
-        json_array_append_new(list, object);
-    }
-    return list;
+    return locks_to_json(brain->locks, brain->inventory);
 }
 
 /* ---- a list that was lost ----------------------------------------------------------------------------- */
