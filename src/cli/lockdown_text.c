@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What a lockdown has done, as a person wants it: first what it could not do. */
 #include <string.h>
-#include <time.h>
 
 #include "cli/cli.h"
 #include "util/duration.h"
@@ -157,23 +156,11 @@ void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colou
 
 /* ---- the list ----------------------------------------------------------------------------------------- */
 
-static char *wall_text(long long seconds)
-{
-    char text[sizeof("2026-11-20T15:04:05Z")] = "?";
-    time_t time = (time_t)seconds;
-    struct tm tm;
-
-    if (gmtime_r(&time, &tm))
-        strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &tm);
-    return xstrdup(text);
-}
-
 static void print_lockdown(const json_t *lock, FILE *out, bool colour)
 {
     const char *direction = text_of(lock, "direction") ?: "both";
     _cleanup_free_ char *reason = text_escape(text_of(lock, "reason") ?: "no reason given", false);
-    _cleanup_free_ char *since = wall_text(number_of(lock, "since"));
-    _cleanup_free_ char *until = number_of(lock, "until") ? wall_text(number_of(lock, "until")) : NULL;
+    const char *since = text_of(lock, "since") ?: "?", *until = text_of(lock, "until");
     _cleanup_free_ char *allow = joined(json_object_get(lock, "allow"));
     _cleanup_free_ char *meant = joined(json_object_get(lock, "containers"));
 

@@ -18,6 +18,15 @@ static json_t *texts_to_json(char *const *v, size_t n)
     return array;
 }
 
+static json_t *time_to_json(uint64_t seconds, bool public)
+{
+    _cleanup_free_ char *text = utc_text(seconds);
+
+    if (!public)
+        return json_integer((json_int_t)seconds);
+    return seconds && *text ? json_string(text) : json_null();
+}
+
 json_t *lock_to_json(const struct lock *lock, bool public)
 {
     json_t *object =
@@ -29,7 +38,7 @@ json_t *lock_to_json(const struct lock *lock, bool public)
                   "interface", json_text_or_null(lock->interface), "direction", lock_cut_name(lock->cut),
                   "allow", texts_to_json(lock->allow, lock->n_allow), "reason",
                   json_text_or_null(lock->reason), "by", json_text_or_null(lock->by), "since",
-                  json_integer((json_int_t)lock->since), "until", json_integer((json_int_t)lock->until));
+                  time_to_json(lock->since, public), "until", time_to_json(lock->until, public));
 
     if (!public) {
         json_object_set_new(object, "boot", json_text_or_null(lock->boot));

@@ -593,9 +593,9 @@ class WithDaemon(unittest.TestCase):
 
     def test_lockdown_list_and_release(self):
         locks = [{"text": "web", "direction": "out", "allow": ["db"], "reason": "odd\n", "by": "user 0, process 7",
-                  "since": 1700000000, "until": 1700003600, "select": None, "containers": ["web"]},
+                  "since": "2023-11-14T22:13:20Z", "until": "2023-11-14T23:13:20Z", "select": None, "containers": ["web"]},
                  {"text": "name=x*", "direction": "both", "allow": [], "reason": None, "by": "user 0, process 8",
-                  "since": 1700000000, "until": 0, "select": "name=x*", "containers": []}]
+                  "since": "2023-11-14T22:13:20Z", "until": None, "select": "name=x*", "containers": []}]
         text = ("Locked down\n  web (connections that it opens)\n"
                 "    since 2023-11-14T22:13:20Z by user 0, process 7, until 2023-11-14T23:13:20Z: odd\\x0a\n"
                 "    except for db\n  name=x*\n"
