@@ -97,7 +97,7 @@ int main(int argc, char **argv)
         const char *name;
         int (*run)(int argc, char **argv);
     } verbs[] = {{"serve", serve}, {"ask", ask},   {"talk", talk},   {"shout", shout}, {"burst", burst},
-                 {"count", count}, {"pour", pour}, {"drain", drain}, {"flood", flood}};
+                 {"count", count}, {"pour", pour}, {"drain", drain}, {"flood", flood}, {"stream", stream}};
     struct rlimit files = {.rlim_cur = 8192, .rlim_max = 8192};
 
     (void)setrlimit(RLIMIT_NOFILE, &files);
@@ -107,5 +107,6 @@ int main(int argc, char **argv)
     die("usage: probe serve PORT/PROTO... | ask [TIMEOUT_MS] | talk PROTO ADDRESS PORT | "
         "shout ADDRESS PORT COUNT GAP_US [COMMAND...] | burst ID FAST_MS STAY_MS GAP_US FILE SPEC... | "
         "count wire INTERFACE | count udp PORT... | pour STYLE ADDRESS PORT GAP_US FLOW | "
-        "drain [--sockets] PORT/PROTO... | flood GAP_US PROTO,ADDRESS,PORT...");
+        "drain [--sockets] PORT/PROTO... | flood GAP_US PROTO,ADDRESS,PORT... | "
+        "stream GAP_US STYLE,FD,FD,NUMBER...");
 }

@@ -49,3 +49,4 @@ int count(int argc, char **argv); /* wire INTERFACE | udp PORT... */
 int pour(int argc, char **argv);  /* STYLE ADDRESS PORT GAP_US FLOW */
 int drain(int argc, char **argv); /* [--sockets] PORT/PROTO... */
 int flood(int argc, char **argv); /* GAP_US PROTO,ADDRESS,PORT... */
+int stream(int argc, char **argv); /* GAP_US STYLE,FD,FD,NUMBER... */
