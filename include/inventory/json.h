@@ -15,6 +15,8 @@
 /* A JSON string, or null for NULL. A JSON string must be UTF-8; what comes from strangers need not be: then `?` stands
  * for each byte that is not ASCII. */
 json_t *json_text_or_null(const char *text);
+/* A list of such, a new reference. */
+json_t *texts_to_json(char *const *texts, size_t n);
 json_t *inventory_to_json(const struct inventory *inventory); /* a new reference */
 /* For those who cannot stop for as long as a thousand containers take: all but the containers, and one of them. */
 json_t *inventory_frame_to_json(const struct inventory *inventory);

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "inventory/json.h"
 #include "util/hash.h"
 #include "util/mem.h"
 #include "verdict/lock_json.h"

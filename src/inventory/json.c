@@ -23,6 +23,15 @@ json_t *json_text_or_null(const char *text)
     return json_string(ascii);
 }
 
+json_t *texts_to_json(char *const *texts, size_t n)
+{
+    json_t *array = json_array();
+
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(array, json_text_or_null(texts[i]));
+    return array;
+}
+
 static void put_text(json_t *object, const char *key, const char *text)
 {
     if (text && text[0])

@@ -3,15 +3,6 @@
 
 #include "inventory/json.h"
 
-static json_t *texts_to_json(char *const *texts, size_t n)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(list, json_text_or_null(texts[i]));
-    return list;
-}
-
 static json_t *members_to_json(const struct change_party *party)
 {
     json_t *list = json_array();

@@ -9,15 +9,6 @@
 
 /* ---- writing ------------------------------------------------------------------------------------------ */
 
-static json_t *texts_to_json(char *const *v, size_t n)
-{
-    json_t *array = json_array();
-
-    for (size_t i = 0; i < n; i++)
-        json_array_append_new(array, json_text_or_null(v[i]));
-    return array;
-}
-
 static json_t *time_to_json(uint64_t seconds, bool public)
 {
     _cleanup_free_ char *text = utc_text(seconds);
