@@ -6,9 +6,26 @@
 #pragma once
 
 #include "daemon/inventory_state.h"
+#include "daemon/lock_pending.h"
 
 /*
  * The containers and networks as the daemon knew them last. 0; -ENOENT: no daemon has written it; -EBADMSG: it is damaged;
- * -EPERM; or another negative errno.
+ * -EPERM: others may write it; or another negative errno.
  */
 int inventory_state_load(const char *directory, struct inventory **ret, struct inventory_age *ret_age);
+/* The daemon's list of lockdowns: the same. */
+int lock_list_load(const char *directory, struct lock_list **ret);
+
+/*
+ * Whoever changes the pending file, or the lock tables, holds this until both are as they should be, and closes *ret_fd
+ * then. 0; -EWOULDBLOCK: another has held it all the time; or another negative errno.
+ */
+int lock_pending_hold(const char *directory, unsigned wait_ms, int *ret_fd);
+/* 0, whatever of it is damaged; -ENOENT: there is none; or another negative errno. *ret must be zeroed. */
+int lock_pending_load(const char *directory, struct lock_pending *ret);
+/* Adds an operation behind those that are there, and is done only when that is on the disk. 0; -E2BIG: there are too many
+ * already; or another negative errno. */
+int lock_pending_append(const char *directory, const struct lock_op *op);
+
+/* A name for a request that no other has. 0 or a negative errno. */
+int lock_request_new(char ret[static LOCK_REQUEST_SIZE]);
