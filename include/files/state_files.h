@@ -8,7 +8,7 @@ int state_save(const char *directory, const char *name, const char *text);
 int state_save_soon(const char *directory, const char *name, const char *text);
 /* 0, also when there is none, or a negative errno. */
 int state_remove(const char *directory, const char *name);
-/* Another of the new name is replaced. 0 or a negative errno. */
+/* 0; -EEXIST: there is one of the new name; or another negative errno. */
 int state_rename(const char *directory, const char *name, const char *new_name);
 /* Locks a file (flock(2)), which is made where it is missing, until *ret_fd is closed. 0; -EWOULDBLOCK: another has held
  * it all the time; or another negative errno. */

@@ -142,6 +142,7 @@ void daemon_run(struct daemon *daemon)
     policy_keep_update(daemon);
     expectations_update(daemon);
     lockdown_update(daemon);
+    takeover_update(daemon);
     inventory_keep_update(daemon);
     deadline = brain_deadline(daemon->brain);
     sd_event_source_set_time(daemon->timer, deadline);
@@ -319,6 +320,8 @@ static int make_brain(struct daemon *daemon, struct diags *diags)
                  strerror(-r));
     }
     lockdown_open(daemon, &config);
+    takeover_watch(daemon); /* before it is read: nothing is missed in between */
+    takeover_begin(daemon, &config);
     daemon->brain = brain_new(&config, policies_first(daemon), daemon_now());
     lockdown_arm(daemon);
     return 0;
@@ -403,6 +406,7 @@ void daemon_clear(struct daemon *daemon)
 {
     daemon->control = control_server_close(daemon->control);
     inventory_keep_close(daemon);
+    takeover_close(daemon);
     engine_close(daemon);
     daemon->links = link_monitor_close(daemon->links);
     daemon->changes = nft_monitor_close(daemon->changes);

@@ -78,6 +78,20 @@ struct cut_log {
     size_t n, more;
 };
 
+/* What commands have done while no daemon answered (lock_takeover.c). */
+struct takeover {
+    bool due;     /* there is something to be done about it */
+    bool tables;  /* lock tables stand */
+    bool file;    /* the pending file is in the brain's list, and is still there */
+    bool damaged; /* a damaged one counts, until all is released */
+    bool unsaved; /* the brain's list is not on the disk */
+    bool said_damaged;
+    bool changed;    /* the brain was given another list, and has not acted on it yet */
+    uint64_t try_at; /* not before */
+    char *why;       /* the tables still stand, for people; or NULL */
+    sd_event_source *watch, *timer;
+};
+
 /* The containers as they are known, on disk (inventory_io.c). */
 struct inventory_keep {
     uint64_t seen, written;          /* how often they had changed when that was noticed last, and written */
@@ -119,6 +133,7 @@ struct daemon {
     struct history history;
     struct trial_run trial;
     struct inventory_keep inventory_keep;
+    struct takeover takeover;
     bool exit_when_idle; /* after teardown: once its answer is sent */
 };
 
@@ -280,6 +295,30 @@ int lockdown_save(struct daemon *daemon, const struct lock_list *list);
 void lockdown_update(struct daemon *daemon);
 /* Ends after so many microseconds. */
 void lockdown_limit(struct lock *lock, uint64_t usec);
+
+/* A new list of those that go on now, on this kernel's clock. */
+struct lock_list *lockdown_current(const struct lock_list *list);
+/* A lock that means all, as this is the reason. */
+struct lock *lock_everybody(const char *reason);
+
+/* lock_takeover.c: what commands did while no daemon answered */
+/* At a start, before the first rules: config's list becomes the one that holds with all that. */
+void takeover_begin(struct daemon *daemon, struct brain_config *config);
+/* Has the file noticed that a command writes. */
+void takeover_watch(struct daemon *daemon);
+void takeover_close(struct daemon *daemon);
+/* The brain's list becomes the one that holds with what commands have done until now. */
+void takeover_take(struct daemon *daemon);
+/* After each run of the brain: removes the file, and the lock tables, once the kernel holds what they say. */
+void takeover_update(struct daemon *daemon);
+/* The brain is given another list. */
+void takeover_changed(struct daemon *daemon);
+/* All lockdowns were released: also those that a damaged file told of. */
+void takeover_released_all(struct daemon *daemon);
+/* Why lock tables stand, for people, until the next call; NULL: they do not. */
+const char *takeover_tables(struct daemon *daemon);
+/* 0 or a negative errno, which was logged. */
+int takeover_remove_tables(struct daemon *daemon);
 
 /* verbs_lockdown.c */
 json_t *verb_lockdown(struct daemon *daemon, const json_t *request, const struct control_peer *peer);

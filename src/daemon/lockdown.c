@@ -12,7 +12,7 @@
 
 #include "daemon/lock_state.h"
 #include "files/boot.h"
-#include "files/files.h"
+#include "files/lock_files.h"
 #include "util/text.h"
 
 void lockdown_limit(struct lock *lock, uint64_t usec)
@@ -97,9 +97,12 @@ void lockdown_arm(struct daemon *daemon)
 int lockdown_save(struct daemon *daemon, const struct lock_list *list)
 {
     _cleanup_free_ char *text = lock_state_format(list);
-    int r =
-        strlen(text) > LOCK_STATE_MAX ? -EFBIG : state_save(daemon->settings->state, LOCK_STATE_FILE, text);
+    int r = list->n > LOCKS_MAX || strlen(text) > LOCK_STATE_MAX
+                ? -EFBIG
+                : state_save(daemon->settings->state, LOCK_STATE_FILE, text);
 
+    daemon->takeover.unsaved = r < 0;
+    takeover_changed(daemon);
     if (r < 0)
         log_text(LOG_ERR,
                  "the list of lockdowns cannot be saved in %s: %s; the next cofferdamd will not know it",
@@ -114,38 +117,33 @@ void lockdown_update(struct daemon *daemon)
 }
 
 /* Nobody knows whom it meant: then it means all. */
-static struct lock_list *lock_everybody(void)
+struct lock *lock_everybody(const char *reason)
 {
-    struct lock_list *list = lock_list_new();
     struct lock *lock = lock_new();
     const char *why;
 
     (void)lock_select(lock, "all", &why);
-    lock->reason = xstrdup("the list of lockdowns is damaged, and nobody knows who was locked down");
+    lock->reason = xstrdup(reason);
     lock->by = xstrdup("cofferdamd");
     lock->since = (uint64_t)time(NULL);
-    lock_list_add(list, lock);
-    return list;
+    return lock;
 }
 
-static int read_list(const char *directory, struct lock_list **ret)
+struct lock_list *lockdown_current(const struct lock_list *list)
 {
-    _cleanup_free_ char *path = xasprintf("%s/" LOCK_STATE_FILE, directory), *text = NULL;
-    size_t len = 0;
-    int r = files_read_own(path, LOCK_STATE_MAX, &text, &len);
+    _cleanup_(lock_list_freep) struct lock_list *carried = lock_list_copy(list, NULL, NULL);
+    _cleanup_free_ char *boot = boot_id();
+    uint64_t now = boot_now();
 
-    return r < 0 ? r : lock_state_parse(text, len, ret);
+    for (size_t i = 0; i < carried->n; i++)
+        carry_over(carried->v[i], boot);
+    log_ended(carried, now);
+    return lock_list_copy(carried, holds, &now);
 }
 
 static void take_over(struct daemon *daemon, struct lock_list *list, struct brain_config *config)
 {
-    _cleanup_free_ char *boot = boot_id();
-    uint64_t now = boot_now();
-
-    for (size_t i = 0; i < list->n; i++)
-        carry_over(list->v[i], boot);
-    config->locks = lock_list_copy(list, holds, &now);
-    log_ended(list, now);
+    config->locks = lockdown_current(list);
     if (config->locks->n > 0)
         log_text(LOG_WARNING, "%zu lockdown%s in force; `cofferdam lockdown --list` shows them",
                  config->locks->n, config->locks->n == 1 ? " is" : "s are");
@@ -155,7 +153,7 @@ static void take_over(struct daemon *daemon, struct lock_list *list, struct brai
 void lockdown_open(struct daemon *daemon, struct brain_config *config)
 {
     _cleanup_(lock_list_freep) struct lock_list *list = NULL;
-    int r = read_list(daemon->settings->state, &list);
+    int r = lock_list_load(daemon->settings->state, &list);
 
     if (r == 0) {
         take_over(daemon, list, config);
@@ -166,7 +164,9 @@ void lockdown_open(struct daemon *daemon, struct brain_config *config)
         config->locks = lock_list_new();
         return;
     }
-    config->locks = lock_everybody();
+    config->locks = lock_list_new();
+    lock_list_add(config->locks,
+                  lock_everybody("the list of lockdowns is damaged, and nobody knows who was locked down"));
     log_text(
         LOG_CRIT,
         "the list of lockdowns, %s/" LOCK_STATE_FILE

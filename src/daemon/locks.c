@@ -105,6 +105,13 @@ static bool is_locked_in(const struct ruleset *kernel, const struct container *c
     return false;
 }
 
+/* Since the list was lost. */
+static bool was_asked_for(const struct lock *lock, const void *userdata)
+{
+    (void)userdata;
+    return lock->request != NULL;
+}
+
 /*
  * The list cannot be read, but what an earlier daemon has put into the kernel can: the containers that are locked down
  * there stay so, in whole. Without that nobody knows which they were, and all stay locked down.
@@ -116,7 +123,7 @@ void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint
     if (!brain->locks_lost || brain->loaded || !ruleset_stands(kernel) || !brain->locks)
         return;
     brain->locks_lost = false;
-    list = lock_list_new();
+    list = lock_list_copy(brain->locks, was_asked_for, NULL);
     for (const struct container *c = brain->inventory->containers; c; c = c->hh.next) {
         struct lock *lock;
 

@@ -86,7 +86,8 @@ int state_rename(const char *directory, const char *name, const char *new_name)
     _cleanup_free_ char *path = xasprintf("%s/%s", directory, name),
                         *new_path = xasprintf("%s/%s", directory, new_name);
 
-    return rename(path, new_path) < 0 ? -errno : sync_directory(directory);
+    return renameat2(AT_FDCWD, path, AT_FDCWD, new_path, RENAME_NOREPLACE) < 0 ? -errno
+                                                                               : sync_directory(directory);
 }
 
 int state_hold(const char *directory, const char *name, unsigned wait_ms, int *ret_fd)
