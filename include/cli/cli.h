@@ -66,7 +66,7 @@ struct cli_options {
     size_t form; /* of the verb's formats: the index of the one that is meant */
     const char *comment, *confirm_within, *extend;
     const char *reason, *span, *direction;
-    struct cli_texts allow, select, except;
+    struct cli_texts allow, select, except, addresses, interfaces;
     bool json, yes, all, schema, brief, full, rules, force, changes, list, dry_run;
     int n_args; /* what is left: the verb's arguments */
     char **args;

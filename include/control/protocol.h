@@ -15,8 +15,8 @@
  *             plan: "files": [{"path", "text"}], all policy files of the set that is meant; "rules" and "full": BOOL
  *             (optional), whether the lines of the rules that change are wanted, and not only their numbers, and all names
  *             where there are many.
- *             lockdown: "containers", "select", "except", "allow": lists of texts; "direction", "reason"; "for":
- *             microseconds; "dry_run": BOOL. All optional, but one of the first two.
+ *             lockdown: "containers", "select", "addresses", "interfaces", "except", "allow": lists of texts; "direction",
+ *             "reason"; "for": microseconds; "dry_run": BOOL. All optional, but one of the first four.
  *             release: "containers", or "all": BOOL.
  *   answer    {"ok": true, "exit": N, "result": {...}}
  *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT | null, "diagnostics": [...]}

@@ -22,6 +22,12 @@ struct lock_release {
 /* Does it go on? For lock_list_copy(), which is given a struct lock_release. */
 bool lock_outlives(const struct lock *lock, const void *release);
 
+/*
+ * Locks for an address or a port become those of the container that has it, as that may have another soon. True: there was
+ * such a one.
+ */
+bool lock_list_identify(struct lock_list *list, const struct inventory *inventory);
+
 /* Requests are remembered, so that none is carried out twice; the oldest are forgotten. */
 bool lock_list_knows(const struct lock_list *list, const char *request);
 void lock_list_remember(struct lock_list *list, const char *request);

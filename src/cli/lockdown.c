@@ -28,6 +28,7 @@ static const struct cli_verb verb = {
         "  cofferdam lockdown web\n"
         "  cofferdam lockdown web --reason 'looks broken into' --allow 192.0.2.7:22/tcp\n"
         "  cofferdam lockdown --select compose=shop --except shop-db-1 --for 2h\n"
+        "  cofferdam lockdown --address 172.17.0.3\n"
         "  cofferdam lockdown --list\n"
         "\n"
         "Exit status: 0 cut off, and verified; 1 something is not, or it will not survive a restart (the\n"
@@ -64,7 +65,8 @@ static bool is_utf8(const char *text)
 
 static bool all_utf8(const struct cli_options *options)
 {
-    const struct cli_texts *lists[] = {&options->allow, &options->select, &options->except};
+    const struct cli_texts *lists[] = {&options->allow, &options->select, &options->except,
+                                       &options->addresses, &options->interfaces};
     bool good = !options->reason || is_utf8(options->reason);
 
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
@@ -77,14 +79,15 @@ static bool all_utf8(const struct cli_options *options)
 
 static const char *wrong(const struct cli_options *options)
 {
-    bool selects = options->select.n || options->all, named = options->n_args || selects;
+    bool selects = options->select.n || options->all;
+    bool named = options->n_args || selects || options->addresses.n || options->interfaces.n;
 
     if (!all_utf8(options))
         return "names and texts must be UTF-8";
     if (options->list)
         return named || options->dry_run ? "--list stands alone" : NULL;
     if (!named)
-        return "say which containers, by name or with --select";
+        return "say which containers, by name or with --select, --address or --interface";
     return options->except.n && !selects ? "--except needs --select" : NULL;
 }
 
@@ -110,6 +113,8 @@ static int fill(const struct cli_options *options, const struct settings *settin
         json_array_append_new(select, json_string("all"));
     json_object_set_new(request, "select", select);
     json_object_set_new(request, "except", texts(&options->except));
+    json_object_set_new(request, "addresses", texts(&options->addresses));
+    json_object_set_new(request, "interfaces", texts(&options->interfaces));
     json_object_set_new(request, "allow", texts(&options->allow));
     if (options->reason)
         json_object_set_new(request, "reason", json_string(options->reason));

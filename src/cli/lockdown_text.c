@@ -127,6 +127,17 @@ static void print_connections(const json_t *result, bool dry_run, FILE *out, boo
         print_line(out, false, STYLE_NONE, xasprintf("  and %lld more", more));
 }
 
+static void print_unnamed(const json_t *list, bool dry_run, FILE *out, bool colour)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (list, i, item)
+        print_line(out, colour, dry_run ? STYLE_NONE : STYLE_GOOD,
+                   xasprintf("%s %s, whoever has it", json_string_value(item) ?: "?",
+                             dry_run ? "would be cut off" : "is cut off"));
+}
+
 void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colour)
 {
     const json_t *containers = json_object_get(result, "containers"), *item;
@@ -139,7 +150,8 @@ void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colou
     print_all(json_object_get(result, "problems"), out, colour, STYLE_BAD);
     json_array_foreach (containers, i, item)
         print_cut(item, dry_run, out, colour);
-    if (json_array_size(containers) == 0)
+    print_unnamed(json_object_get(result, "unnamed"), dry_run, out, colour);
+    if (json_array_size(containers) + json_array_size(json_object_get(result, "unnamed")) == 0)
         print_line(out, colour, STYLE_WARN, xstrdup("No container that is known now is meant."));
     print_connections(result, dry_run, out, colour);
     if (dry_run)

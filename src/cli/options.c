@@ -36,6 +36,8 @@ enum {
     OPT_ALLOW,
     OPT_SELECT,
     OPT_EXCEPT,
+    OPT_ADDRESS,
+    OPT_INTERFACE,
     OPT_LIST,
     OPT_DRY_RUN,
     OPT_HELP,
@@ -87,6 +89,9 @@ static const struct {
     {"select", "KEY=VALUE", OPT_SELECT, 0, TAKES_LOCKDOWN,
      "all with compose=PROJECT[/SERVICE], label=KEY=VALUE or name=GLOB"},
     {"except", "CONTAINER", OPT_EXCEPT, 0, TAKES_LOCKDOWN, "whom --select does not mean"},
+    {"address", "IP", OPT_ADDRESS, 0, TAKES_LOCKDOWN, "the container that has it, or the address itself"},
+    {"interface", "NAME", OPT_INTERFACE, 0, TAKES_LOCKDOWN,
+     "the container at this port of a bridge, or the port itself"},
     {"list", NULL, OPT_LIST, 0, TAKES_LOCKDOWN, "show what is locked down"},
     {"dry-run", NULL, OPT_DRY_RUN, 0, TAKES_LOCKDOWN, "show what would be cut, and change nothing"},
     {"all", NULL, OPT_ALL, 0, TAKES_LOCKDOWN, "every container: short for --select all"},
@@ -160,6 +165,12 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_EXCEPT:
         add_text(&options->except);
+        break;
+    case OPT_ADDRESS:
+        add_text(&options->addresses);
+        break;
+    case OPT_INTERFACE:
+        add_text(&options->interfaces);
         break;
     case OPT_LIST:
         options->list = true;
@@ -328,6 +339,17 @@ static void print_help(const struct cli_verb *verb)
     printf("\n%s", verb->examples);
 }
 
+static bool has_too_many(const struct cli_options *options)
+{
+    const struct cli_texts *lists[] = {&options->allow, &options->select, &options->except,
+                                       &options->addresses, &options->interfaces};
+    bool found = false;
+
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        found = found || lists[i]->n > CLI_TEXTS_MAX;
+    return found;
+}
+
 /* Returns 0 when all options were read, -1 when wrong usage was reported, or OPT_HELP or OPT_VERSION. */
 static int parse_options(const struct cli_verb *verb, int argc, char **argv, struct cli_options *options)
 {
@@ -347,8 +369,7 @@ static int parse_options(const struct cli_verb *verb, int argc, char **argv, str
             return -1;
         }
         option_set(options, option);
-        if (options->allow.n > CLI_TEXTS_MAX || options->select.n > CLI_TEXTS_MAX ||
-            options->except.n > CLI_TEXTS_MAX) {
+        if (has_too_many(options)) {
             cli_error("%s: '--%s' is given more than %d times", verb->name, long_name(option), CLI_TEXTS_MAX);
             return -1;
         }

@@ -13,6 +13,7 @@
 #include "files/state_files.h"
 #include "flow/socket.h"
 #include "link/link.h"
+#include "lockdown/report.h"
 #include "nft/decode.h"
 #include "nft/monitor.h"
 #include "nft/socket.h"
@@ -70,12 +71,6 @@ struct expectations {
     bool due; /* not tested yet */
     size_t n_failed;
     char *first; /* the first that fails, in words; NULL: none */
-};
-
-/* Connections that a lockdown has cut, for its report: each once, and not more than a number of them. */
-struct cut_log {
-    struct flow *v;
-    size_t n, more;
 };
 
 /* What commands have done while no daemon answered (lock_takeover.c). */
@@ -293,8 +288,6 @@ void lockdown_arm(struct daemon *daemon);
 int lockdown_save(struct daemon *daemon, const struct lock_list *list);
 /* After each run of the brain: saves a list that it has made up. */
 void lockdown_update(struct daemon *daemon);
-/* Ends after so many microseconds. */
-void lockdown_limit(struct lock *lock, uint64_t usec);
 
 /* A new list of those that go on now, on this kernel's clock. */
 struct lock_list *lockdown_current(const struct lock_list *list);
@@ -337,11 +330,6 @@ void host_refresh(struct daemon *daemon);
 
 /* flow_io.c: carries ACTION_END_FLOWS out */
 void flows_end(struct daemon *daemon);
-#define FLOWS_CUT_ROUNDS 10
-/* Ends the connections that lockdowns cut, until there are none: 0, and *ret_left were found at the last look; or a
- * negative errno. */
-int flows_cut(struct daemon *daemon, size_t *ret_left);
-void cut_log_add(struct cut_log *log, const struct flow *flow);
 
 /* log.c */
 void log_open(void);

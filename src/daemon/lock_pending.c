@@ -46,7 +46,7 @@ static void checksum(const char *bytes, size_t len, char ret[static SUM_LEN + 1]
     snprintf(ret, SUM_LEN + 1, "%016" PRIx64, hash_bytes(HASH_START, bytes, len));
 }
 
-static json_t *locks_to_json(const struct lock_list *list)
+static json_t *list_to_json(const struct lock_list *list)
 {
     json_t *locks = json_array();
 
@@ -61,7 +61,7 @@ static void put_what(json_t *object, const struct lock_op *op)
 
     switch (op->kind) {
     case LOCK_OP_LOCK:
-        json_object_set_new(object, "locks", locks_to_json(op->locks));
+        json_object_set_new(object, "locks", list_to_json(op->locks));
         break;
     case LOCK_OP_RELEASE:
         words = json_array();
@@ -239,5 +239,6 @@ struct lock_list *lock_pending_merge(const struct lock_list *list, const struct 
         merged = next;
         lock_list_remember(merged, op->request);
     }
+    (void)lock_list_identify(merged, inventory);
     return merged;
 }

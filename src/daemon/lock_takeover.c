@@ -22,6 +22,7 @@
 #include "ruleset/lock_tables.h"
 #include "util/fd.h"
 #include "util/text.h"
+#include "util/utc.h"
 #include "verdict/lock_list.h"
 
 #define RETRY_USEC 1000000ULL /* after what did not succeed */
@@ -118,7 +119,7 @@ void takeover_released_all(struct daemon *daemon)
 static void log_op(const struct lock_op *op)
 {
     _cleanup_free_ char *by = text_escape(op->by ? op->by : "?", false);
-    _cleanup_free_ char *when = wall_clock_text(op->time);
+    _cleanup_free_ char *when = utc_text(op->time);
 
     switch (op->kind) {
     case LOCK_OP_LOCK:

@@ -15,13 +15,6 @@
 #include "files/lock_files.h"
 #include "util/text.h"
 
-void lockdown_limit(struct lock *lock, uint64_t usec)
-{
-    _cleanup_free_ char *boot = boot_id();
-
-    lock_limit(lock, usec, boot, boot_now());
-}
-
 /* ---- ends --------------------------------------------------------------------------------------------- */
 
 /* From here on it goes by this kernel's clock, whichever one knew it first. */

@@ -21,6 +21,8 @@ static bool renews(const struct lock *new, const struct lock *old, const struct 
 {
     bool meant = false;
 
+    if (lock_is_nameless(new) || lock_is_nameless(old))
+        return same_text(new->address, old->address) || same_text(new->interface, old->interface);
     if (new->select_text || old->select_text)
         return same_text(new->select_text, old->select_text);
     if (!new->id) /* nobody knows the containers yet */
@@ -65,7 +67,7 @@ bool lock_is_named(const struct lock *lock, const struct inventory *inventory, c
 
     if (lock->select_text)
         return strcmp(lock->select_text, word) == 0;
-    if (same_text(lock->name, word))
+    if (same_text(lock->name, word) || same_text(lock->address, word) || same_text(lock->interface, word))
         return true;
     if (lock->id && len >= ID_PREFIX_MIN && strncmp(lock->id, word, len) == 0)
         return true;
@@ -80,6 +82,26 @@ bool lock_outlives(const struct lock *lock, const void *userdata)
         if (lock_is_named(lock, release->inventory, release->words[i]))
             return false;
     return !release->all;
+}
+
+/* ---- who it is ---------------------------------------------------------------------------------------- */
+
+bool lock_list_identify(struct lock_list *list, const struct inventory *inventory)
+{
+    bool changed = false;
+
+    for (size_t i = 0; i < list->n; i++) {
+        struct lock *lock = list->v[i];
+
+        for (const struct container *c = inventory->containers; c && lock_is_nameless(lock); c = c->hh.next)
+            if (lock_means(lock, c)) {
+                lock_name(lock, c);
+                free(STEAL(lock->address));
+                free(STEAL(lock->interface));
+                changed = true;
+            }
+    }
+    return changed;
 }
 
 /* ---- requests ----------------------------------------------------------------------------------------- */

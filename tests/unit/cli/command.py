@@ -563,8 +563,8 @@ class WithDaemon(unittest.TestCase):
                              "  198.51.100.7  web  80/tcp\n"
                              "The rules stood after 2.3 ms; no connection is left, and the kernel was read back.\n", ""))
         self.assertEqual(self.daemon.requests, [
-            {"verb": "lockdown", "containers": ["web"], "select": [], "except": [], "allow": ["db:22/tcp", "host"],
-             "reason": "odd", "direction": "in", "for": 5400000000, "dry_run": False}])
+            {"verb": "lockdown", "containers": ["web"], "select": [], "except": [], "addresses": [], "interfaces": [],
+             "allow": ["db:22/tcp", "host"], "reason": "odd", "direction": "in", "for": 5400000000, "dry_run": False}])
         run("lockdown", "--config", self.config, "--all", "--except", "db", "--select", "name=x*", "--dry-run")
         self.assertEqual([self.daemon.requests[1][key] for key in ("select", "except", "dry_run")],
                          [["name=x*", "all"], ["db"], True])
