@@ -207,6 +207,8 @@ void verify_print(const json_t *result, int exit_status, FILE *out, bool colour)
 void history_print(const json_t *result, FILE *out, bool colour);
 void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colour);
 void release_print(const json_t *result, int exit_status, FILE *out, bool colour);
+/* That the command's own tables stand, where they do. */
+void lock_tables_print(const json_t *result, FILE *out, bool colour);
 /* The lockdowns, with a head; false and nothing when there are none. */
 bool lockdowns_print(const json_t *lockdowns, FILE *out, bool colour);
 void plan_print(const json_t *result, const struct cli_options *options, FILE *out, bool colour);

@@ -18,8 +18,11 @@
  *             lockdown: "containers", "select", "addresses", "interfaces", "except", "allow": lists of texts; "direction",
  *             "reason"; "for": microseconds; "dry_run": BOOL. All optional, but one of the first four.
  *             release: "containers", or "all": BOOL.
+ *             lockdown, release: "expires": microseconds of CLOCK_BOOTTIME (optional: later than that it is not carried out,
+ *             as the command has given up), "request": 32 hexadecimal digits (optional: it is carried out once)
  *   answer    {"ok": true, "exit": N, "result": {...}}
- *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT | null, "diagnostics": [...]}
+ *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT | null, "diagnostics": [...], "code": TEXT (only where
+ *             a program must know it: "expired"; "done", such a request was carried out already)}
  *
  * The results and errors are what the commands print with --json, but that the command puts "format_version" in front
  * where it is missing: packaging/schemas/VERB.schema.json and error.schema.json.
@@ -51,3 +54,5 @@ int diags_from_json(const json_t *json, struct diags *diags); /* 0 or -EBADMSG *
 json_t *control_request(const char *verb);
 json_t *control_answer(int exit_status, json_t *result /* stolen */);
 json_t *control_error(int exit_status, const char *error, const char *help, const struct diags *diags);
+/* The same with a code. */
+json_t *control_error_code(int exit_status, const char *code, const char *error, const char *help);

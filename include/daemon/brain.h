@@ -230,6 +230,7 @@ struct status_facts {
     const char *expectation_error; /* the first of them, in words */
     const char *history_error;     /* why what is in force could not be recorded; NULL: it is */
     const json_t *trial, *held;    /* as status has them, or null; borrowed */
+    const char *lock_tables;       /* why they stand, for people; NULL: they do not */
     bool trial_left;               /* the file of a trial that is over cannot be removed */
     const char *engine_socket;
     bool tables_protected, tables_kept; /* the latter: their owner outlives the daemon */

@@ -38,10 +38,16 @@ void lock_report_containers(struct lock_report *report, const struct inventory *
 void lock_report_flows(struct lock_report *report, const struct inventory *inventory,
                        const struct cut_log *log, uint64_t now);
 
+/* The command cuts by itself then. */
+#define LOCK_NOT_UNKNOWN "containers_unknown" /* the Engine has not answered since the daemon started */
+#define LOCK_NOT_KERNEL "kernel"              /* the kernel refuses the rules, or cannot be read back */
+
 struct lock_outcome {
     bool dry_run, verified, saved;
-    uint64_t took; /* microseconds until the rules stood */
-    size_t more;   /* connections that are not listed */
+    const char
+        *not_in_force; /* why the daemon has it on record, but not in the kernel: LOCK_NOT_*; or NULL */
+    uint64_t took;     /* microseconds until the rules stood */
+    size_t more;       /* connections that are not listed */
 };
 
 /* The result, a new reference. */

@@ -134,6 +134,8 @@ static void print(const struct cli_options *options, const json_t *result, int e
         lockdown_print(result, exit_status, stdout, colour);
     else if (!lockdowns_print(json_object_get(result, "lockdowns"), stdout, colour))
         puts("Nothing is locked down.");
+    if (options->list)
+        lock_tables_print(result, stdout, colour);
 }
 
 int cli_lockdown(int argc, char **argv)

@@ -203,6 +203,15 @@ bool lockdowns_print(const json_t *lockdowns, FILE *out, bool colour)
     return true;
 }
 
+void lock_tables_print(const json_t *result, FILE *out, bool colour)
+{
+    const char *why = text_of(result, "lock_tables");
+
+    if (why)
+        print_line(out, colour, STYLE_WARN,
+                   xasprintf("The lock tables still stand, made while cofferdamd did not answer: %s", why));
+}
+
 /* ---- release ------------------------------------------------------------------------------------------ */
 
 void release_print(const json_t *result, int exit_status, FILE *out, bool colour)

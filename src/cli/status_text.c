@@ -314,6 +314,7 @@ void status_print(const json_t *result, int exit_status, FILE *out, bool colour)
 
     if (lockdowns_print(json_object_get(result, "lockdowns"), out, colour))
         fputc('\n', out);
+    lock_tables_print(result, out, colour);
     print_daemon(json_object_get(result, "daemon"), out, colour);
     print_trial(json_object_get(json_object_get(result, "daemon"), "trial"), out, colour);
     print_held(json_object_get(result, "daemon"), out, colour);

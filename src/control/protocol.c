@@ -169,3 +169,11 @@ json_t *control_error(int exit_status, const char *error, const char *help, cons
     json_object_set_new(answer, "diagnostics", diags ? diags_to_json(diags) : json_array());
     return answer;
 }
+
+json_t *control_error_code(int exit_status, const char *code, const char *error, const char *help)
+{
+    json_t *answer = control_error(exit_status, error, help, NULL);
+
+    set_text(answer, "code", code);
+    return answer;
+}

@@ -308,6 +308,8 @@ void takeover_update(struct daemon *daemon);
 void takeover_changed(struct daemon *daemon);
 /* All lockdowns were released: also those that a damaged file told of. */
 void takeover_released_all(struct daemon *daemon);
+/* Do lock tables hold more than they should, or what nobody knows? */
+bool takeover_is_unfinished(const struct daemon *daemon);
 /* Why lock tables stand, for people, until the next call; NULL: they do not. */
 const char *takeover_tables(struct daemon *daemon);
 /* 0 or a negative errno, which was logged. */

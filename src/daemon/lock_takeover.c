@@ -473,6 +473,11 @@ const char *takeover_tables(struct daemon *daemon)
     return takeover->why ? takeover->why : "cofferdamd is taking over what they hold";
 }
 
+bool takeover_is_unfinished(const struct daemon *daemon)
+{
+    return daemon->takeover.tables && (daemon->takeover.due || daemon->takeover.damaged);
+}
+
 int takeover_remove_tables(struct daemon *daemon)
 {
     _cleanup_diags_ struct diags diags = {0};

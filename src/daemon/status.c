@@ -582,6 +582,7 @@ json_t *brain_status(const struct brain *brain, const struct status_facts *facts
     json_object_set_new(status, "format_version", json_string("1.0"));
     json_object_set_new(status, "enforced", json_boolean(enforced));
     json_object_set_new(status, "lockdowns", brain_locks_to_json(brain));
+    json_object_set_new(status, "lock_tables", json_text_or_null(facts->lock_tables));
     json_object_set_new(status, "daemon", daemon_status(brain, facts));
     json_object_set_new(status, "tables", tables_status(facts));
     json_object_set_new(status, "engine", engine_status(brain, facts));

@@ -41,6 +41,7 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request, const s
         .keep_error = daemon->keep.error < 0 ? strerror(-daemon->keep.error) : NULL,
         .history_error = daemon->history.error < 0 ? strerror(-daemon->history.error) : NULL,
         .trial_left = daemon->trial.left,
+        .lock_tables = takeover_tables(daemon),
         .engine_socket = daemon->docker_socket,
         .pid = getpid(),
         .generation = generation,
@@ -216,9 +217,10 @@ static json_t *verb_verify(struct daemon *daemon, const json_t *request, const s
 static json_t *verb_teardown(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
 {
     (void)request, (void)peer;
+    takeover_take(daemon); /* what was locked down will be again at the next start */
     brain_teardown(daemon->brain, daemon_now());
     daemon_run(daemon);
-    if (!brain_torn_down(daemon->brain))
+    if (!brain_torn_down(daemon->brain) || takeover_remove_tables(daemon) < 0)
         return control_error(STATUS_ERROR, "the kernel refuses to remove the rules; they stay in force", NULL,
                              NULL);
     kernel_forget(daemon);

@@ -8,6 +8,7 @@
 
 #include "control/protocol.h"
 #include "daemon.h"
+#include "daemon/lock_pending.h"
 #include "daemon/lock_state.h"
 #include "files/boot.h"
 #include "inventory/json.h"
@@ -32,6 +33,40 @@ static void read_request(struct daemon *daemon, const json_t *request, const str
                                      .boot_now = boot_now()};
 
     lock_request_read(request, &asker, ret);
+}
+
+/*
+ * What has happened until now comes first: the file of what commands did, which may tell that this request is one of them.
+ * The answer where it is not to be carried out; else NULL.
+ */
+static json_t *too_late(struct daemon *daemon, const json_t *request)
+{
+    const json_t *expires = json_object_get(request, "expires"), *id = json_object_get(request, "request");
+    const char *name = json_string_value(id);
+
+    if ((expires && !json_is_integer(expires)) || (id && !(name && lock_request_is_valid(name))))
+        return control_error(STATUS_USAGE, "\"expires\" is a number, and \"request\" 32 hexadecimal digits",
+                             NULL, NULL);
+    if (expires && boot_now() > (uint64_t)json_integer_value(expires)) {
+        log_text(LOG_NOTICE, "a request was read too late: the command has given up waiting for it");
+        return control_error_code(STATUS_ERROR, "expired",
+                                  "the command has given up waiting; nothing was done", NULL);
+    }
+    takeover_take(daemon);
+    if (name && lock_list_knows(brain_locks(daemon->brain), name))
+        return control_error_code(STATUS_ERROR, "done", "this request was carried out already", NULL);
+    return NULL;
+}
+
+/* new: what it has made, which learns of it; or NULL. */
+static void remember(struct lock_list *list, const struct lock_list *new, const json_t *request)
+{
+    const char *name = json_string_value(json_object_get(request, "request"));
+
+    for (size_t i = 0; new &&i < new->n; i++)
+        list->v[list->n - new->n + i]->request = xstrdup_null(name);
+    if (name)
+        lock_list_remember(list, name);
 }
 
 /* ---- doing it ----------------------------------------------------------------------------------------- */
@@ -136,7 +171,10 @@ static json_t *lock_down(struct daemon *daemon, struct lock_list *list, const st
         save(daemon, list, report, "it holds now, and will not after a restart of cofferdamd or the host");
     ended = cut_flows(daemon, report);
     daemon->cut = NULL;
-    outcome.verified = verify(daemon, report) && ended;
+    outcome.verified = verify(daemon, report);
+    if (!outcome.verified)
+        outcome.not_in_force = brain_inventory_known(daemon->brain) ? LOCK_NOT_KERNEL : LOCK_NOT_UNKNOWN;
+    outcome.verified = outcome.verified && ended;
     outcome.more = log.more;
     lockdown_arm(daemon);
     lock_report_flows(report, brain_inventory(daemon->brain), &log, (uint64_t)time(NULL));
@@ -150,8 +188,10 @@ json_t *verb_lockdown(struct daemon *daemon, const json_t *request, const struct
     _cleanup_lock_report_ struct lock_report report = lock_report_new();
     _cleanup_lock_asked_ struct lock_asked asked;
     struct lock_list *list;
-    json_t *answer;
+    json_t *answer = too_late(daemon, request);
 
+    if (answer)
+        return answer;
     read_request(daemon, request, peer, &asked);
     list = asked.error
                ? NULL
@@ -165,6 +205,7 @@ json_t *verb_lockdown(struct daemon *daemon, const json_t *request, const struct
         lock_list_free(list);
         return asked.error;
     }
+    remember(list, asked.locks, request);
     lock_report_containers(&report, brain_inventory(daemon->brain), asked.locks);
     if (!asked.dry_run)
         return lock_down(daemon, list, asked.locks, &report, begun);
@@ -204,7 +245,7 @@ static void check_words(struct daemon *daemon, const struct lock_list *locks, co
     }
 }
 
-static json_t *let_go(struct daemon *daemon, struct lock_list *list, json_t *names)
+static json_t *let_go(struct daemon *daemon, struct lock_list *list, json_t *names, bool all)
 {
     _cleanup_lock_report_ struct lock_report report = lock_report_new();
     bool saved = save(daemon, list, &report,
@@ -212,9 +253,14 @@ static json_t *let_go(struct daemon *daemon, struct lock_list *list, json_t *nam
                       "cofferdamd or the host");
     bool verified;
 
+    if (all && saved)
+        takeover_released_all(daemon);
     brain_set_locks(daemon->brain, list, daemon_now());
     daemon_run(daemon);
     verified = verify(daemon, &report);
+    if (takeover_is_unfinished(daemon))
+        lock_report_fail(&report, "what was cut off while cofferdamd did not answer stays so for now: %s",
+                         takeover_tables(daemon) ?: "the next look at it will show");
     lockdown_arm(daemon);
     return control_answer(report.failed ? STATUS_ERROR : STATUS_OK,
                           json_pack("{s:s, s:o, s:b, s:b, s:o, s:O}", "format_version", "1.0", "released",
@@ -224,6 +270,7 @@ static json_t *let_go(struct daemon *daemon, struct lock_list *list, json_t *nam
 
 json_t *verb_release(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
 {
+    json_t *late = too_late(daemon, request);
     const struct lock_list *locks = brain_locks(daemon->brain);
     const json_t *words = json_object_get(request, "containers"), *word;
     struct lock_release release = {.inventory = brain_inventory(daemon->brain),
@@ -233,6 +280,8 @@ json_t *verb_release(struct daemon *daemon, const json_t *request, const struct 
     json_t *names;
     size_t i;
 
+    if (late)
+        return late;
     if (lock_request_has_list(&asked, request, "release", "containers", LOCK_NAMES_MAX) && !release.all &&
         json_array_size(words) == 0)
         lock_refuse(&asked, STATUS_USAGE, NULL, "release: say which containers");
@@ -252,12 +301,16 @@ json_t *verb_release(struct daemon *daemon, const json_t *request, const struct 
             log_text(LOG_WARNING, "%s is released by user %u, process %d", who, (unsigned)peer->uid,
                      (int)peer->pid);
         }
-    return let_go(daemon, lock_list_copy(locks, lock_outlives, &release), names);
+    struct lock_list *list = lock_list_copy(locks, lock_outlives, &release);
+    remember(list, NULL, request);
+    return let_go(daemon, list, names, release.all);
 }
 
 json_t *verb_lockdown_list(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
 {
     (void)request, (void)peer;
-    return control_answer(STATUS_OK, json_pack("{s:s, s:o}", "format_version", "1.0", "lockdowns",
-                                               brain_locks_to_json(daemon->brain)));
+    takeover_take(daemon);
+    return control_answer(STATUS_OK, json_pack("{s:s, s:o, s:o}", "format_version", "1.0", "lockdowns",
+                                               brain_locks_to_json(daemon->brain), "lock_tables",
+                                               json_text_or_null(takeover_tables(daemon))));
 }

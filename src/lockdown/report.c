@@ -184,9 +184,10 @@ void lock_report_flows(struct lock_report *report, const struct inventory *inven
 
 json_t *lock_report_result(const struct lock_report *report, const struct lock_outcome *outcome)
 {
-    return json_pack("{s:s, s:b, s:O, s:O, s:O, s:I, s:I, s:b, s:b, s:O}", "format_version", "1.0", "dry_run",
-                     outcome->dry_run, "containers", report->containers, "unnamed", report->unnamed,
-                     "connections", report->connections, "more", (json_int_t)outcome->more, "took_usec",
-                     (json_int_t)outcome->took, "verified", outcome->verified, "saved", outcome->saved,
-                     "problems", report->problems);
+    return json_pack("{s:s, s:b, s:O, s:O, s:O, s:I, s:I, s:b, s:b, s:o, s:O}", "format_version", "1.0",
+                     "dry_run", outcome->dry_run, "containers", report->containers, "unnamed",
+                     report->unnamed, "connections", report->connections, "more", (json_int_t)outcome->more,
+                     "took_usec", (json_int_t)outcome->took, "verified", outcome->verified, "saved",
+                     outcome->saved, "not_in_force", json_text_or_null(outcome->not_in_force), "problems",
+                     report->problems);
 }

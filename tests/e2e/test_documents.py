@@ -59,6 +59,7 @@ denied:
 """
 # What only other hosts have, and why.
 ELSEWHERE = {
+    "error/properties/code": "a request that is read too late, by a daemon that hung",
     "inventory/properties/rootless": "an Engine that is rootless",
     "inventory/properties/lookups_by_engine": "an Engine of version 28 or later, or with a name server at a loopback address",
     "inventory/properties/networks/items/properties/elsewhere": "an Engine in another network namespace",
