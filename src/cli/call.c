@@ -58,6 +58,12 @@ void cli_complain(const char *path, int error)
                   path, CLI_TIMEOUT_MS / 1000);
         return;
     }
+    if (error == -ECONNRESET) {
+        cli_error("the daemon ended before it answered at %s\n"
+                  "  see why with: journalctl -u cofferdamd",
+                  path);
+        return;
+    }
     if (error == -E2BIG) {
         cli_error("that is more than the daemon takes at once: %d MiB", CONTROL_REQUEST_MAX >> 20);
         return;

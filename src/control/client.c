@@ -105,7 +105,7 @@ static int receive_all(int fd, int64_t deadline, char **ret, size_t *ret_len)
 
 static int parse_answer(const char *bytes, size_t len, json_t **ret)
 {
-    json_t *answer = len ? json_loadb(bytes, len, JSON_REJECT_DUPLICATES, NULL) : NULL;
+    json_t *answer = json_loadb(bytes, len, JSON_REJECT_DUPLICATES, NULL);
 
     if (!json_is_object(answer) || !json_is_boolean(json_object_get(answer, "ok")) ||
         !json_is_integer(json_object_get(answer, "exit"))) {
@@ -136,6 +136,8 @@ int control_call(const char *path, const json_t *request, int timeout_ms, json_t
      */
     if (r == 0 || r == -EPIPE)
         r = receive_all(fd, deadline, &bytes, &len);
+    if (r == 0 && len == 0)
+        r = -ECONNRESET;
     if (r == 0)
         r = parse_answer(bytes, len, ret_answer);
     return r;
