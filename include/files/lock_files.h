@@ -27,5 +27,18 @@ int lock_pending_load(const char *directory, struct lock_pending *ret);
  * already; or another negative errno. */
 int lock_pending_append(const char *directory, const struct lock_op *op);
 
+/* What is on record in the state directory, for a command without a daemon. */
+struct lock_record {
+    struct lock_list *list;   /* the daemon's, which its rules hold */
+    struct lock_list *merged; /* with what commands have done since: what is to hold */
+    bool damaged;             /* a part of it cannot be read: more may be locked down */
+};
+
+/* *ret must be zeroed. 0, whatever of it is damaged or not there at all; -EACCES, -EPERM: this user may not read it, or others
+ * may write it; or another negative errno. */
+int lock_record_load(const char *directory, const struct inventory *inventory, struct lock_record *ret);
+void lock_record_clear(struct lock_record *record);
+#define _cleanup_lock_record_ _cleanup_(lock_record_clear)
+
 /* A name for a request that no other has. 0 or a negative errno. */
 int lock_request_new(char ret[static LOCK_REQUEST_SIZE]);

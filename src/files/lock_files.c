@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "daemon/lock_state.h"
 #include "files/boot.h"
@@ -80,6 +81,30 @@ int lock_pending_append(const char *directory, const struct lock_op *op)
     _cleanup_free_ char *text =
         xasprintf("%s%s%s", before ? before : "", len > 0 && before[len - 1] != '\n' ? "\n" : "", line);
     return strlen(text) > LOCK_PENDING_MAX ? -EFBIG : state_save(directory, LOCK_PENDING_FILE, text);
+}
+
+void lock_record_clear(struct lock_record *record)
+{
+    lock_list_free(record->list);
+    lock_list_free(record->merged);
+    *record = (struct lock_record){0};
+}
+
+int lock_record_load(const char *directory, const struct inventory *inventory, struct lock_record *ret)
+{
+    _cleanup_(lock_list_freep) struct lock_list *list = NULL;
+    _cleanup_pending_ struct lock_pending pending = {0};
+    _cleanup_free_ char *aside = xasprintf("%s/" LOCK_PENDING_ASIDE, directory);
+    int r = lock_list_load(directory, &list), pending_r = lock_pending_load(directory, &pending);
+
+    if (r < 0 && r != -ENOENT && r != -EBADMSG)
+        return r;
+    if (pending_r < 0 && pending_r != -ENOENT)
+        return pending_r;
+    ret->damaged = r == -EBADMSG || pending.damaged || access(aside, F_OK) == 0;
+    ret->list = list ? STEAL(list) : lock_list_new();
+    ret->merged = lock_pending_merge(ret->list, &pending, inventory);
+    return 0;
 }
 
 int lock_request_new(char ret[static LOCK_REQUEST_SIZE])
