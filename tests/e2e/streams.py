@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Conversations in which both ends speak all the time, and when the last of it arrived (`probe stream`)."""
 
+import contextlib
 import ctypes
 import dataclasses
 import socket
@@ -132,8 +133,16 @@ class Streams:
             stream.close()
 
 
-def enter(space):
-    """This thread, and what it starts from now on, is in that network namespace."""
-    with open(f"/run/netns/{space.name}", "rb") as file:
+@contextlib.contextmanager
+def inside(space):
+    """This thread, and what it starts meanwhile, is in that network namespace."""
+    def move(file):
         if ctypes.CDLL(None, use_errno=True).setns(file.fileno(), 0x40000000) < 0:
-            raise OSError(ctypes.get_errno(), space.name)
+            raise OSError(ctypes.get_errno(), "setns")
+
+    with open("/proc/thread-self/ns/net", "rb") as before, open(f"/run/netns/{space.name}", "rb") as there:
+        move(there)
+        try:
+            yield
+        finally:
+            move(before)
