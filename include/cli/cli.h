@@ -123,10 +123,11 @@ int cli_policy_settings(const struct cli_options *options, struct settings *sett
  * The inventory in a file (- is the standard input): what `cofferdam status --json` prints, or the part of it under
  * "inventory". Returns 0, or -EBADMSG with the reason in diags. One without any container is refused: nothing that is
  * said of it would mean anything. ret_in_force may be NULL; else it gets the policies in force, whose mistakes go to
- * diags, or NULL where the file does not have them.
+ * diags, or NULL where the file does not have them. ret_locks may be NULL; else it gets the lockdowns in force.
  */
+struct lock_list;
 int cli_load_inventory(const char *path, struct inventory **ret, struct policy_set **ret_in_force,
-                       struct diags *diags);
+                       struct lock_list **ret_locks, struct diags *diags);
 /*
  * The policies to compare with: those of --base, or else these in force (*in_force may be NULL), which are taken. Returns
  * 0 or a negative errno with the reason in diags.

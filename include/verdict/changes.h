@@ -6,6 +6,9 @@
  * The parties are those that the rules know: each live endpoint of a managed network, the host, and every address
  * outside (where containers of unmanaged networks are). Nobody is asked about connections to himself: where both sides
  * name one container, its own are not meant. Addresses of managed networks that are nobody's are not looked at.
+ *
+ * Connections that a lockdown cuts, by its exceptions or not, are no changes and are not allowed, whatever the sets say;
+ * both have the same lockdowns.
  */
 #pragma once
 
@@ -54,9 +57,9 @@ struct change {
     size_t n_ports;
     bool all_ports;  /* these are every protocol and port there is */
     bool one_family; /* both ends have both families, and only the connections of `family` change like this */
-    enum ip_family family; /* one_family */
+    enum ip_family family;             /* one_family */
     enum verdict old_verdict, verdict; /* the same only for changes_and_rest() */
-    bool docker_blocks;    /* Docker itself lets none of them pass, whatever the policies say */
+    bool docker_blocks;                /* Docker itself lets none of them pass, whatever the policies say */
     size_t n_pairs; /* of endpoints, and of endpoints with the host or the outside, which count as one each */
     struct change_cause causes[DIRECTIONS];
 };
@@ -64,6 +67,8 @@ struct change {
 struct changes {
     struct change *v; /* those that Docker blocks last; else by the names of their sides */
     size_t n;
+    const struct container **held; /* by name: a lockdown keeps what changes for them from coming to pass */
+    size_t n_held;
 };
 
 /* The sets are finished, over one inventory, and with it outlive the changes. */
@@ -84,7 +89,7 @@ DEFINE_CLEANUP(struct changes *, changes_free);
  *   + web -> db  5432/tcp  denied -> allowed  policies/shop.yaml:12 (shop-db ingress 1)
  *
  * Without full, long lists of names and ports, and of lines that differ in their sides only, end in "and 37 more", and
- * what Docker blocks is only counted. Empty when nothing changes. Characters that could play tricks are escaped. The
+ * what Docker blocks is only counted; those whom lockdowns hold are named last. Empty when nothing changes. Characters that could play tricks are escaped. The
  * caller frees it.
  */
 char *changes_text(const struct changes *changes, bool full);

@@ -2,7 +2,8 @@
 /*
  * Who may talk to whom: everything that the evaluator allows, with the containers of one Compose service as one node;
  * and what of that another policy set would change. Pure. As in changes_find(), the parties are the live endpoints of
- * managed networks, the host, and every address outside, and nobody is asked about connections to himself.
+ * managed networks, the host, and every address outside, and nobody is asked about connections to himself. What a
+ * lockdown cuts is nobody's; the containers that are locked down say so.
  */
 #pragma once
 

@@ -96,6 +96,9 @@ bool lock_has_address(const struct lock *lock, struct ip *ret);
 
 /* "web", "compose=shop/web", an address, or a port */
 const char *lock_text(const struct lock *lock);
+/* What else must be said where it is said that somebody is locked down: " (connections that it opens), but for db", or
+ * "". Not escaped; the caller frees it. */
+char *lock_limits_text(unsigned cut, const struct lock *exceptions);
 /* "in", "out", "both"; 0 for any other word */
 const char *lock_cut_name(unsigned cut);
 unsigned lock_cut_parse(const char *text);
@@ -125,6 +128,8 @@ struct lock_effect {
     const struct lock *first; /* one of the locks; NULL without any */
 };
 
+/* "locked down, but for db": lock_limits_text() in full. */
+char *lock_effect_text(const struct lock_effect *effect);
 /* list may be NULL. */
 struct lock_effect lock_effect(const struct lock_list *list, const struct inventory *inventory,
                                const struct container *container);

@@ -59,12 +59,15 @@ struct connection_verdict {
     struct side_verdict egress, ingress;
 };
 
+struct lock_list;
 /* Borrowed for the call; name_servers are those of the source for the peer `dns`, see
  * endpoint_name_servers(). */
 struct evaluation {
     const struct policy_set *policies;
     const struct inventory *inventory;
     const struct settings *settings;
+    /* Those in force, or NULL: what packets meet before any policy. evaluate() is about policies alone. */
+    const struct lock_list *locks;
 };
 
 struct connection_verdict evaluate(const struct evaluation *with, const struct party *from,

@@ -4,6 +4,7 @@
 #include "cli/cli.h"
 #include "policy/parse.h"
 #include "verdict/explain_json.h"
+#include "verdict/lock.h"
 
 static const struct cli_verb verb = {
     .name = "explain",
@@ -99,6 +100,7 @@ struct input {
     struct settings *settings;
     struct policy_set *in_force, *policies;
     struct inventory *inventory;
+    struct lock_list *locks;
 };
 
 static void input_clear(struct input *input)
@@ -107,6 +109,7 @@ static void input_clear(struct input *input)
     policy_set_free(input->in_force);
     policy_set_free(input->policies);
     inventory_free(input->inventory);
+    lock_list_free(input->locks);
 }
 
 static int load(const struct cli_options *options, struct input *input, struct diags *diags)
@@ -115,14 +118,14 @@ static int load(const struct cli_options *options, struct input *input, struct d
 
     if (r == 0)
         r = cli_load_inventory(options->inventory, &input->inventory,
-                               options->policies ? NULL : &input->in_force, diags);
+                               options->policies ? NULL : &input->in_force, &input->locks, diags);
     return r < 0 ? r : cli_load_explained(options, &input->in_force, &input->policies, diags);
 }
 
 /* As the daemon answers. */
 static json_t *answer_with(const struct cli_options *options, const struct input *input)
 {
-    const struct evaluation with = {input->policies, input->inventory, input->settings};
+    const struct evaluation with = {input->policies, input->inventory, input->settings, input->locks};
     _cleanup_(explanation_freep) struct explanation *explanation = NULL;
     _cleanup_diags_ struct diags diags = {};
     int r = explain(&with, options->args[0], options->args[1], options->n_args == 3 ? options->args[2] : NULL,
@@ -131,8 +134,10 @@ static json_t *answer_with(const struct cli_options *options, const struct input
     if (r < 0)
         return control_error(STATUS_ERROR, diags.n ? diags.v[0].message : "that cannot be explained",
                              diags.n ? diags.v[0].help : NULL, NULL);
-    return control_answer(explanation->verdict == VERDICT_ALLOW ? STATUS_OK : STATUS_ATTENTION,
-                          explanation_to_json(explanation));
+    json_t *result = explanation_to_json(explanation);
+    bool locked = lockdown_explain(with.locks, with.inventory, explanation, result);
+    return control_answer(explanation->verdict == VERDICT_ALLOW && !locked ? STATUS_OK : STATUS_ATTENTION,
+                          result);
 }
 
 static int explain_with_inventory(const struct cli_options *options)

@@ -9,6 +9,7 @@
 #include "control/policy_files.h"
 #include "inventory/json.h"
 #include "verdict/graph_json.h"
+#include "verdict/lock_json.h"
 
 enum format { FORMAT_DOT, FORMAT_MERMAID, FORMAT_SVG, FORMAT_HTML, FORMAT_JSON, FORMATS };
 static const char *const format_words[] = {"dot", "mermaid", "svg", "html", "json", NULL}; /* in that order */
@@ -57,6 +58,7 @@ struct input {
     struct policy_set *policies;
     struct policy_set *in_force, *base; /* NULL: not known, and nothing is compared */
     struct inventory *inventory;
+    struct lock_list *locks;
 };
 
 static void input_clear(struct input *input)
@@ -66,6 +68,7 @@ static void input_clear(struct input *input)
     policy_set_free(input->in_force);
     policy_set_free(input->base);
     inventory_free(input->inventory);
+    lock_list_free(input->locks);
 }
 
 /* The inventory in the daemon's answer. One without containers may be that of a daemon that does not know them yet. */
@@ -86,6 +89,8 @@ static int read_answer(json_t *answer, struct input *input, bool with_policies, 
     if (with_policies)
         input->in_force = policy_files_from_json(json_object_get(result, "policy_files"), diags);
     r = inventory_from_json(inventory, &input->inventory, diags);
+    if (r == 0)
+        r = locks_from_json(json_object_get(inventory, "lockdowns"), &input->locks, diags);
     if (r < 0 || input->inventory->containers)
         return r;
     cli_error("the daemon knows no containers, so there is nothing to draw\n  see cofferdam status");
@@ -124,7 +129,7 @@ static int load(const struct cli_options *options, struct input *input, struct d
         return r;
     cli_load_policies(options, input->settings, input->policies, diags);
     r = options->inventory ? cli_load_inventory(options->inventory, &input->inventory,
-                                                with_policies ? &input->in_force : NULL, diags)
+                                                with_policies ? &input->in_force : NULL, &input->locks, diags)
                            : ask_daemon(input, with_policies, diags);
     if (r == 0 && compares)
         r = cli_load_base(options, &input->in_force, &input->base, diags);
@@ -178,8 +183,9 @@ int cli_graph(int argc, char **argv)
         diags_print(&diags, stderr, cli_colour(stderr));
         return STATUS_ERROR;
     }
-    graph = graph_make(input.base ? &(struct evaluation){input.base, input.inventory, input.settings} : NULL,
-                       &(struct evaluation){input.policies, input.inventory, input.settings}, GRAPH_NODES);
+    graph = graph_make(
+        input.base ? &(struct evaluation){input.base, input.inventory, input.settings, input.locks} : NULL,
+        &(struct evaluation){input.policies, input.inventory, input.settings, input.locks}, GRAPH_NODES);
     if (is_too_much((enum format)options.form, graph))
         return STATUS_ERROR;
     if (graph->compares && !graph_has_changes(graph))

@@ -9,6 +9,7 @@
 #include "files/files.h"
 #include "inventory/json.h"
 #include "policy/parse.h"
+#include "verdict/lock_json.h"
 
 #define HOW "write it on the host with: cofferdam status --json > inventory.json"
 
@@ -37,9 +38,11 @@ static int parse(const char *bytes, size_t len, const char *name, json_t **ret, 
 }
 
 /* What status --json prints holds the inventory; the inventory alone is as good. */
-static int read_document(const json_t *json, const char *name, struct inventory **ret, struct diags *diags)
+static int read_document(const json_t *json, const char *name, struct inventory **ret,
+                         struct lock_list **ret_locks, struct diags *diags)
 {
     _cleanup_(inventory_freep) struct inventory *inventory = NULL;
+    _cleanup_(lock_list_freep) struct lock_list *locks = NULL;
     const struct source_pos pos = {.file = name, .width = 1};
     const json_t *part = json_object_get(json, "inventory");
     size_t before = diags->n;
@@ -49,6 +52,8 @@ static int read_document(const json_t *json, const char *name, struct inventory 
     if (!json_object_get(part ?: json, "containers"))
         return refuse(diags, &pos, "this is no inventory: it has no list of containers");
     r = inventory_from_json(part ?: json, &inventory, diags);
+    if (r == 0)
+        r = locks_from_json(json_object_get(part ?: json, "lockdowns"), &locks, diags);
     for (size_t i = before; i < diags->n; i++)
         diags->v[i].file = diags->v[i].file ?: xstrdup(name);
     if (r < 0)
@@ -56,6 +61,7 @@ static int read_document(const json_t *json, const char *name, struct inventory 
     if (!inventory->containers)
         return refuse(diags, &pos, "the inventory has no containers, so there is nothing to test with");
     *ret = STEAL(inventory);
+    *ret_locks = STEAL(locks);
     return 0;
 }
 
@@ -84,12 +90,13 @@ static int read_policies(const json_t *json, const char *name, struct policy_set
 }
 
 int cli_load_inventory(const char *path, struct inventory **ret, struct policy_set **ret_in_force,
-                       struct diags *diags)
+                       struct lock_list **ret_locks, struct diags *diags)
 {
     bool from_stdin = strcmp(path, "-") == 0;
     const char *name = from_stdin ? "(standard input)" : path;
     const struct source_pos pos = {.file = name, .width = 1};
     _cleanup_(inventory_freep) struct inventory *inventory = NULL;
+    _cleanup_(lock_list_freep) struct lock_list *locks = NULL;
     _cleanup_free_ char *bytes = NULL;
     json_t *json = NULL;
     size_t len = 0;
@@ -102,12 +109,14 @@ int cli_load_inventory(const char *path, struct inventory **ret, struct policy_s
     }
     r = parse(bytes, len, name, &json, diags);
     if (r == 0)
-        r = read_document(json, name, &inventory, diags);
+        r = read_document(json, name, &inventory, &locks, diags);
     if (r == 0 && ret_in_force)
         r = read_policies(json, name, ret_in_force, diags);
     json_decref(json);
     if (r == 0)
         *ret = STEAL(inventory);
+    if (r == 0 && ret_locks)
+        *ret_locks = STEAL(locks);
     return r;
 }
 

@@ -9,6 +9,7 @@
 #include "control/policy_files.h"
 #include "plan/plan.h"
 #include "sockets/sockets.h"
+#include "verdict/lock.h"
 
 static bool is_same(const json_t *result)
 {
@@ -106,6 +107,7 @@ struct input {
     struct settings *settings;
     struct policy_set *policies, *in_force, *base;
     struct inventory *inventory;
+    struct lock_list *locks;
 };
 
 static void input_clear(struct input *input)
@@ -115,6 +117,7 @@ static void input_clear(struct input *input)
     policy_set_free(input->in_force);
     policy_set_free(input->base);
     inventory_free(input->inventory);
+    lock_list_free(input->locks);
 }
 
 /* NULL, or why there is no plan: the reasons are in diags. */
@@ -125,7 +128,7 @@ static const char *load(const struct cli_options *options, struct input *input, 
     cli_load_policies(options, input->settings, input->policies, diags);
     const char *error = diags->n_errors ? mistakes : NULL;
     int r = cli_load_inventory(options->inventory, &input->inventory, options->base ? NULL : &input->in_force,
-                               diags);
+                               &input->locks, diags);
     if (r == 0)
         r = cli_load_base(options, &input->in_force, &input->base, diags);
     return error ?: r < 0 ? "no plan can be made" : NULL;
@@ -142,8 +145,8 @@ static int plan_with_inventory(const struct cli_options *options)
 
     if (error)
         return refuse(options, error, &diags);
-    plan = plan_offline(&(struct evaluation){input.base, input.inventory, input.settings},
-                        &(struct evaluation){input.policies, input.inventory, input.settings});
+    plan = plan_offline(&(struct evaluation){input.base, input.inventory, input.settings, input.locks},
+                        &(struct evaluation){input.policies, input.inventory, input.settings, input.locks});
     json_t *result = plan_to_json(plan, &facts, &status), *answer = control_answer(status, result);
     status = cli_print_answer(answer, options, print);
     json_decref(answer);

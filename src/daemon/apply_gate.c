@@ -46,7 +46,7 @@ static int check_plan(struct daemon *daemon, const struct policy_set *policies, 
 
 static int test(const struct daemon *daemon, const struct policy_set *policies, struct diags *diags)
 {
-    const struct evaluation with = {policies, brain_inventory(daemon->brain), daemon->settings};
+    const struct evaluation with = {policies, brain_inventory(daemon->brain), daemon->settings, NULL};
 
     return gate_expectations(&with, brain_inventory_complete(daemon->brain), diags);
 }

@@ -16,8 +16,8 @@ const char *plan_impossible(const struct brain *brain)
 
 struct plan *plan_new(const struct brain *brain, const struct policy_set *policies, struct ruleset *kernel)
 {
-    const struct evaluation old = {brain->policies, brain->inventory, brain->settings},
-                            new = {policies, brain->inventory, brain->settings};
+    const struct evaluation old = {brain->policies, brain->inventory, brain->settings, brain->locks},
+                            new = {policies, brain->inventory, brain->settings, brain->locks};
     struct compiler *compiler = compiler_new(policies, &brain->options);
 
     brain_compile_all(brain, compiler);

@@ -571,6 +571,15 @@ static json_t *all_problems(const struct brain *brain, const struct status_facts
     return problems;
 }
 
+/* With what else `--inventory` needs, by itself or as a part of this. */
+static json_t *inventory_of(const struct brain *brain)
+{
+    json_t *inventory = inventory_to_json(brain->inventory);
+
+    json_object_set_new(inventory, "lockdowns", brain_locks_to_json(brain));
+    return inventory;
+}
+
 json_t *brain_status(const struct brain *brain, const struct status_facts *facts, bool *ret_enforced)
 {
     json_t *status = json_object();
@@ -591,7 +600,7 @@ json_t *brain_status(const struct brain *brain, const struct status_facts *facts
     json_object_set_new(status, "policies", policies_status(brain));
     json_object_set_new(status, "policy_files", policy_files(brain->policies));
     json_object_set_new(status, "problems", all_problems(brain, facts));
-    json_object_set_new(status, "inventory", inventory_to_json(brain->inventory));
+    json_object_set_new(status, "inventory", inventory_of(brain));
     *ret_enforced = enforced;
     return status;
 }

@@ -13,7 +13,7 @@
 #include "verdict/changes_json.h"
 
 #define LINES_MAX 100000 /* of rules; with the flows below they stay under CONTROL_MESSAGE_MAX */
-#define FLOWS_MAX 20000 /* listed: a JSON object of one takes a kilobyte */
+#define FLOWS_MAX 20000  /* listed: a JSON object of one takes a kilobyte */
 
 static struct plan *make(const struct evaluation *old, const struct evaluation *new,
                          const struct ruleset *kernel, struct compiler *compiler)
@@ -43,6 +43,7 @@ static struct compiler *compile(const struct evaluation *with)
     const struct compile_options options = compile_options_of(with->settings);
     struct compiler *compiler = compiler_new(with->policies, &options);
 
+    compiler_set_locks(compiler, with->locks);
     compiler_load(compiler, with->inventory);
     return compiler;
 }
@@ -67,6 +68,7 @@ struct plan *plan_free(struct plan *plan)
     ruleset_free(plan->read);
     flow_judge_free(plan->old_judge);
     flow_judge_free(plan->new_judge);
+    free(plan->locked);
     free(plan->cut);
     free(plan);
     return NULL;
@@ -124,6 +126,15 @@ static size_t count_connections(const struct changes *changes, enum verdict verd
     return n;
 }
 
+static json_t *held_to_json(const struct changes *changes)
+{
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < changes->n_held; i++)
+        json_array_append_new(names, json_text_or_null(changes->held[i]->name ?: changes->held[i]->id));
+    return names;
+}
+
 static json_t *connections_text(const struct changes *changes, bool full)
 {
     _cleanup_free_ char *text = changes_text(changes, full);
@@ -133,11 +144,27 @@ static json_t *connections_text(const struct changes *changes, bool full)
 
 /* ---- live connections --------------------------------------------------------------------------------- */
 
+/* What a lockdown cuts is not open any more, and what its exceptions let pass stays, whatever the policies say. */
+static bool is_held(const struct plan *plan, const struct flow *flow)
+{
+    return plan->n_locked && flow_touches(flow, plan->locked, plan->n_locked) &&
+           lock_flow_fate(plan->new.locks, plan->new.inventory, flow) != LOCK_SILENT;
+}
+
+static void start_judging(struct plan *plan)
+{
+    if (plan->new_judge)
+        return;
+    plan->old_judge = flow_judge_new(&plan->old);
+    plan->new_judge = flow_judge_new(&plan->new);
+    plan->n_locked = lock_addresses(plan->new.locks, plan->new.inventory, &plan->locked);
+}
+
 void plan_add_flow(struct plan *plan, const struct flow *flow)
 {
-    plan->old_judge = plan->old_judge ?: flow_judge_new(&plan->old);
-    plan->new_judge = plan->new_judge ?: flow_judge_new(&plan->new);
-    if (flow_judge(plan->new_judge, flow) != FLOW_DENIED || flow_judge(plan->old_judge, flow) == FLOW_DENIED)
+    start_judging(plan);
+    if (is_held(plan, flow) || flow_judge(plan->new_judge, flow) != FLOW_DENIED ||
+        flow_judge(plan->old_judge, flow) == FLOW_DENIED)
         return;
     if (plan->n_cut < FLOWS_MAX)
         *ARRAY_ADD(plan->cut, plan->n_cut) = *flow;
@@ -352,6 +379,7 @@ static json_t *summarise(const struct plan *plan, const struct findings *found)
         {"policies_same", found->policies.n_same},
         {"connections_allowed", count_connections(found->connections, VERDICT_ALLOW)},
         {"connections_denied", count_connections(found->connections, VERDICT_DENY)},
+        {"containers_held", found->connections->n_held},
         {"live_connections_cut", plan->n_cut + plan->n_more},
         {"rules_added", found->rules.n_of[DIFFERENCE_MISSING]},
         {"rules_removed", found->rules.n_of[DIFFERENCE_FOREIGN]},
@@ -378,11 +406,12 @@ json_t *plan_to_json(struct plan *plan, const struct plan_facts *facts, int *ret
     find(plan, facts, &found);
     bool changes = has_changes(plan, &found);
     *ret_exit = found.problems.n_errors ? STATUS_ERROR : changes ? STATUS_CHANGES : STATUS_OK;
-    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "changes", changes, "plan_id",
+    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "changes", changes, "plan_id",
                      json_text_or_null(plan->basis ? plan_basis_id(plan->basis) : NULL), "summary",
                      summarise(plan, &found), "policies", policies_to_json(&found.policies), "connections",
                      changes_to_json(found.connections), "connections_text",
-                     connections_text(found.connections, facts->full), "live_connections",
+                     connections_text(found.connections, facts->full), "held",
+                     held_to_json(found.connections), "live_connections",
                      flows_to_json(plan, !plan->base && facts->flows_error == 0), "rules",
                      rules_to_json(plan, &found.rules, facts), "problems", diags_to_json(&found.problems));
 }

@@ -4,16 +4,19 @@
 
 #include "plan/plan.h"
 #include "verdict/flow.h"
+#include "verdict/lock.h"
 
 struct plan {
     struct evaluation old, new;
     const struct ruleset *kernel;
-    struct ruleset *read;  /* from the kernel; NULL: offline */
-    struct compiler *base; /* offline: what the kernel is taken to hold */
+    struct ruleset *read;     /* from the kernel; NULL: offline */
+    struct compiler *base;    /* offline: what the kernel is taken to hold */
     struct plan_basis *basis; /* NULL: offline, or taken */
     struct compiler *compiler;
     struct delta delta;
     struct flow_judge *old_judge, *new_judge; /* made when the first flow is told of */
+    struct ip *locked;                        /* of containers that are locked down; made with them */
+    size_t n_locked;
     struct flow *cut;
     size_t n_cut, n_more;
 };

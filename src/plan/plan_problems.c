@@ -60,6 +60,33 @@ static void report_containers(const struct plan *plan, struct diags *problems)
             n_free, n_free == 1 ? "" : "s", n_free == 1 ? "is" : "are");
 }
 
+/* The words of `cofferdam release`, as a shell takes them. */
+static char *release_word(const struct lock *lock)
+{
+    const char *text = lock_text(lock);
+
+    return xasprintf(lock->select_text ? "'%s'" : "%s", text);
+}
+
+/* Expectations and mistakes are about policies, and are told of all the same. */
+static void report_lock(const struct lock *lock, struct diags *problems)
+{
+    _cleanup_free_ char *word = release_word(lock), *limits = lock_limits_text(lock->cut, lock);
+    const char *whom = lock->cut != CUT_BOTH ? "these" : lock->select_text ? "them" : "it";
+
+    diag_add(problems, DIAG_WARNING, NULL, NULL,
+             "%s is locked down%s: what the policies say of %s does not apply until `cofferdam release %s`",
+             lock_text(lock), limits, whom, word);
+}
+
+static void report_locks(const struct plan *plan, struct diags *problems)
+{
+    const struct lock_list *locks = plan->new.locks;
+
+    for (size_t i = 0; locks && i < locks->n; i++)
+        report_lock(locks->v[i], problems);
+}
+
 void plan_problems(const struct plan *plan, const struct plan_facts *facts, struct diags *problems)
 {
     if (facts->warnings)
@@ -67,6 +94,7 @@ void plan_problems(const struct plan *plan, const struct plan_facts *facts, stru
     test(plan, problems);
     copy_messages(compiler_problems(plan->compiler), problems);
     report_containers(plan, problems);
+    report_locks(plan, problems);
     if (facts->flows_error < 0)
         diag_add(problems, DIAG_WARNING, NULL, NULL, "the open connections cannot be looked at: %s",
                  strerror(-facts->flows_error));

@@ -11,6 +11,7 @@
 #include "change_lines.h"
 #include "policy/parse.h"
 #include "stances.h"
+#include "verdict/lock.h"
 
 struct search {
     struct crowd crowd;
@@ -26,6 +27,7 @@ struct search {
     struct numbers *outcomes; /* of each known pair: its themes, without docker_blocks */
     size_t n_outcomes;
     struct cells cells;
+    bool *held; /* of each resident */
     struct changes *changes;
 };
 
@@ -432,6 +434,29 @@ static void add_theme(struct search *search, size_t number, unsigned families, c
             add_cell(search, part, blocked[family], from, to);
 }
 
+static bool is_cut(const struct search *search, const struct class *class, enum lock_cut direction)
+{
+    return search->crowd.kinds[class->kind].cut & direction;
+}
+
+static void hold(struct search *search, const struct class *class)
+{
+    for (size_t i = 0; i < class->n_residents; i++)
+        search->held[class->residents[i]] = true;
+}
+
+/* What the policies say of this pair does not count. */
+static bool hold_pair(struct search *search, const struct class *from, const struct class *to)
+{
+    bool out = is_cut(search, from, CUT_OUT), in = is_cut(search, to, CUT_IN);
+
+    if (out)
+        hold(search, from);
+    if (in)
+        hold(search, to);
+    return out || in;
+}
+
 static void add_pair(struct search *search, size_t from, size_t to)
 {
     const struct class *source = &search->crowd.classes[from], *destination = &search->crowd.classes[to];
@@ -448,6 +473,8 @@ static void add_pair(struct search *search, size_t from, size_t to)
     if (!pair.families)
         return;
     outcome = outcome_of(search, &pair);
+    if (outcome->n && hold_pair(search, source, destination))
+        return;
     for (enum ip_family family = IP4; outcome->n && family < IP_FAMILIES; family++)
         blocked[family] = way_of(source, destination, SET_NEW, family).docker_blocks;
     for (size_t i = 0; i < outcome->n; i++)
@@ -464,11 +491,25 @@ static void search_clear(struct search *search)
         free(search->outcomes[i].v);
     free(search->outcomes);
     free(search->themes);
+    free(search->held);
     free(search->cells.v);
     intern_clear(&search->known_themes);
     intern_clear(&search->known_pairs);
     stances_free(search->stances);
     crowd_clear(&search->crowd);
+}
+
+/* The endpoints of a container are neighbours. */
+static void name_held(const struct search *search)
+{
+    struct changes *changes = search->changes;
+
+    for (size_t i = 0; i < search->crowd.n_residents; i++) {
+        const struct container *container = search->crowd.residents[i].container;
+
+        if (search->held[i] && (!changes->n_held || changes->held[changes->n_held - 1] != container))
+            *ARRAY_ADD(changes->held, changes->n_held) = container;
+    }
 }
 
 static struct changes *find(struct search search, const struct evaluation *before,
@@ -477,9 +518,11 @@ static struct changes *find(struct search search, const struct evaluation *befor
     search.changes = xnew(struct changes);
     crowd_init(&search.crowd, before, after);
     search.stances = stances_new(&search.crowd);
+    search.held = xcalloc(search.crowd.n_residents, sizeof(*search.held));
     for (size_t from = 0; from < search.crowd.n_classes; from++)
         for (size_t to = 0; to < search.crowd.n_classes; to++)
             add_pair(&search, from, to);
+    name_held(&search);
     draw_lines(&search.crowd, search.themes, search.n_themes, &search.cells, search.changes);
     search_clear(&search);
     return search.changes;
@@ -496,8 +539,8 @@ struct changes *changes_from_nothing(const struct evaluation *with)
     _cleanup_(settings_freep) struct settings *strict = settings_new();
 
     strict->default_mode = MODE_ENFORCE;
-    return find((struct search){.no_causes = true}, &(struct evaluation){none, with->inventory, strict},
-                with);
+    return find((struct search){.no_causes = true},
+                &(struct evaluation){none, with->inventory, strict, with->locks}, with);
 }
 
 struct changes *changes_and_rest(const struct evaluation *before, const struct evaluation *after)
@@ -530,6 +573,7 @@ struct changes *changes_free(struct changes *changes)
         free(line->ports);
     }
     free(changes->v);
+    free(changes->held);
     free(changes);
     return NULL;
 }

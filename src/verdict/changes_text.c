@@ -201,6 +201,18 @@ static void put_rows(FILE *out, const struct changes *changes, size_t n, bool fu
     free(rows);
 }
 
+static void put_held(FILE *out, const struct changes *changes, bool full)
+{
+    _cleanup_free_ char **names = xcalloc(changes->n_held, sizeof(*names));
+
+    if (!changes->n_held)
+        return;
+    for (size_t i = 0; i < changes->n_held; i++)
+        names[i] = changes->held[i]->name ?: changes->held[i]->id;
+    _cleanup_free_ char *text = escaped(list_text(names, changes->n_held, full));
+    fprintf(out, "  held back by lockdowns: what changes for %s, once released\n", text);
+}
+
 char *changes_text(const struct changes *changes, bool full)
 {
     char *text = NULL;
@@ -214,6 +226,7 @@ char *changes_text(const struct changes *changes, bool full)
     if (n < changes->n)
         fprintf(out, "  %s%zu %sbetween those whom Docker itself keeps apart\n", n ? "and " : "",
                 changes->n - n, n ? "more " : "");
+    put_held(out, changes, full);
     if (fclose(out) != 0)
         abort();
     return text;

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "inventory/match.h"
+#include "verdict/lock.h"
 
 /* What the enforcing policies of both sets ask about, each once. */
 struct questions {
@@ -291,6 +292,13 @@ void crowd_add_servers(const struct crowd *crowd, const struct container *contai
     }
 }
 
+static unsigned cut_of(const struct crowd *crowd, const struct resident *resident)
+{
+    const struct evaluation *with = &crowd->with[SET_NEW];
+
+    return lock_effect(with->locks, with->inventory, resident->container).cut;
+}
+
 /* Every answer that both sets can get to a question about this endpoint. */
 static void add_answers(const struct sorter *sorter, const struct resident *resident, struct bytes *bytes)
 {
@@ -311,6 +319,7 @@ static void add_answers(const struct sorter *sorter, const struct resident *resi
     }
     if (asks_dns(resident))
         crowd_add_servers(sorter->crowd, resident->container, bytes);
+    bytes_add(bytes, &(const char){(char)cut_of(sorter->crowd, resident)}, 1);
 }
 
 static unsigned families_of(const struct endpoint *endpoint)
@@ -322,6 +331,7 @@ static void fill_kind(const struct sorter *sorter, struct kind *kind, const stru
 {
     for (enum direction d = 0; d < DIRECTIONS; d++)
         kind->differs[d] = rules_differ(sorter, resident, d);
+    kind->cut = cut_of(sorter->crowd, resident);
 }
 
 static void sort_resident(struct sorter *sorter, size_t position)

@@ -24,6 +24,7 @@ struct resident {
 struct kind {
     unsigned families;        /* bits 1 << IP4, 1 << IP6 */
     bool differs[DIRECTIONS]; /* the rules of its subjects are not the same in both sets */
+    unsigned cut;             /* enum lock_cut, by lockdowns; 0: not locked down */
 };
 
 /* Those of one kind, on one network, with the same values of the labels that `same:` compares. */

@@ -91,12 +91,13 @@ static void add_groups(struct graph *graph, struct crew *crew)
         graph->nodes[i].name = joined_name(&graph->nodes[i]);
 }
 
-static void add_containers(struct builder *builder, const struct changes *lines, size_t nodes)
+static void add_containers(struct builder *builder, const struct evaluation *with,
+                           const struct changes *lines, size_t nodes)
 {
     const size_t first = builder->graph->n_nodes;
     struct crew crew;
 
-    crew_init(&crew, builder->inventory, lines, nodes);
+    crew_init(&crew, with, lines, nodes);
     add_groups(builder->graph, &crew);
     for (size_t i = 0; i < crew.n; i++) {
         size_t number = first + crew.groups[crew.v[i].group].node;
@@ -443,7 +444,7 @@ struct graph *graph_make(const struct evaluation *before, const struct evaluatio
 
     builder.graph->compares = before;
     (void)stranger_number(&builder, GRAPH_HOST, xstrdup("host")); /* the first */
-    add_containers(&builder, lines, nodes);
+    add_containers(&builder, with, lines, nodes);
     for (size_t i = 0; i < lines->n; i++)
         add_line(&builder, &lines->v[i]);
     builder_finish(&builder);

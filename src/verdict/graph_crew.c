@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "intern.h"
+#include "verdict/lock.h"
 #include "ways.h"
 
 #define COMPOSE_PROJECT "com.docker.compose.project"
@@ -22,16 +23,18 @@ static char *group_name(const struct container *container)
     return xstrdup(container->name ?: container->id);
 }
 
-static char *note_of(const struct inventory *inventory, const struct container *container)
+static char *note_of(const struct evaluation *with, const struct container *container)
 {
-    _cleanup_free_ char *reason = container_unenforced_reason(inventory, container);
-    const struct container *owner = container_network_owner(inventory, container);
+    _cleanup_free_ char *reason = container_unenforced_reason(with->inventory, container);
+    const struct container *owner = container_network_owner(with->inventory, container);
+    struct lock_effect effect;
 
     if (reason)
         return xasprintf("not enforced: %s", reason);
     if (owner && owner != container)
         return xasprintf("has the network of %s, and may do what that one may", owner->name ?: owner->id);
-    return NULL;
+    effect = lock_effect(with->locks, with->inventory, container);
+    return effect.first ? lock_effect_text(&effect) : NULL;
 }
 
 static int compare_members(const void *a, const void *b)
@@ -42,11 +45,11 @@ static int compare_members(const void *a, const void *b)
     return strcmp(x->name ?: "", y->name ?: "") ?: strcmp(x->id, y->id);
 }
 
-static void find_members(struct crew *crew, const struct inventory *inventory)
+static void find_members(struct crew *crew, const struct evaluation *with)
 {
-    for (const struct container *c = inventory->containers; c; c = c->hh.next)
+    for (const struct container *c = with->inventory->containers; c; c = c->hh.next)
         if (c->running)
-            *ARRAY_ADD(crew->v, crew->n) = (struct crew_member){c, note_of(inventory, c), 0};
+            *ARRAY_ADD(crew->v, crew->n) = (struct crew_member){c, note_of(with, c), 0};
     if (crew->n)
         qsort(crew->v, crew->n, sizeof(*crew->v), compare_members);
 }
@@ -160,11 +163,10 @@ static void join_groups(struct crew *crew, const struct changes *lines)
 
 /* ---- the whole ---------------------------------------------------------------------------------------- */
 
-void crew_init(struct crew *crew, const struct inventory *inventory, const struct changes *lines,
-               size_t nodes)
+void crew_init(struct crew *crew, const struct evaluation *with, const struct changes *lines, size_t nodes)
 {
     *crew = (struct crew){};
-    find_members(crew, inventory);
+    find_members(crew, with);
     find_groups(crew);
     if (crew->n_groups > nodes)
         join_groups(crew, lines);

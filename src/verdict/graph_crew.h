@@ -27,6 +27,5 @@ struct crew {
  * Each group is a node; if these were more than `nodes`, groups whose members are on the same lines, on the same side,
  * are one.
  */
-void crew_init(struct crew *crew, const struct inventory *inventory, const struct changes *lines,
-               size_t nodes);
+void crew_init(struct crew *crew, const struct evaluation *with, const struct changes *lines, size_t nodes);
 void crew_clear(struct crew *crew);

@@ -342,6 +342,21 @@ unsigned lock_cut_parse(const char *text)
     return 0;
 }
 
+char *lock_limits_text(unsigned cut, const struct lock *exceptions)
+{
+    char *text = xstrdup(cut == CUT_IN    ? " (connections to it)"
+                         : cut == CUT_OUT ? " (connections that it opens)"
+                                          : "");
+
+    for (size_t i = 0; exceptions && i < exceptions->n_allow; i++) {
+        char *longer = xasprintf("%s%s%s", text, i ? ", " : ", but for ", exceptions->allow[i]);
+
+        free(text);
+        text = longer;
+    }
+    return text;
+}
+
 /* ---- how long ----------------------------------------------------------------------------------------- */
 
 #define USEC ((uint64_t)1000000)
@@ -467,6 +482,13 @@ struct lock_effect lock_effect(const struct lock_list *list, const struct invent
         if (shares_network_of(other, container))
             add_effect(list, other, &effect);
     return effect;
+}
+
+char *lock_effect_text(const struct lock_effect *effect)
+{
+    _cleanup_free_ char *limits = lock_limits_text(effect->cut, effect->exceptions);
+
+    return xasprintf("locked down%s", limits);
 }
 
 /* ---- connections -------------------------------------------------------------------------------------- */

@@ -170,7 +170,7 @@ static void measure_judging(const struct policy_set *policies, const struct inve
                             struct sample *sample)
 {
     _cleanup_(settings_freep) struct settings *settings = settings_new();
-    const struct evaluation with = {policies, inventory, settings};
+    const struct evaluation with = {policies, inventory, settings, NULL};
     _cleanup_free_ struct flow *flows = make_flows(inventory);
     double times[LOADS];
 

@@ -154,8 +154,8 @@ static struct host make_host(const struct scenario *scenario)
 static struct result measure(const struct host *host)
 {
     struct settings *settings = settings_new();
-    const struct evaluation before = {host->before, host->inventory, settings};
-    const struct evaluation after = {host->after, host->inventory, settings};
+    const struct evaluation before = {host->before, host->inventory, settings, NULL};
+    const struct evaluation after = {host->after, host->inventory, settings, NULL};
     double times[RUNS];
     struct result result = {0};
 

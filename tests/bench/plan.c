@@ -131,7 +131,7 @@ static double lint_once(struct brain *brain, const struct policy_set *policies)
     _cleanup_diags_ struct diags diags = {0};
     uint64_t at = busy_ns();
 
-    inventory_lint(&(struct evaluation){policies, brain->inventory, brain->settings}, &diags);
+    inventory_lint(&(struct evaluation){policies, brain->inventory, brain->settings, NULL}, &diags);
     return ms_since(&at);
 }
 

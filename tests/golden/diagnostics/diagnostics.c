@@ -143,7 +143,7 @@ static int test_with_inventory(const char *name, const struct policy_set *set, s
     json = json_loads(bytes, JSON_REJECT_DUPLICATES, NULL);
     assert_int_equal(inventory_from_json(json, &inventory, diags), 0);
     json_decref(json);
-    const struct evaluation with = {set, inventory, settings};
+    const struct evaluation with = {set, inventory, settings, NULL};
     inventory_lint(&with, diags);
     expect_test(&with, &result);
     r = expect_report(&with, &result, diags);

@@ -145,6 +145,31 @@ class Explained(unittest.TestCase):
                 self.assertIn(why, err)
             self.assertIn("name policies with --policies PATH", ask({"inventory": inventory}, policies=None)[2])
 
+    def test_lockdowns(self):
+        """The same words as the daemon's; where nothing is cut, what the policies say."""
+        inventory = json.loads((HERE / INVENTORY).read_text(encoding="utf-8"))
+        lockdown = {"id": None, "name": "shop-db-1", "project": None, "service": None, "number": None, "select": None, "except": [],
+                    "direction": "in", "allow": ["shop-web-1"], "reason": "odd\x1b", "by": "root", "since": "2026-11-20T15:04:05Z",
+                    "until": None}
+
+        def ask(words, lockdowns, *args):
+            done = subprocess.run([PROGRAM, "explain", "--inventory", "-", "--policies", "policies", *args, *words.split()], cwd=HERE,
+                                  capture_output=True, text=True, input=json.dumps({**inventory, "lockdowns": lockdowns}), check=False)
+            self.assertEqual(done.stderr, "")
+            return done.returncode, done.stdout
+        for words, cut in (("shop-api-1 shop-db-1 5432/tcp", True), ("shop-db-1 host 22/tcp", False), ("shop-web-1 shop-db-1 5432/tcp", False),
+                           ("six-a six-b", False)):
+            code, out = ask(words, [])
+            if not cut:
+                self.assertEqual(ask(words, [lockdown]), (code, out))
+                continue
+            self.assertEqual(ask(words, [lockdown]), (3, (
+                "shop-api-1 -> shop-db-1 5432/tcp: denied\n"
+                "  shop-db-1 is locked down since 2026-11-20T15:04:05Z by root: odd\\x1b\n  Once it is released:\n" + out)))
+            document = json.loads(ask(words, [lockdown], "--json")[1])
+            schemas.check("explain", document)
+            self.assertEqual((document["verdict"], document["lockdown"]), ("denied", lockdown))
+
     def test_usage(self):
         for args in (["--policies", "policies", "a", "b"], ["--inventory", INVENTORY, "a"]):
             done = subprocess.run([PROGRAM, "explain", *args], cwd=HERE, capture_output=True, text=True, check=False)

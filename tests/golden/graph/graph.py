@@ -357,6 +357,40 @@ class Safety(Hostile):
         self.assertLessEqual({f"{name}/{name}" for name in HOSTILE}, names)
 
 
+class Lockdowns(Drawn):
+    def test_each_format(self):
+        """In every format the container says so, and what is cut is not drawn."""
+        inventory = json.loads((HERE / "inventory.json").read_text(encoding="utf-8"))
+        whole = json.loads(self.draw("json"))
+        busy = max((node for node in whole["nodes"] if len(node["containers"]) == 1),
+                   key=lambda node: sum(node["id"] in edge["from"] + edge["to"] for edge in whole["edges"]))
+        name, node = busy["containers"][0]["name"], busy["id"]
+        lockdown = {"id": None, "name": name, "project": None, "service": None, "number": None, "select": None, "except": [],
+                    "direction": "in", "allow": ["host:7/tcp"], "reason": None, "by": None, "since": None, "until": None}
+        self.assertTrue([pair for pair in edges_of(whole) if pair[1] == node])
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "inventory.json"
+
+            def draw(form, direction):
+                inventory["lockdowns"] = [{**lockdown, "direction": direction}]
+                path.write_text(json.dumps(inventory), encoding="utf-8")
+                return self.draw(form, inventory=path)
+            for form in ("dot", "mermaid", "svg", "html"):
+                with self.subTest(form):
+                    self.assertRegex(draw(form, "in"), r"locked down \(connections to it\), but for host(:|#58;)7/tcp")
+                    self.assertNotIn("locked down", self.draw(form))
+            document = json.loads(draw("json", "in"))
+            names = {one["id"]: one["name"] for one in whole["nodes"]}
+
+            def named(pairs):
+                return {(names[a], names[b]) for a, b in pairs}
+            expected = named(pair for pair in edges_of(whole) if pair[1] != node)
+            names = {one["id"]: one["name"] for one in document["nodes"]}
+            self.assertEqual(named(edges_of(document)), expected)
+            document = json.loads(draw("json", "both"))
+            self.assertEqual([edge for edge in edges_of(document) if names[edge[0]] == name or names[edge[1]] == name], [])
+
+
 class Usage(unittest.TestCase):
     def test_what_nobody_could_draw_is_not_drawn(self):
         """Each of 330 to each, on ports by which all of them differ."""

@@ -130,6 +130,42 @@ class Planned(unittest.TestCase):
                                    input=json.dumps({"inventory": inventory, "policy_files": files}), check=False)
             self.assertEqual((piped.returncode, piped.stdout, piped.stderr), expected)
 
+    def test_lockdowns(self):
+        """What they cut does not change, and is not judged; what only one direction's lockdown leaves does and is."""
+        def lockdown(**keys):
+            return {"id": None, "name": None, "project": None, "service": None, "number": None, "select": None, "except": [],
+                    "direction": "both", "allow": [], "reason": None, "by": None, "since": "2026-11-20T15:04:05Z", "until": None, **keys}
+        inventory = json.loads((HERE / "inventory.json").read_text(encoding="utf-8"))
+
+        def ask(lockdowns, *args):
+            text = json.dumps({**inventory, "lockdowns": lockdowns})
+            done = subprocess.run([PROGRAM, "plan", "--inventory", "-", "--base", "old", *args, "new"], cwd=HERE / "cases/change",
+                                  capture_output=True, text=True, input=text, check=False)
+            return done.returncode, done.stdout, done.stderr
+        self.assertEqual(ask([]), plan("--inventory", "../../inventory.json", "--base", "old", "new", cwd=HERE / "cases/change"))
+        lockdowns = [lockdown(name="shop-db-1", reason="odd"), lockdown(name="mail", direction="in", allow=["host:25/tcp"]),
+                     lockdown(select="name=blog-*")]
+        status, out, err = ask(lockdowns)
+        self.assertEqual((status, err), (2, ""))
+        changes = out.split("Connections\n")[1].split("\n\n")[0].splitlines()
+        self.assertEqual([line.split("denied")[0].split() for line in changes if line.startswith("  +")],
+                         [["+", *"compose shop/api (2), compose shop/web (3) -> internet 443/tcp".split()],
+                          ["+", "mail", "->", "192.168.1.53", "53/tcp,", "53/udp"], ["+", "mail", "->", "198.51.100.0/24", "587/tcp"]])
+        self.assertEqual(changes[3:], ["    held back by lockdowns: what changes for blog-db, blog-web, shop-db-1, once released"])
+        self.assertIn("shop-db-1 is locked down: what the policies say of it does not apply until `cofferdam release shop-db-1`\n", out)
+        self.assertIn("mail is locked down (connections to it), but for host:25/tcp: what the policies say of these does not apply until "
+                      "`cofferdam release mail`\n", out)
+        self.assertIn("name=blog-* is locked down: what the policies say of them does not apply until `cofferdam release 'name=blog-*'`\n",
+                      out)
+        document = json.loads(ask(lockdowns, "--json")[1])
+        schemas.check("plan", document)
+        self.assertEqual(document["held"], ["blog-db", "blog-web", "shop-db-1"])
+        self.assertEqual([document["summary"][f"con{key}"] for key in ("nections_allowed", "nections_denied", "tainers_held")], [3, 0, 3])
+        for wrong in ({}, [{}], [lockdown(name="x", direction="up")], [lockdown(name="x", since=1700000000)], [lockdown()]):
+            code, out, err = ask(wrong)
+            self.assertEqual((code, out), (1, ""), wrong)
+            self.assertIn("lockdown", err)
+
     def test_mistakes(self):
         with tempfile.TemporaryDirectory() as folder:
             bad = pathlib.Path(folder) / "bad.yaml"

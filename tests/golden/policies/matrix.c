@@ -122,7 +122,7 @@ static int run(const json_t *document, int n_files, char **files, struct diags *
         container->labels_known = true;
         container->dns_known = true;
     }
-    struct evaluation with = {set, inventory, settings};
+    struct evaluation with = {set, inventory, settings, NULL};
     table.n = parties(document, table.names);
     return fill_table(&with, diags);
 }

@@ -380,8 +380,8 @@ static void offline_is_the_same(void **state)
     assert_int_equal(inventory_from_json(json, &inventory, &diags), 0);
     _cleanup_(policy_set_freep) struct policy_set *policies = world_policies(next);
     struct plan *plan =
-        plan_offline(&(struct evaluation){brain_policies(world->brain), inventory, world->settings},
-                     &(struct evaluation){policies, inventory, world->settings});
+        plan_offline(&(struct evaluation){brain_policies(world->brain), inventory, world->settings, NULL},
+                     &(struct evaluation){policies, inventory, world->settings, NULL});
     json_t *offline = plan_to_json(plan, &(struct plan_facts){.lines = true}, &status);
     assert_int_equal(status, STATUS_ERROR);
     strip(online, false);
@@ -576,7 +576,7 @@ static void an_id_is_needed_in_full(void **state)
 static int gate(const struct world *world, const char *yaml, bool known, size_t n_errors, size_t n_warnings)
 {
     _cleanup_(policy_set_freep) struct policy_set *policies = world_policies(yaml);
-    const struct evaluation with = {policies, brain_inventory(world->brain), world->settings};
+    const struct evaluation with = {policies, brain_inventory(world->brain), world->settings, NULL};
     _cleanup_diags_ struct diags diags = {0};
     int r = gate_expectations(&with, known, &diags);
 

@@ -210,7 +210,7 @@ static void judge_world(unsigned number, struct tally *tally)
     unsigned seed = number;
     struct world world = world_make(number);
     struct settings *settings = settings_new();
-    struct evaluation with = {world.policies, world.inventory, settings};
+    struct evaluation with = {world.policies, world.inventory, settings, NULL};
     struct compiler *compiler = compiler_new(world.policies, &options);
     struct flow_judge *judge;
 

@@ -210,7 +210,7 @@ static void compare_world(unsigned seed, const struct compile_options *options, 
 {
     struct world world = world_make(seed);
     struct settings *settings = settings_new();
-    struct evaluation with = {world.policies, world.inventory, settings};
+    struct evaluation with = {world.policies, world.inventory, settings, NULL};
     struct compiler *compiler = compiler_new(world.policies, options);
     struct party parties[16];
     size_t n = all_endpoints(&world, parties);

@@ -12,6 +12,7 @@
 #include "inventory/json.h"
 #include "policy/parse.h"
 #include "verdict/changes_json.h"
+#include "verdict/lock.h"
 
 /*
  * The shop is on front, which has both families, but for its db, and for its worker, which is on back (internal) as well;
@@ -82,6 +83,7 @@ struct world {
     struct inventory *inventory;
     struct policy_set *policies[2];
     struct settings *settings[2];
+    struct lock_list *locks;
     struct changes *changes;
 };
 
@@ -90,7 +92,7 @@ static void find(struct world *world)
     struct evaluation with[2];
 
     for (int i = 0; i < 2; i++)
-        with[i] = (struct evaluation){world->policies[i], world->inventory, world->settings[i]};
+        with[i] = (struct evaluation){world->policies[i], world->inventory, world->settings[i], world->locks};
     changes_free(world->changes);
     world->changes = changes_find(&with[0], &with[1]);
 }
@@ -117,6 +119,7 @@ static void world_clear(struct world *world)
         policy_set_free(world->policies[i]);
         settings_free(world->settings[i]);
     }
+    lock_list_free(world->locks);
     inventory_free(world->inventory);
 }
 #define _cleanup_world_ _cleanup_(world_clear)
@@ -192,6 +195,45 @@ static void nothing(void **state)
 
 #define OPEN "policy: open\nselect: {all: true}\n"
 #define BLOCKED "  and 1 more between those whom Docker itself keeps apart\n"
+
+/* Locks the container that is called so, and looks again. */
+static void lock_down(struct world *world, const char *name, unsigned cut)
+{
+    struct lock *lock = lock_new();
+
+    lock->name = xstrdup(name);
+    lock->cut = cut;
+    world->locks = world->locks ?: lock_list_new();
+    lock_list_add(world->locks, lock);
+    find(world);
+}
+
+#define HELD "  held back by lockdowns: what changes for "
+
+static void what_a_lockdown_cuts_does_not_change(void **state)
+{
+    _cleanup_world_ struct world in = world_of("", WEB_TO_DB DB_FROM_WEB),
+                                 out = world_of("", WEB_TO_DB DB_FROM_WEB), same = world_of(WEB, WEB);
+
+    (void)state;
+    lock_down(&in, "db", CUT_OUT); /* what it opens: nobody's affair here */
+    assert_text(&in, false,
+                "+ compose shop/web (2) -> db  5432/tcp  denied -> allowed  new.yaml:3 (web egress 1); "
+                "new.yaml:7 (db ingress 1)\n");
+    lock_down(&in, "db", CUT_IN);
+    assert_text(&in, false, HELD "db, once released\n");
+    assert_int_equal(in.changes->n, 0);
+    lock_down(&out, "web1", CUT_IN);
+    lock_down(&out, "web1", CUT_OUT);
+    assert_text(
+        &out, false,
+        "+ web2 -> db  5432/tcp  denied -> allowed  new.yaml:3 (web egress 1); new.yaml:7 (db ingress 1)\n" HELD
+        "web1, once released\n");
+    lock_down(&out, "web2", CUT_BOTH);
+    assert_text(&out, false, HELD "web1, web2, once released\n");
+    lock_down(&same, "web1", CUT_BOTH); /* nothing would change for it */
+    assert_text(&same, false, "");
+}
 
 static void outside_and_host(void **state)
 {
@@ -545,6 +587,7 @@ int main(void)
         cmocka_unit_test(a_rule_that_is_gone),
         cmocka_unit_test(deny_rules),
         cmocka_unit_test(nothing),
+        cmocka_unit_test(what_a_lockdown_cuts_does_not_change),
         cmocka_unit_test(outside_and_host),
         cmocka_unit_test(name_servers),
         cmocka_unit_test(containers_that_are_name_servers),

@@ -292,8 +292,8 @@ static size_t compare(unsigned number, const struct inventory *inventory, const 
 
     settings[0]->default_mode = number % 3 == 0 ? MODE_AUDIT : MODE_ENFORCE;
     settings[1]->default_mode = number % 5 == 0 ? MODE_AUDIT : MODE_ENFORCE;
-    trial.with[0] = (struct evaluation){before, inventory, settings[0]};
-    trial.with[1] = (struct evaluation){after, inventory, settings[1]};
+    trial.with[0] = (struct evaluation){before, inventory, settings[0], NULL};
+    trial.with[1] = (struct evaluation){after, inventory, settings[1], NULL};
     changes = changes_find(&trial.with[0], &trial.with[1]);
     trial.changes = changes;
     check_lines(changes);
@@ -373,8 +373,8 @@ static void order_changes_nothing(void **state)
     for (unsigned number = 1; number <= 10 * WORLDS; number++) {
         struct world before = world_make(number), after = world_make(number);
         struct settings *settings = settings_new();
-        struct evaluation old = {before.policies, before.inventory, settings};
-        struct evaluation new = {after.policies, before.inventory, settings};
+        struct evaluation old = {before.policies, before.inventory, settings, NULL};
+        struct evaluation new = {after.policies, before.inventory, settings, NULL};
         struct changes *changes;
         unsigned seed = number;
 

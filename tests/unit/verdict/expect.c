@@ -103,7 +103,7 @@ static struct inventory *read_inventory(void)
 
 static struct evaluation with(const struct world *world)
 {
-    return (struct evaluation){world->policies, world->inventory, world->settings};
+    return (struct evaluation){world->policies, world->inventory, world->settings, NULL};
 }
 
 /* Tests the lines, which stand in a document called x; its line 1 is the first of them. */

@@ -152,7 +152,7 @@ static int setup(void **state)
         container->dns_known = true;
         container->labels_known = true;
     }
-    world->evaluation = (struct evaluation){world->policies, world->inventory, world->settings};
+    world->evaluation = (struct evaluation){world->policies, world->inventory, world->settings, NULL};
     return 0;
 }
 

@@ -72,7 +72,7 @@ struct fixture {
 
 static void open_court(struct fixture *fixture)
 {
-    struct evaluation with = {fixture->policies, fixture->inventory, fixture->settings};
+    struct evaluation with = {fixture->policies, fixture->inventory, fixture->settings, NULL};
 
     flow_judge_free(fixture->judge);
     fixture->judge = flow_judge_new(&with);

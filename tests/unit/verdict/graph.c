@@ -93,7 +93,8 @@ static void the_host_is_there_without_edges(void **state)
     struct policy_set *policies = policy_set_new();
     struct inventory *inventory = inventory_new();
     struct settings *settings = settings_new();
-    struct graph *graph = graph_make(NULL, &(struct evaluation){policies, inventory, settings}, GRAPH_NODES);
+    struct graph *graph =
+        graph_make(NULL, &(struct evaluation){policies, inventory, settings, NULL}, GRAPH_NODES);
 
     (void)state;
     assert_int_equal(graph->n_nodes, 1);

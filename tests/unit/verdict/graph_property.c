@@ -471,8 +471,8 @@ static size_t compare(unsigned number, const struct world *before, const struct 
 
     settings[0]->default_mode = number % 3 == 0 ? MODE_AUDIT : MODE_ENFORCE;
     settings[1]->default_mode = number % 5 == 0 ? MODE_AUDIT : MODE_ENFORCE;
-    trial.before = (struct evaluation){before->policies, before->inventory, settings[0]};
-    trial.with = (struct evaluation){after, before->inventory, settings[1]};
+    trial.before = (struct evaluation){before->policies, before->inventory, settings[0], NULL};
+    trial.with = (struct evaluation){after, before->inventory, settings[1], NULL};
     graph = graph_make(&trial.before, &trial.with, nodes);
     assert_true(graph->compares);
     n = try_graph(&trial, graph);
@@ -512,8 +512,8 @@ static void the_same_set_changes_nothing(void **state)
         struct world world = world_make(seed), again = world_make(seed);
         struct settings *settings = settings_new();
         struct graph *graph =
-            graph_make(&(struct evaluation){world.policies, world.inventory, settings},
-                       &(struct evaluation){again.policies, world.inventory, settings}, GRAPH_NODES);
+            graph_make(&(struct evaluation){world.policies, world.inventory, settings, NULL},
+                       &(struct evaluation){again.policies, world.inventory, settings, NULL}, GRAPH_NODES);
 
         assert_true(graph->compares);
         assert_false(graph_has_changes(graph));

@@ -201,7 +201,7 @@ static void check_world(unsigned seed, size_t *n)
 {
     struct world world = world_make(seed);
     struct settings *settings = settings_new();
-    const struct evaluation with = {world.policies, world.inventory, settings};
+    const struct evaluation with = {world.policies, world.inventory, settings, NULL};
     struct diags diags = {};
 
     settings->default_mode = seed % 4 == 0 ? MODE_AUDIT : MODE_ENFORCE;
