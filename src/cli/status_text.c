@@ -87,6 +87,9 @@ static void print_daemon(const json_t *daemon, FILE *out, bool colour)
     print_line(out, false, STYLE_NONE,
                xasprintf("%lld polic%s from %s%s%s", n_policies, n_policies == 1 ? "y" : "ies",
                          text_of(daemon, "policies_dir") ?: "?", loaded ? ", loaded " : "", loaded ?: ""));
+    if (json_is_false(json_object_get(daemon, "policies_in_force")))
+        print_line(out, colour, STYLE_WARN,
+                   xstrdup("Their rules are not in the kernel yet: what stands there stays"));
     if (mode && strcmp(mode, "audit") == 0)
         print_line(out, colour, STYLE_WARN,
                    xstrdup("default_mode is audit: containers that no policy selects are not restricted"));

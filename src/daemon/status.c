@@ -99,6 +99,7 @@ static json_t *daemon_status(const struct brain *brain, const struct status_fact
     set_text(daemon, "started", facts->started);
     set_text(daemon, "policies_dir", facts->policies_dir);
     json_object_set_new(daemon, "policies", json_integer((json_int_t)brain->policies->n_policies));
+    json_object_set_new(daemon, "policies_in_force", json_boolean(brain_policies_in_force(brain)));
     set_text(daemon, "policies_loaded", facts->policies_loaded);
     json_object_set_new(daemon, "policies_kept", json_boolean(facts->policies_kept));
     set_text(daemon, "last_load_error", facts->last_load_error);

@@ -268,7 +268,7 @@ class Kills(Harm, Traffic, unittest.TestCase):
 
     @contextlib.contextmanager
     def _daemon_under_strace(self, kill=None):
-        """Yields the trace and what waits until the daemon enforces all ("lives") or has died ("died")."""
+        """Yields the trace and what waits until the daemon has its own rules in force ("lives") or has died ("died")."""
         before = self._daemons()
         trace = self._trace("daemon", command=self.engine.host.enter(DAEMON, "--config", self.cofferdam.config), kill=kill)
 
@@ -276,7 +276,8 @@ class Kills(Harm, Traffic, unittest.TestCase):
             if trace.process.poll() is not None:
                 return "died"
             status = self.cofferdam.json("status")
-            return status and status["engine"]["connected"] and not self.cofferdam.missing(status) and "lives"
+            return (status and status["engine"]["connected"] and status["daemon"]["policies_in_force"]
+                    and not self.cofferdam.missing(status) and "lives")
 
         try:
             yield trace, lambda: wait_until(over, 20, "the daemon to start or to die")

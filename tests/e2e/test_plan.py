@@ -3,6 +3,7 @@
 """`cofferdam plan` says what apply then does, and changes nothing."""
 
 import collections
+import json
 import os
 import re
 import socket
@@ -131,6 +132,44 @@ class Plan(Playground, unittest.TestCase):
         self.assert_passes(self.web, self.db, "80/tcp")
         self.assert_dropped(self.web, self.db, "5432/tcp")
         self.assertEqual(self.plan(OTHER, 0)[1], "No changes.\n")
+
+    def test_what_a_lockdown_cuts_is_no_change(self):
+        """Nor for packets; and what is read from a file says the same as the daemon."""
+        self.addCleanup(self.cofferdam, "release", "--all")
+        for family in FAMILIES:
+            self.connect(self.web, family, self.db.address(family), 5432)
+            self.connect(self.engine.host, family, self.web.address(family), 80)
+        self.assertEqual(self.cofferdam("lockdown", "db", "--reason", "odd").returncode, 0)
+        document, text = self.plan(OTHER, 2)
+        self.assertEqual((document["connections"], document["held"], document["live_connections"]["cut"]), ([], ["db"], []))
+        self.assertIn("db is locked down: what the policies say of it does not apply until `cofferdam release db`", text)
+        with open(self.engine.path("status.json"), "w", encoding="utf-8") as file:
+            file.write(self.cofferdam("status", "--json").stdout)
+        offline = self.cofferdam("plan", "--inventory", self.engine.path("status.json"), self.engine.path("planned"), "--json")
+        offline = json.loads(offline.stdout)
+        for key in ("connections", "connections_text", "held", "problems"):
+            self.assertEqual(offline[key], document[key], key)
+        for words in (("web", "db", "5432/tcp"), ("host", "web", "80/tcp"), ("db", "host", "22/tcp"), ("web", "db")):
+            said = [self.cofferdam("explain", *options, *words) for options in ((), ("--inventory", self.engine.path("status.json")))]
+            self.assertEqual((said[0].returncode, said[0].stdout), (said[1].returncode, said[1].stdout))
+            self.assertEqual("locked down since" in said[0].stdout, "db" in words)
+        drawn = self.cofferdam("graph", "--format", "dot", self.engine.path("planned")).stdout
+        self.assertIn("db\\nlocked down", drawn)
+        self.assertNotIn("80/tcp, 53/udp", drawn)
+        # an exception keeps what the policies would end, and grants what they do not
+        self.assertEqual(self.cofferdam("lockdown", "web", "--allow", "host:80/tcp").returncode, 0)
+        self.connect(self.engine.host, "ipv4", self.web.address("ipv4"), 80)
+        nothing = "policy: nothing\nselect: {all: true}\n"
+        document, _ = self.plan(nothing, 2)
+        self.assertEqual((document["connections"], document["held"], document["live_connections"]["cut"]), ([], ["db", "web"], []))
+        self.cofferdam.apply(nothing)
+        self.assert_passes(self.engine.host, self.web, "80/tcp", ("ipv4",))
+        self.cofferdam("release", "web")
+        self.assert_dropped(self.engine.host, self.web, "80/tcp", ("ipv4",))
+        self.cofferdam.apply(OTHER)
+        self.assert_dropped(self.web, self.db, "80/tcp", ("ipv4",))
+        self.cofferdam("release", "db")
+        self.assert_passes(self.web, self.db, "80/tcp", ("ipv4",))
 
     @staticmethod
     def exploded(connections):

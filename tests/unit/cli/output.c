@@ -195,12 +195,14 @@ static void test_status_tables(void **state)
 static void test_status_kept(void **state)
 {
     (void)state;
-    json_t *result = load("{'daemon': {'version': '0.1.0', 'pid': 1, 'started': 'S', 'policies_dir': '/p',"
-                          "  'policies': 2, 'policies_loaded': 'T', 'policies_kept': true,"
-                          "  'last_load_error': 'a.yaml:1:1: error: bad'}}");
+    json_t *result =
+        load("{'daemon': {'version': '0.1.0', 'pid': 1, 'started': 'S', 'policies_dir': '/p',"
+             "  'policies': 2, 'policies_loaded': 'T', 'policies_in_force': false, 'policies_kept': true,"
+             "  'last_load_error': 'a.yaml:1:1: error: bad'}}");
     _cleanup_free_ char *text = printed(result, STATUS_OK, false);
     assert_non_null(strstr(text,
                            "2 policies from /p, loaded T\n"
+                           "Their rules are not in the kernel yet: what stands there stays\n"
                            "The policy files had errors at the start; the last set without errors is in "
                            "force:\n"
                            "a.yaml:1:1: error: bad\n"));

@@ -2158,6 +2158,16 @@ static void tables_that_go_before_the_engine_answers_are_replaced(void **state)
     world_free(world);
 }
 
+static bool says_in_force(const struct world *world)
+{
+    bool enforced;
+    json_t *document = status(world, &enforced);
+    bool said = json_is_true(json_object_get(json_object_get(document, "daemon"), "policies_in_force"));
+
+    json_decref(document);
+    return said;
+}
+
 static void policies_wait_while_the_engine_is_away(void **state)
 {
     struct world *world = world_new_on(world_tables(), shop, NULL);
@@ -2170,6 +2180,7 @@ static void policies_wait_while_the_engine_is_away(void **state)
     world_pump(world);
     json_decref(status(world, &enforced));
     assert_false(enforced);
+    assert_false(says_in_force(world));
     assert_false(brain_inventory_known(world->brain));
     assert_true(has_problem(world, "the containers are not known yet"));
     assert_true(has_problem(world, "the rules that stand in the kernel stay in force"));
@@ -2188,6 +2199,7 @@ static void policies_wait_while_the_engine_is_away(void **state)
     world_check_fresh(world, true);
     json_decref(status(world, &enforced));
     assert_true(enforced);
+    assert_true(says_in_force(world));
     assert_true(has_problem(world, "policy labelled selects no container"));
     /* an Engine that goes later is another matter: what is known is known */
     world_engine_down(world);
