@@ -65,7 +65,8 @@ struct container_list {
 void container_list_clear(struct container_list *list);
 
 /*
- * GET /containers/json?all=1. What the list cannot tell: `dns` (dns_known stays false), the privileges, and
+ * GET /containers/json?all=1. What the list cannot tell: `dns` (dns_known stays false), the privileges, whose PID and
+ * IPC namespaces it shares, and
  * `image` of a container whose tag has moved on since (NULL). labels_known is false. While a container starts or stops,
  * its endpoints here may be those of before: the network tells the live ones.
  */

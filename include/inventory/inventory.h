@@ -59,6 +59,15 @@ struct container_ports {
     size_t n;
 };
 
+#define CONTAINER_MOUNTS_MAX 256 /* of one container; more are left out */
+
+/* A folder or file of the host's that a container sees. */
+struct mount {
+    char *path;     /* on the host; NULL when the Engine does not say, as of volumes that are elsewhere */
+    char *volume;   /* its name; NULL: a bind mount, which has a path */
+    bool read_only; /* for this container */
+};
+
 struct container {
     char *id;
     char *name;       /* without the leading slash */
@@ -75,6 +84,10 @@ struct container {
     struct ip *dns;    /* from --dns */
     size_t n_dns;
     bool privileged, net_admin; /* has CAP_NET_ADMIN; both known together with dns */
+    struct mount *mounts;
+    size_t n_mounts;
+    char *pid_target,
+        *ipc_target; /* whose namespaces of these kinds it shares, as mode_target; known with dns */
     bool
         own_kernel; /* its sockets need not be this kernel's: it runs in a sandbox or a virtual machine, or may */
     struct published_port *published; /* sorted by published_port_compare(); none while it does not run */

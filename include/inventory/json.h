@@ -33,3 +33,10 @@ void inventory_set_listening(struct inventory *inventory, const json_t *listenin
 /* Adds these two keys. */
 void json_put_listening(json_t *object, const struct container_ports *listening,
                         const struct container_ports *on_loopback);
+
+/*
+ * What the container shares with others, inventory/shared.h: adds "engine_socket", "shares_namespaces_with" and
+ * "shares_volumes_with". socket is the Engine's, or NULL.
+ */
+void json_put_shared(json_t *object, const struct inventory *inventory, const struct container *container,
+                     const char *socket);

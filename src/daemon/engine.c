@@ -352,6 +352,8 @@ static void inherit(struct container *new, struct container *old)
         new->privileged = old->privileged;
         new->net_admin = old->net_admin;
         new->own_kernel = old->own_kernel;
+        new->pid_target = STEAL(old->pid_target);
+        new->ipc_target = STEAL(old->ipc_target);
     }
 }
 
@@ -481,6 +483,10 @@ void brain_inspected(struct brain *brain, const char *id, struct container *cont
     known->privileged = container->privileged;
     known->net_admin = container->net_admin;
     known->own_kernel = container->own_kernel;
+    free(known->pid_target);
+    known->pid_target = STEAL(container->pid_target);
+    free(known->ipc_target);
+    known->ipc_target = STEAL(container->ipc_target);
     if (container->image) {
         free(known->image);
         known->image = STEAL(container->image);

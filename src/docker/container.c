@@ -59,6 +59,34 @@ static bool is_on(const json_t *json, const char *network)
     return json_object_get(answer_object(answer_object(json, "NetworkSettings"), "Networks"), network);
 }
 
+static void decode_mounts(const json_t *json, struct container *container)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (answer_array(json, "Mounts"), i, item) {
+        const char *type = answer_text(item, "Type"), *path = answer_text(item, "Source");
+        const char *volume = answer_text(item, "Name");
+        struct mount *mount;
+
+        path = path && path[0] == '/' ? path : NULL;
+        volume = volume && volume[0] && type && strcmp(type, "volume") == 0 ? volume : NULL;
+        if ((!path && !volume) || container->n_mounts == CONTAINER_MOUNTS_MAX)
+            continue;
+        mount = ARRAY_ADD(container->mounts, container->n_mounts);
+        *mount = (struct mount){xstrdup_null(path), xstrdup_null(volume),
+                                json_is_false(json_object_get(item, "RW"))};
+    }
+}
+
+/* "container:" and a name or ID; NULL where it is anything else. */
+static char *decode_joined(const json_t *json, const char *key)
+{
+    const char *mode = answer_text(answer_object(json, "HostConfig"), key);
+
+    return mode && strncmp(mode, ID_MODE, strlen(ID_MODE)) == 0 ? xstrdup(mode + strlen(ID_MODE)) : NULL;
+}
+
 /*
  * HostConfig.NetworkMode is what was wished at creation: "default", "bridge", a network's name or ID, "none",
  * "host", "container:" and a name or ID. A container can be taken off `none` later and put on a real network.
@@ -192,6 +220,7 @@ static struct container *decode_listed(const json_t *json, struct diags *diags)
     container->running = is_running_state(answer_text(json, "State"));
     answer_labels(answer_object(json, "Labels"), &container->labels, &container->n_labels);
     decode_listed_ports(answer_array(json, "Ports"), container);
+    decode_mounts(json, container);
     decode_endpoints(json, container);
     decode_mode(json, container);
     return container;
@@ -309,6 +338,9 @@ int docker_decode_container(const char *bytes, size_t len, struct container **re
     answer_labels(answer_object(config, "Labels"), &container->labels, &container->n_labels);
     decode_dns(json, container, diags);
     decode_privileges(json, container);
+    decode_mounts(json, container);
+    container->pid_target = decode_joined(json, "PidMode");
+    container->ipc_target = decode_joined(json, "IpcMode");
     container->own_kernel = has_own_kernel(json);
     decode_endpoints(json, container);
     decode_mode(json, container);

@@ -51,6 +51,13 @@ struct container *container_free(struct container *container)
     container_ports_clear(&container->exposed);
     container_ports_clear(&container->listening);
     container_ports_clear(&container->on_loopback);
+    for (size_t i = 0; i < container->n_mounts; i++) {
+        free(container->mounts[i].path);
+        free(container->mounts[i].volume);
+    }
+    free(container->mounts);
+    free(container->pid_target);
+    free(container->ipc_target);
     free(container->dns);
     free(container->mode_target);
     free(container->image_id);

@@ -171,6 +171,21 @@ static void put_labels(json_t *object, const struct container *container)
         json_object_set_new(object, "labels_known", json_false());
 }
 
+static json_t *mounts_json(const struct container *container)
+{
+    json_t *list = json_array();
+
+    for (size_t i = 0; i < container->n_mounts; i++) {
+        json_t *object = json_object();
+
+        put_text(object, "path", container->mounts[i].path);
+        put_text(object, "volume", container->mounts[i].volume);
+        put_true(object, "read_only", container->mounts[i].read_only);
+        json_array_append_new(list, object);
+    }
+    return list;
+}
+
 json_t *container_to_json(const struct container *container)
 {
     json_t *object = json_object(), *endpoints = json_array();
@@ -186,6 +201,9 @@ json_t *container_to_json(const struct container *container)
     put_list(object, "dns", ips_json(container->dns, container->n_dns));
     put_true(object, "privileged", container->privileged);
     put_true(object, "net_admin", container->net_admin);
+    put_list(object, "mounts", mounts_json(container));
+    put_text(object, "pid_target", container->pid_target);
+    put_text(object, "ipc_target", container->ipc_target);
     if (!container->dns_known)
         json_object_set_new(object, "dns_known", json_false());
     put_list(object, "published", published_json(container));
@@ -515,6 +533,25 @@ static enum network_mode read_mode(struct reader *reader, const json_t *object)
     return NETMODE_BRIDGE;
 }
 
+static void read_mounts(struct reader *reader, const json_t *object, struct container *container)
+{
+    const json_t *item;
+    size_t i;
+
+    json_array_foreach (get_list(reader, object, "mounts"), i, item) {
+        struct mount *mount;
+
+        if (container->n_mounts == CONTAINER_MOUNTS_MAX)
+            return;
+        mount = ARRAY_ADD(container->mounts, container->n_mounts);
+        mount->path = get_text_copy(reader, item, "path");
+        mount->volume = get_text_copy(reader, item, "volume");
+        mount->read_only = get_bool(reader, item, "read_only", false);
+        if (!mount->path && !mount->volume)
+            fail(reader, "a mount has neither path nor volume");
+    }
+}
+
 static struct container *read_container(struct reader *reader, const json_t *object)
 {
     struct container *container = container_new();
@@ -531,6 +568,9 @@ static struct container *read_container(struct reader *reader, const json_t *obj
     container->dns_known = get_bool(reader, object, "dns_known", true);
     container->privileged = get_bool(reader, object, "privileged", false);
     container->net_admin = get_bool(reader, object, "net_admin", false);
+    container->pid_target = get_text_copy(reader, object, "pid_target");
+    container->ipc_target = get_text_copy(reader, object, "ipc_target");
+    read_mounts(reader, object, container);
     read_labels(reader, object, container);
     read_ips(reader, object, "dns", &container->dns, &container->n_dns);
     json_array_foreach (get_list(reader, object, "published"), i, item)

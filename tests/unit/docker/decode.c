@@ -394,6 +394,48 @@ static void test_privileges(void **state)
     }
 }
 
+/* What the list and the inspection both tell, in the same words; what has neither path nor volume does not count. */
+static void test_mounts(void **state)
+{
+    static const char mounts[] =
+        "\"Mounts\":[{\"Type\":\"volume\",\"Name\":\"data\",\"Source\":\"\",\"Destination\":\"/data\","
+        "\"Driver\":\"local\",\"Mode\":\"z\",\"RW\":true,\"Propagation\":\"\"},"
+        "{\"Type\":\"bind\",\"Source\":\"/srv\",\"Destination\":\"/srv\",\"Mode\":\"ro\",\"RW\":false},"
+        "{\"Type\":\"tmpfs\",\"Source\":\"\",\"Destination\":\"/tmp\",\"RW\":true},"
+        "{\"Type\":\"bind\",\"Name\":\"x\",\"Source\":\"/run/docker.sock\"},7,"
+        "{\"Type\":\"bind\",\"Source\":\"relative\"},{\"Type\":\"volume\",\"Name\":7}]";
+    _cleanup_free_ char *one = xasprintf("{\"Id\":\"aa\",%s}", mounts), *all = xasprintf("[%s]", one);
+    struct container_list list = read_list(all, NULL);
+    struct container *inspected = read_container(one, NULL), *both[] = {list.v[0], inspected};
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+        const struct mount *v = both[i]->mounts;
+
+        assert_int_equal(both[i]->n_mounts, 3);
+        assert_true(!v[0].path && strcmp(v[0].volume, "data") == 0 && !v[0].read_only);
+        assert_true(strcmp(v[1].path, "/srv") == 0 && !v[1].volume && v[1].read_only);
+        assert_true(strcmp(v[2].path, "/run/docker.sock") == 0 && !v[2].volume && !v[2].read_only);
+    }
+    container_list_clear(&list);
+    container_free(inspected);
+}
+
+static void test_joined_namespaces(void **state)
+{
+    struct container *container = read_container(
+        "{\"Id\":\"aa\",\"HostConfig\":{\"PidMode\":\"container:bb\",\"IpcMode\":\"container:cc\"}}", NULL);
+
+    (void)state;
+    assert_string_equal(container->pid_target, "bb");
+    assert_string_equal(container->ipc_target, "cc");
+    container_free(container);
+    container =
+        read_container("{\"Id\":\"aa\",\"HostConfig\":{\"PidMode\":\"host\",\"IpcMode\":\"private\"}}", NULL);
+    assert_true(!container->pid_target && !container->ipc_target);
+    container_free(container);
+}
+
 static void test_runtime(void **state)
 {
     static const struct {
@@ -820,6 +862,8 @@ int main(void)
         cmocka_unit_test(test_states),
         cmocka_unit_test(test_modes),
         cmocka_unit_test(test_published),
+        cmocka_unit_test(test_mounts),
+        cmocka_unit_test(test_joined_namespaces),
         cmocka_unit_test(test_runtime),
         cmocka_unit_test(test_dns),
         cmocka_unit_test(test_privileges),
