@@ -207,6 +207,9 @@ void status_print(const json_t *result, int exit_status, FILE *out, bool colour)
 void verify_print(const json_t *result, int exit_status, FILE *out, bool colour);
 void history_print(const json_t *result, FILE *out, bool colour);
 void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colour);
+/* What the containers of its report can do past every rule: the first of it begins the report. */
+void lockdown_print_sockets(const json_t *containers, FILE *out, bool colour);
+void lockdown_print_shared(const json_t *containers, FILE *out, bool colour);
 void release_print(const json_t *result, int exit_status, FILE *out, bool colour);
 /* That the command's own tables stand, where they do. */
 void lock_tables_print(const json_t *result, FILE *out, bool colour);

@@ -31,9 +31,9 @@ void lock_report_clear(struct lock_report *report);
 /* Something could not be done, or will not last. */
 void lock_report_fail(struct lock_report *report, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
-/* Whom the locks mean, and what cannot be cut of them. */
+/* Whom the locks mean, and what cannot be cut of them. engine_socket: on the host; NULL: not known. */
 void lock_report_containers(struct lock_report *report, const struct inventory *inventory,
-                            const struct lock_list *locks);
+                            const struct lock_list *locks, const char *engine_socket);
 /* now: seconds since 1970. */
 void lock_report_flows(struct lock_report *report, const struct inventory *inventory,
                        const struct cut_log *log, uint64_t now);

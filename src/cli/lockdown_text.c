@@ -145,8 +145,10 @@ void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colou
     long long took = number_of(result, "took_usec");
     size_t i;
 
+    lockdown_print_sockets(containers, out, colour);
     json_array_foreach (containers, i, item)
         print_not_cut(item, out, colour);
+    lockdown_print_shared(containers, out, colour);
     print_all(json_object_get(result, "problems"), out, colour, STYLE_BAD);
     json_array_foreach (containers, i, item)
         print_cut(item, dry_run, out, colour);

@@ -206,7 +206,7 @@ json_t *verb_lockdown(struct daemon *daemon, const json_t *request, const struct
         return asked.error;
     }
     remember(list, asked.locks, request);
-    lock_report_containers(&report, brain_inventory(daemon->brain), asked.locks);
+    lock_report_containers(&report, brain_inventory(daemon->brain), asked.locks, daemon->docker_socket);
     if (!asked.dry_run)
         return lock_down(daemon, list, asked.locks, &report, begun);
     answer = dry_run(daemon, list, asked.locks, &report);

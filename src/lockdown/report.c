@@ -96,7 +96,7 @@ static json_t *sharing(const struct inventory *inventory, const struct container
 }
 
 static void report_container(struct lock_report *report, const struct inventory *inventory,
-                             const struct container *container)
+                             const struct container *container, const char *engine_socket)
 {
     _cleanup_free_ char *reason = container_unenforced_reason(inventory, container);
     _cleanup_free_ char *other = reason ? instead(container) : NULL;
@@ -105,13 +105,13 @@ static void report_container(struct lock_report *report, const struct inventory 
 
     report->n_met++;
     report->failed = report->failed || (reason && container->running);
-    json_array_append_new(report->containers,
-                          json_pack("{s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:o}", "name",
-                                    json_text_or_null(name_of(container)), "id",
-                                    json_text_or_null(container->id), "running", container->running,
-                                    "not_cut", json_text_or_null(reason), "instead", json_text_or_null(other),
-                                    "caution", json_text_or_null(caution), "lookups_pass", lookups_pass,
-                                    "shares_network_with", sharing(inventory, container)));
+    json_t *object = json_pack(
+        "{s:o, s:o, s:b, s:o, s:o, s:o, s:b, s:o}", "name", json_text_or_null(name_of(container)), "id",
+        json_text_or_null(container->id), "running", container->running, "not_cut", json_text_or_null(reason),
+        "instead", json_text_or_null(other), "caution", json_text_or_null(caution), "lookups_pass",
+        lookups_pass, "shares_network_with", sharing(inventory, container));
+    json_put_shared(object, inventory, container, engine_socket);
+    json_array_append_new(report->containers, object);
 }
 
 static bool is_meant(const struct lock_list *locks, const struct container *container)
@@ -123,11 +123,11 @@ static bool is_meant(const struct lock_list *locks, const struct container *cont
 }
 
 void lock_report_containers(struct lock_report *report, const struct inventory *inventory,
-                            const struct lock_list *locks)
+                            const struct lock_list *locks, const char *engine_socket)
 {
     for (const struct container *c = inventory->containers; c; c = c->hh.next)
         if (is_meant(locks, c))
-            report_container(report, inventory, c);
+            report_container(report, inventory, c, engine_socket);
     for (size_t i = 0; i < locks->n; i++)
         if (lock_is_nameless(locks->v[i]))
             json_array_append_new(report->unnamed, json_text_or_null(lock_text(locks->v[i])));
