@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "link/link.h"
+#include "link/neighbour.h"
 #include "util/mem.h"
 
 #define SKIPPED 77 /* what ctest takes for "not run" */
@@ -396,6 +397,43 @@ static void many_links_are_listed(void **state)
     }
 }
 
+static const struct neighbour *find_neighbour(const struct neighbours *list, bool fdb, const char *interface)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->v[i].is_fdb == fdb && strcmp(list->v[i].interface, interface) == 0)
+            return &list->v[i];
+    fail_msg("no %s entry of %s", fdb ? "fdb" : "neighbour", interface);
+    return NULL;
+}
+
+/* Of both kinds and families, and many. */
+static void neighbours_are_listed(void **state)
+{
+    struct neighbours list = {0};
+    const struct neighbour *found;
+    char text[IP_TEXT_MAX];
+
+    (void)state;
+    shell(
+        "ip link add br0 type bridge && ip link add v0 type veth peer name v1 && ip link set v0 master br0 up && "
+        "ip link set br0 up && bridge fdb add 02:42:0a:5b:00:02 dev v0 master static && "
+        "ip neigh add 10.91.0.2 lladdr 02:42:0a:5b:00:02 dev br0 nud permanent && "
+        "i=1; while [ $i -lt 250 ]; do echo \"neigh add fd91::$i lladdr 02:42:00:00:00:01 dev v1\"; i=$((i+1)); done | "
+        "ip -batch -");
+    assert_int_equal(neighbours_read(&list), 0);
+    assert_true(list.n >= 251);
+    found = find_neighbour(&list, false, "br0");
+    assert_string_equal(ip_format(found->ip, text), "10.91.0.2");
+    assert_string_equal(mac_format(&found->mac, text), "02:42:0a:5b:00:02");
+    assert_string_equal(neighbour_state_name(found->state), "permanent");
+    for (size_t i = 0; i < list.n; i++)
+        if (list.v[i].is_fdb && strcmp(mac_format(&list.v[i].mac, text), "02:42:0a:5b:00:02") == 0)
+            found = &list.v[i];
+    assert_true(found->is_fdb && found->master == if_nametoindex("br0"));
+    assert_string_equal(found->interface, "v0");
+    free(list.v);
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
@@ -411,6 +449,7 @@ int main(void)
         TEST(host_addresses_are_listed),
         TEST(lost_events_are_made_up_for),
         TEST(many_links_are_listed),
+        TEST(neighbours_are_listed),
     };
 
     if (geteuid() != 0)
