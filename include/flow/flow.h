@@ -28,6 +28,8 @@ struct flow {
     struct flow_tuple original, reply;
     uint16_t zone;                       /* of both directions; 0 is the default one */
     uint16_t zone_original, zone_reply;  /* of one direction alone */
+    uint32_t mark;                       /* others' */
+    uint8_t tcp_state;                   /* enum tcp_conntrack of the kernel's; 0: none is told */
     uint32_t id;                         /* tells an entry from a later one of the same tuple */
     bool confirmed, assured, snat, dnat; /* its status, in conntrack's own words */
     bool expected;     /* foretold by another flow (a helper): its first packet was "related" */

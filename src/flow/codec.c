@@ -265,11 +265,14 @@ static bool get_counters(const struct nlattr *nest, struct flow_counters *ret)
 
 static void get_details(const struct attrs *attrs, struct flow *flow)
 {
-    struct attrs timestamp;
+    struct attrs timestamp, info, tcp;
 
     flow->has_counters = get_counters(attrs->v[CTA_COUNTERS_ORIG], &flow->original_counters) &&
                          get_counters(attrs->v[CTA_COUNTERS_REPLY], &flow->reply_counters);
     (void)get_u32(attrs->v[CTA_TIMEOUT], &flow->timeout);
+    (void)get_u32(attrs->v[CTA_MARK], &flow->mark);
+    if (get_nest(attrs->v[CTA_PROTOINFO], &info) == 0 && get_nest(info.v[CTA_PROTOINFO_TCP], &tcp) == 0)
+        (void)get_u8(tcp.v[CTA_PROTOINFO_TCP_STATE], &flow->tcp_state);
     if (get_nest(attrs->v[CTA_TIMESTAMP], &timestamp) == 0)
         (void)get_number(timestamp.v[CTA_TIMESTAMP_START], sizeof(uint64_t), &flow->start_ns);
 }

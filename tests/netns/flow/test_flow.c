@@ -24,6 +24,8 @@
 
 #include <cmocka.h>
 
+#include <linux/netfilter/nf_conntrack_tcp.h>
+
 #include "flow/socket.h"
 #include "util/mem.h"
 
@@ -310,6 +312,7 @@ static void tcp_with_translated_destination(void **state)
     assert_true(flow.original_counters.bytes >= 100 && flow.reply_counters.bytes >= 40);
     assert_true(flow.start_ns / 1000000000 > 1700000000);
     assert_true(flow.timeout > 1000);
+    assert_int_equal(flow.tcp_state, TCP_CONNTRACK_ESTABLISHED);
     shell(
         "conntrack -L -o id 2>/dev/null | grep 'src=10.1.0.2 dst=10.1.0.1 sport=%u dport=8080 .*src=10.2.0.2 "
         "dst=10.1.0.2 sport=80 dport=%u .*id=%u' >/dev/null",

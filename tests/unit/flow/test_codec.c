@@ -117,6 +117,7 @@ static void ports_status_and_zone_are_read(void **state)
         nfct_set_attr_u32(entry, ATTR_STATUS, IPS_CONFIRMED | IPS_ASSURED | IPS_SRC_NAT | IPS_DST_NAT);
         nfct_set_attr_u32(entry, ATTR_TIMEOUT, 432000);
         nfct_set_attr_u16(entry, ATTR_ZONE, 7);
+        nfct_set_attr_u32(entry, ATTR_MARK, 0x80000001);
         assert_int_equal(
             flow_parse(message_of(buffer, entry, samples[i]->family == IP4 ? AF_INET : AF_INET6, true),
                        &flow),
@@ -132,6 +133,7 @@ static void ports_status_and_zone_are_read(void **state)
         assert_false(flow_in_default_zone(&flow));
         assert_true(flow.confirmed && flow.assured && flow.snat && flow.dnat && !flow.expected);
         assert_int_equal(flow.timeout, 432000);
+        assert_int_equal(flow.mark, 0x80000001);
         assert_false(flow.has_counters);
     }
 }
