@@ -11,6 +11,9 @@
 #include "ruleset/ruleset.h"
 
 void ruleset_print(const struct ruleset *ruleset, FILE *out);
+/* The same with what the counters have counted ("nft list ruleset"), for what was read from the kernel. */
+void ruleset_print_counted(const struct ruleset *ruleset, FILE *out);
+void rule_print_counted(const struct rule_stmt *rule, FILE *out);
 /* One set or chain, indented, as it stands in its table; a set with its elements, sorted by key. */
 void set_print(const struct set *set, FILE *out);
 void chain_print(enum table_id table, const struct chain *chain, FILE *out);

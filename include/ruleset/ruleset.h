@@ -169,6 +169,7 @@ struct rule_stmt {
     struct match *matches;
     size_t n_matches;
     bool counter;
+    uint64_t packets, bytes; /* what it has counted, where it was read from the kernel; never compared */
     enum mark_change mark_change; /* what becomes of the bits `mark`, before the verdict */
     uint32_t mark;                /* unless MARK_KEEP */
     enum table_verdict verdict;

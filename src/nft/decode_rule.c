@@ -309,6 +309,8 @@ static bool guess_rule(struct guess *guess)
             continue;
         if (expr->kind == EXPR_COUNTER && !guess->rule->counter) {
             guess->rule->counter = true;
+            guess->rule->packets = guess->exprs->packets;
+            guess->rule->bytes = guess->exprs->bytes;
             guess->i++;
         } else if (!(is_load(expr) ? guess_match(guess) : guess_verdict(guess))) {
             return false;
@@ -382,7 +384,7 @@ static bool is_protocol(const struct match *match)
 static void shorten(enum table_id table, struct rule_stmt *rule, const struct exprs *exprs)
 {
     bool resets = rule->verdict == V_REJECT_TCP_RESET;
-    struct exprs wanted = {exprs->v, exprs->n - (resets ? 1 : 0)};
+    struct exprs wanted = {.v = exprs->v, .n = exprs->n - (resets ? 1 : 0)};
 
     for (size_t i = rule->n_matches; i-- > 0;) {
         struct rule_stmt shorter = *rule;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "expr_read.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -221,6 +222,27 @@ static struct expr read_expr(const struct nlattr *element)
     return foreign_expr(name);
 }
 
+static uint64_t counted(const struct nlattr *attr)
+{
+    uint64_t number;
+
+    if (!attr || mnl_attr_get_payload_len(attr) != sizeof(number))
+        return 0;
+    memcpy(&number, mnl_attr_get_payload(attr), sizeof(number));
+    return be64toh(number);
+}
+
+static void read_counter(const struct nlattr *element, struct exprs *exprs)
+{
+    struct attrs attrs = ATTRS(NFTA_EXPR_MAX), counter = ATTRS(NFTA_COUNTER_MAX);
+
+    if (attrs_read_nest(element, &attrs) < 0 || !attrs.v[NFTA_EXPR_DATA] ||
+        attrs_read_nest(attrs.v[NFTA_EXPR_DATA], &counter) < 0)
+        return;
+    exprs->packets = counted(counter.v[NFTA_COUNTER_PACKETS]);
+    exprs->bytes = counted(counter.v[NFTA_COUNTER_BYTES]);
+}
+
 int exprs_read(const struct nlattr *list, struct exprs *ret)
 {
     struct exprs exprs = {0};
@@ -234,6 +256,8 @@ int exprs_read(const struct nlattr *list, struct exprs *ret)
             return -EBADMSG;
         }
         *ARRAY_ADD(exprs.v, exprs.n) = read_expr(attr);
+        if (exprs.v[exprs.n - 1].kind == EXPR_COUNTER)
+            read_counter(attr, &exprs);
     }
     *ret = exprs;
     return 0;

@@ -49,6 +49,7 @@ struct expr {
 struct exprs {
     struct expr *v;
     size_t n;
+    uint64_t packets, bytes; /* of the counter among them; not compared */
 };
 
 /* The content of NFTA_RULE_EXPRESSIONS. 0, or -EBADMSG when it is cut short or of more than the kernel's 128.

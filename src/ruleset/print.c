@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ruleset/print.h"
 
+#include <inttypes.h>
 #include <string.h>
 
 #include "util/mem.h"
@@ -317,7 +318,16 @@ static void print_mark_change(const struct rule_stmt *rule, FILE *out)
     }
 }
 
-void rule_print(const struct rule_stmt *rule, FILE *out)
+static void print_counter(const struct rule_stmt *rule, bool last, bool counted, FILE *out)
+{
+    fputs("counter", out);
+    if (counted)
+        fprintf(out, " packets %" PRIu64 " bytes %" PRIu64, rule->packets, rule->bytes);
+    if (!last || rule->mark_change != MARK_KEEP)
+        fputc(' ', out);
+}
+
+static void print_rule(const struct rule_stmt *rule, bool counted, FILE *out)
 {
     bool last = rule->verdict == V_NONE && !rule->vmap;
 
@@ -328,7 +338,7 @@ void rule_print(const struct rule_stmt *rule, FILE *out)
     for (size_t i = 0; i < rule->n_matches; i++)
         print_match(&rule->matches[i], out);
     if (rule->counter)
-        fputs(last && rule->mark_change == MARK_KEEP ? "counter" : "counter ", out);
+        print_counter(rule, last, counted, out);
     print_mark_change(rule, out);
     if (rule->mark_change != MARK_KEEP && !last)
         fputc(' ', out);
@@ -338,6 +348,16 @@ void rule_print(const struct rule_stmt *rule, FILE *out)
         print_verdict(rule->verdict, rule->target, out);
     if (rule->comment)
         fprintf(out, " comment \"%s\"", rule->comment);
+}
+
+void rule_print(const struct rule_stmt *rule, FILE *out)
+{
+    print_rule(rule, false, out);
+}
+
+void rule_print_counted(const struct rule_stmt *rule, FILE *out)
+{
+    print_rule(rule, true, out);
 }
 
 /* As a number without leading zeros. */
@@ -486,7 +506,7 @@ static void print_priority(enum table_id table, const struct chain *chain, FILE 
         fprintf(out, "%d", chain->priority);
 }
 
-void chain_print(enum table_id table, const struct chain *chain, FILE *out)
+static void print_chain(enum table_id table, const struct chain *chain, bool counted, FILE *out)
 {
     fprintf(out, "\tchain %s {\n", chain->name);
     if (chain->hook != HOOK_NONE) {
@@ -496,14 +516,19 @@ void chain_print(enum table_id table, const struct chain *chain, FILE *out)
     }
     for (size_t i = 0; i < chain->n_rules; i++) {
         fputs("\t\t", out);
-        rule_print(&chain->rules[i], out);
+        print_rule(&chain->rules[i], counted, out);
         fputc('\n', out);
     }
     fputs("\t}\n", out);
 }
 
+void chain_print(enum table_id table, const struct chain *chain, FILE *out)
+{
+    print_chain(table, chain, false, out);
+}
+
 /* As nft lists a table: sets and maps in order of creation, then chains in order of creation. */
-static void print_table(const struct ruleset *ruleset, enum table_id id, FILE *out)
+static void print_table(const struct ruleset *ruleset, enum table_id id, bool counted, FILE *out)
 {
     const struct table *table = &ruleset->tables[id];
     const char *separator = "";
@@ -513,7 +538,7 @@ static void print_table(const struct ruleset *ruleset, enum table_id id, FILE *o
         set_print(set, out);
     for (const struct chain *chain = table->chains; chain; chain = chain->hh.next) {
         fputs(separator, out);
-        chain_print(id, chain, out);
+        print_chain(id, chain, counted, out);
         separator = "\n";
     }
     fputs("}\n", out);
@@ -521,8 +546,14 @@ static void print_table(const struct ruleset *ruleset, enum table_id id, FILE *o
 
 void ruleset_print(const struct ruleset *ruleset, FILE *out)
 {
-    print_table(ruleset, TABLE_BRIDGE, out);
-    print_table(ruleset, TABLE_INET, out);
+    print_table(ruleset, TABLE_BRIDGE, false, out);
+    print_table(ruleset, TABLE_INET, false, out);
+}
+
+void ruleset_print_counted(const struct ruleset *ruleset, FILE *out)
+{
+    print_table(ruleset, TABLE_BRIDGE, true, out);
+    print_table(ruleset, TABLE_INET, true, out);
 }
 
 static const char *op_verb(enum op_kind kind)

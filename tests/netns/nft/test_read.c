@@ -15,6 +15,7 @@
 #include "nft/read.h"
 #include "ruleset/compare.h"
 #include "ruleset/delta.h"
+#include "ruleset/print.h"
 #include "util/mem.h"
 
 static void read_tables(struct fixture *fixture, struct nft_tables *ret)
@@ -94,9 +95,11 @@ static void absent_tables_are_told(void **state)
     assert_true(tables.exists[TABLE_BRIDGE]);
 }
 
-/* Counters count without being a difference. */
+/* Counters count without being a difference, and are told as nft tells them. */
 static void counters_do_not_count(void **state)
 {
+    _cleanup_nft_tables_ struct nft_tables tables = {0};
+    const struct rule_stmt *rule;
     _cleanup_(ruleset_freep) struct ruleset *ruleset = ruleset_new();
     struct chain *chain = ruleset_add_chain(ruleset, TABLE_INET, "output");
     _cleanup_free_ char *listed = NULL;
@@ -108,6 +111,16 @@ static void counters_do_not_count(void **state)
     listed = witness("nft list chain inet cofferdam output");
     assert_null(strstr(listed, "packets 0"));
     assert_read(*state, ruleset);
+    read_tables(*state, &tables);
+    rule = &table_chain(&tables.ruleset->tables[TABLE_INET], "output")->rules[0];
+    assert_true(rule->packets >= 1 && rule->bytes >= 84);
+    _cleanup_free_ char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+    assert_non_null(out);
+    rule_print_counted(rule, out);
+    fclose(out);
+    assert_non_null(strstr(listed, text));
 }
 
 static void a_large_ruleset_is_read(void **state)
