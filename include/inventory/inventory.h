@@ -78,6 +78,8 @@ struct container {
     bool labels_known;    /* the image's labels were compared; until then no label counts */
     struct label *labels; /* sorted by key */
     size_t n_labels;
+    struct label *overlay; /* those that Cofferdam was told to give it, sorted by key: they beat Docker's */
+    size_t n_overlay;
     enum network_mode mode;
     char *mode_target; /* NETMODE_CONTAINER: name or ID as the Engine gives it */
     bool dns_known;    /* the Engine was asked for --dns; until then the peer `dns` grants nothing */
@@ -181,7 +183,10 @@ bool transport_parse(const char *text, enum port_kind *ret);
 /* By key, as container_label() needs them. */
 void labels_sort(struct label *labels, size_t n);
 
-/* The value of a label that counts, or NULL. A label that merely repeats the image's does not count. */
+struct label *labels_copy(const struct label *labels, size_t n);
+void labels_free(struct label *labels, size_t n);
+
+/* The value of a label that counts, or NULL: the overlay's, else Docker's, unless that merely repeats the image's. */
 const char *container_label(const struct container *container, const char *key);
 
 /* Who has this address: fills what is found, returns false when no endpoint of a running container has it. */

@@ -30,6 +30,24 @@ struct inventory *inventory_free(struct inventory *inventory)
     return NULL;
 }
 
+struct label *labels_copy(const struct label *labels, size_t n)
+{
+    struct label *copy = xcalloc(n ? n : 1, sizeof(*copy));
+
+    for (size_t i = 0; i < n; i++)
+        copy[i] = (struct label){xstrdup(labels[i].key), xstrdup(labels[i].value), labels[i].from_image};
+    return copy;
+}
+
+void labels_free(struct label *labels, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        free(labels[i].key);
+        free(labels[i].value);
+    }
+    free(labels);
+}
+
 struct container *container_new(void)
 {
     return xnew(struct container);
@@ -39,13 +57,10 @@ struct container *container_free(struct container *container)
 {
     if (!container)
         return NULL;
-    for (size_t i = 0; i < container->n_labels; i++) {
-        free(container->labels[i].key);
-        free(container->labels[i].value);
-    }
+    labels_free(container->labels, container->n_labels);
+    labels_free(container->overlay, container->n_overlay);
     for (size_t i = 0; i < container->n_endpoints; i++)
         endpoint_clear(&container->endpoints[i]);
-    free(container->labels);
     free(container->endpoints);
     free(container->published);
     container_ports_clear(&container->exposed);
@@ -258,13 +273,18 @@ static int compare_key(const void *key, const void *label)
     return strcmp(key, ((const struct label *)label)->key);
 }
 
+static const struct label *find_label(const struct label *labels, size_t n, const char *key)
+{
+    return n ? bsearch(key, labels, n, sizeof(*labels), compare_key) : NULL;
+}
+
 const char *container_label(const struct container *container, const char *key)
 {
-    const struct label *label;
+    const struct label *label = find_label(container->overlay, container->n_overlay, key);
 
-    if (!container->labels_known || container->n_labels == 0)
-        return NULL;
-    label = bsearch(key, container->labels, container->n_labels, sizeof(*label), compare_key);
+    if (label)
+        return label->value;
+    label = container->labels_known ? find_label(container->labels, container->n_labels, key) : NULL;
     return label && !label->from_image ? label->value : NULL;
 }
 

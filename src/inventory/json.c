@@ -158,7 +158,7 @@ static const char *mode_name(enum network_mode mode)
 
 static void put_labels(json_t *object, const struct container *container)
 {
-    json_t *labels = json_object(), *image_labels = json_array();
+    json_t *labels = json_object(), *image_labels = json_array(), *overlay = json_object();
 
     for (size_t i = 0; i < container->n_labels; i++) {
         json_object_set_new(labels, container->labels[i].key, json_string(container->labels[i].value));
@@ -169,6 +169,12 @@ static void put_labels(json_t *object, const struct container *container)
     put_list(object, "image_labels", image_labels);
     if (!container->labels_known)
         json_object_set_new(object, "labels_known", json_false());
+    for (size_t i = 0; i < container->n_overlay; i++)
+        json_object_set_new(overlay, container->overlay[i].key, json_string(container->overlay[i].value));
+    if (container->n_overlay)
+        json_object_set_new(object, "overlay_labels", overlay);
+    else
+        json_decref(overlay);
 }
 
 static json_t *mounts_json(const struct container *container)
@@ -496,28 +502,33 @@ static bool list_has(const json_t *list, const char *text)
     return false;
 }
 
-static void read_labels(struct reader *reader, const json_t *object, struct container *container)
+static void read_label_mapping(struct reader *reader, const json_t *object, const char *name,
+                               struct label **labels, size_t *n)
 {
-    json_t *labels = json_object_get(object, "labels"), *value;
-    const json_t *image_labels = get_list(reader, object, "image_labels");
+    json_t *mapping = json_object_get(object, name), *value;
     const char *key;
 
-    container->labels_known = get_bool(reader, object, "labels_known", true);
-    if (labels && !json_is_object(labels) && !json_is_null(labels))
-        fail(reader, "labels must be a mapping");
-    json_object_foreach (labels, key, value) {
-        struct label *label;
-
-        if (!json_is_string(value)) {
+    if (mapping && !json_is_object(mapping) && !json_is_null(mapping))
+        fail(reader, "%s must be a mapping", name);
+    json_object_foreach (mapping, key, value) {
+        if (json_is_string(value))
+            *ARRAY_ADD(*labels, *n) =
+                (struct label){.key = xstrdup(key), .value = xstrdup(json_string_value(value))};
+        else
             fail(reader, "label %s must be a text", key);
-            continue;
-        }
-        label = ARRAY_ADD(container->labels, container->n_labels);
-        label->key = xstrdup(key);
-        label->value = xstrdup(json_string_value(value));
-        label->from_image = list_has(image_labels, key);
     }
-    labels_sort(container->labels, container->n_labels);
+    labels_sort(*labels, *n);
+}
+
+static void read_labels(struct reader *reader, const json_t *object, struct container *container)
+{
+    const json_t *image_labels = get_list(reader, object, "image_labels");
+
+    container->labels_known = get_bool(reader, object, "labels_known", true);
+    read_label_mapping(reader, object, "labels", &container->labels, &container->n_labels);
+    read_label_mapping(reader, object, "overlay_labels", &container->overlay, &container->n_overlay);
+    for (size_t i = 0; i < container->n_labels; i++)
+        container->labels[i].from_image = list_has(image_labels, container->labels[i].key);
 }
 
 static enum network_mode read_mode(struct reader *reader, const json_t *object)

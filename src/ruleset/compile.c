@@ -777,12 +777,10 @@ static struct container *facts_copy(const struct container *container, const str
     facts->name = xstrdup_null(container->name);
     facts->image = xstrdup_null(container->image);
     facts->labels_known = container->labels_known;
-    for (size_t i = 0; i < container->n_labels; i++) {
-        const struct label *label = &container->labels[i];
-
-        *ARRAY_ADD(facts->labels, facts->n_labels) =
-            (struct label){xstrdup(label->key), xstrdup(label->value), label->from_image};
-    }
+    facts->labels = labels_copy(container->labels, container->n_labels);
+    facts->n_labels = container->n_labels;
+    facts->overlay = labels_copy(container->overlay, container->n_overlay);
+    facts->n_overlay = container->n_overlay;
     *ARRAY_ADD(facts->endpoints, facts->n_endpoints) = endpoint_copy(endpoint);
     return facts;
 }

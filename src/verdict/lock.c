@@ -126,6 +126,9 @@ struct lock *lock_copy(const struct lock *lock)
 /* The label's value whether or not labels of its kind count for policies. */
 static const char *raw_label(const struct container *container, const char *key)
 {
+    for (size_t i = 0; i < container->n_overlay; i++)
+        if (strcmp(container->overlay[i].key, key) == 0)
+            return container->overlay[i].value;
     for (size_t i = 0; i < container->n_labels; i++)
         if (strcmp(container->labels[i].key, key) == 0)
             return container->labels[i].value;

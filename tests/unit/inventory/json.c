@@ -27,7 +27,7 @@ static const char full[] =
     "{\"path\":\"/v/data\",\"volume\":\"data\"}],\"name\":\"host\",\"net_admin\":true,\"network_mode\":\"host\","
     "\"pid_target\":\"aa\",\"privileged\":true,\"running\":true},"
     "{\"dns_known\":false,\"id\":\"aa\",\"labels\":{\"x\":\"y\"},\"labels_known\":false,\"name\":\"side\","
-    "\"network_mode\":\"container\",\"network_target\":\"bb\",\"running\":false}],"
+    "\"network_mode\":\"container\",\"network_target\":\"bb\",\"overlay_labels\":{\"q\":\"yes\",\"x\":\"z\"},\"running\":false}],"
     "\"format_version\":\"1.0\",\"host_addresses\":[\"192.0.2.1\",\"2001:db8::1\"],\"lookups_by_engine\":true,\"name_servers\":[\"192.0."
     "2.53\"],"
     "\"networks\":["
@@ -107,6 +107,8 @@ static void test_values(void **state)
     assert_null(db->endpoints[1].id);
     assert_false(db->endpoints[1].has_mac || db->endpoints[1].has_ip[IP4]);
     assert_false(side->labels_known || side->dns_known || side->running);
+    assert_int_equal(side->n_overlay, 2);
+    assert_string_equal(container_label(side, "x"), "z");
     assert_int_equal(side->mode, NETMODE_CONTAINER);
     assert_string_equal(side->mode_target, "bb");
     assert_int_equal(inventory_container(inventory, "cc")->mode, NETMODE_HOST);

@@ -239,6 +239,34 @@ static void test_labels_unknown(void **state)
     assert_true(selector_matches(&name, &early, &front));
 }
 
+/* They count whatever is known of the image, and before Docker's; who has one does not have none. */
+static void test_overlay(void **state)
+{
+    struct label_match role = {.key = (char *)"role", .value = (char *)"db-*"},
+                       no_role = {.key = (char *)"role"},
+                       vendor = {.key = (char *)"vendor", .value = (char *)"acme"};
+    struct label overlay[] = {{.key = (char *)"role", .value = (char *)"quarantined"},
+                              {.key = (char *)"vendor", .value = (char *)"acme"}};
+    struct selector has = {.labels = &role, .n_labels = 1}, has_not = {.labels = &no_role, .n_labels = 1},
+                    by_image = {.labels = &vendor, .n_labels = 1};
+    struct container given = db;
+
+    (void)state;
+    assert_true(selector_matches(&has, &given, &front));
+    assert_false(selector_matches(&by_image, &given, &front));
+    given.overlay = overlay;
+    given.n_overlay = ARRAY_SIZE(overlay);
+    for (int known = 0; known < 2; known++) {
+        given.labels_known = known;
+        assert_false(selector_matches(&has, &given, &front));
+        assert_false(selector_matches(&has_not, &given, &front));
+        assert_true(selector_matches(&by_image, &given, &front));
+        role.value = (char *)"quarantined";
+        assert_true(selector_matches(&has, &given, &front));
+        role.value = (char *)"db-*";
+    }
+}
+
 static void test_and(void **state)
 {
     struct label_match match[] = {
@@ -287,12 +315,19 @@ static void test_nothing_known(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_globs),          cmocka_unit_test(test_hostile_text),
-        cmocka_unit_test(test_parts),          cmocka_unit_test(test_empty_selector),
-        cmocka_unit_test(test_compose),        cmocka_unit_test(test_labels),
-        cmocka_unit_test(test_literal_label),  cmocka_unit_test(test_image_label),
-        cmocka_unit_test(test_labels_unknown), cmocka_unit_test(test_and),
-        cmocka_unit_test(test_all_and_more),   cmocka_unit_test(test_nothing_known),
+        cmocka_unit_test(test_globs),
+        cmocka_unit_test(test_hostile_text),
+        cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_empty_selector),
+        cmocka_unit_test(test_compose),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_literal_label),
+        cmocka_unit_test(test_image_label),
+        cmocka_unit_test(test_labels_unknown),
+        cmocka_unit_test(test_overlay),
+        cmocka_unit_test(test_and),
+        cmocka_unit_test(test_all_and_more),
+        cmocka_unit_test(test_nothing_known),
     };
 
     return cmocka_run_group_tests_name("inventory-match", tests, NULL, NULL);
