@@ -47,5 +47,8 @@ struct plan_facts {
 
 /* A new reference. *ret_exit: an enum exit_status. Before plan_take_basis(). */
 json_t *plan_to_json(struct plan *plan, const struct plan_facts *facts, int *ret_exit);
+/* Of a plan its connections and connections_text alone, where the inventories may differ in labels too: an object. A new
+ * reference. */
+json_t *plan_connections(const struct evaluation *old, const struct evaluation *new);
 /* What it was made from, which becomes the caller's; NULL where there is no kernel. */
 struct plan_basis *plan_take_basis(struct plan *plan);

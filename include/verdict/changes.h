@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Which connections two policy sets decide differently, over the same inventory. Pure, and exact: what is not listed is
+ * Which connections two policy sets decide differently, over the same inventory or over two that differ in nothing but the
+ * containers' labels. Pure, and exact: what is not listed is
  * decided as before, and what is listed changes for each pair of its two sides, on each of its ports.
  *
  * The parties are those that the rules know: each live endpoint of a managed network, the host, and every address
@@ -71,7 +72,7 @@ struct changes {
     size_t n_held;
 };
 
-/* The sets are finished, over one inventory, and with it outlive the changes. */
+/* The sets are finished, and with their inventories outlive the changes. */
 struct changes *changes_find(const struct evaluation *before, const struct evaluation *after);
 /*
  * Everything that the set allows, in the fewest lines: what it changes where nothing is allowed to any container. All

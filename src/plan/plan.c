@@ -415,3 +415,11 @@ json_t *plan_to_json(struct plan *plan, const struct plan_facts *facts, int *ret
                      flows_to_json(plan, !plan->base && facts->flows_error == 0), "rules",
                      rules_to_json(plan, &found.rules, facts), "problems", diags_to_json(&found.problems));
 }
+
+json_t *plan_connections(const struct evaluation *old, const struct evaluation *new)
+{
+    _cleanup_(changes_freep) struct changes *changes = changes_find(old, new);
+
+    return json_pack("{s:o, s:o}", "connections", changes_to_json(changes), "connections_text",
+                     connections_text(changes, false));
+}

@@ -464,7 +464,8 @@ static void add_pair(struct search *search, size_t from, size_t to)
     const struct numbers *outcome;
     bool blocked[IP_FAMILIES];
 
-    if (!search->with_rest && !search->crowd.kinds[source->kind].differs[EGRESS] &&
+    if (!search->with_rest && !source->moved && !destination->moved &&
+        !search->crowd.kinds[source->kind].differs[EGRESS] &&
         !search->crowd.kinds[destination->kind].differs[INGRESS])
         return;
     if (!source->n_residents && !destination->n_residents)

@@ -299,15 +299,28 @@ static unsigned cut_of(const struct crowd *crowd, const struct resident *residen
     return lock_effect(with->locks, with->inventory, resident->container).cut;
 }
 
-/* Every answer that both sets can get to a question about this endpoint. */
-static void add_answers(const struct sorter *sorter, const struct resident *resident, struct bytes *bytes)
+static bool has_two_inventories(const struct crowd *crowd)
+{
+    return crowd->with[SET_OLD].inventory != crowd->with[SET_NEW].inventory;
+}
+
+/* Every answer that both sets can get to a question about this endpoint. Returns whether they get different ones. */
+static bool add_answers(const struct sorter *sorter, const struct resident *resident, struct bytes *bytes)
 {
     const struct questions *ask = &sorter->ask;
     const struct endpoint *endpoint = resident->endpoint;
+    bool moved = false;
 
     bytes_add(bytes, "e", 1);
-    for (size_t i = 0; i < ask->n_selectors; i++)
-        bytes_add(bytes, selector_matches(ask->selectors[i], resident->container, endpoint) ? "1" : "0", 1);
+    for (size_t i = 0; i < ask->n_selectors; i++) {
+        bool is = selector_matches(ask->selectors[i], resident->container, endpoint), was = is;
+
+        if (has_two_inventories(sorter->crowd))
+            was = selector_matches(ask->selectors[i], resident->former, endpoint);
+        bytes_add(bytes, is ? "1" : "0", 1);
+        bytes_add(bytes, was ? "1" : "0", 1);
+        moved = moved || is != was;
+    }
     for (enum ip_family family = IP4; family < IP_FAMILIES; family++) {
         bool served = endpoint->has_ip[family] && is_server(ask, endpoint->ip[family]);
         struct ip_key key = ip_key(endpoint->ip[family]);
@@ -320,6 +333,7 @@ static void add_answers(const struct sorter *sorter, const struct resident *resi
     if (asks_dns(resident))
         crowd_add_servers(sorter->crowd, resident->container, bytes);
     bytes_add(bytes, &(const char){(char)cut_of(sorter->crowd, resident)}, 1);
+    return moved;
 }
 
 static unsigned families_of(const struct endpoint *endpoint)
@@ -334,30 +348,54 @@ static void fill_kind(const struct sorter *sorter, struct kind *kind, const stru
     kind->cut = cut_of(sorter->crowd, resident);
 }
 
+static size_t label_number(struct sorter *sorter, const struct container *container, const char *label)
+{
+    const char *value = container_label(container, label);
+
+    return value ? intern(&sorter->values, value, strlen(value)) + 1 : 0;
+}
+
+/* Returns whether some label has another value in the old inventory. */
+static bool number_labels(struct sorter *sorter, const struct resident *resident, size_t *values)
+{
+    const struct questions *ask = &sorter->ask;
+    bool moved = false;
+
+    for (size_t i = 0; i < ask->n_labels; i++) {
+        values[i] = label_number(sorter, resident->container, ask->labels[i]);
+        if (!has_two_inventories(sorter->crowd))
+            continue;
+        values[ask->n_labels + i] = label_number(sorter, resident->former, ask->labels[i]);
+        moved = moved || values[i] != values[ask->n_labels + i];
+    }
+    return moved;
+}
+
 static void sort_resident(struct sorter *sorter, size_t position)
 {
     struct crowd *crowd = sorter->crowd;
     const struct resident *resident = &crowd->residents[position];
     _cleanup_free_ size_t *values = xcalloc(crowd->n_values, sizeof(*values));
     _cleanup_(bytes_clear) struct bytes bytes = {};
-    size_t kind, n_kinds = crowd->n_kinds;
+    size_t kind, n_kinds = crowd->n_kinds,
+                 number = (size_t)(resident->endpoint - resident->container->endpoints);
+    bool moved = number_labels(sorter, resident, values);
     struct class *class;
 
-    for (size_t i = 0; i < crowd->n_values; i++) {
-        const char *value = container_label(resident->container, sorter->ask.labels[i]);
-
-        values[i] = value ? intern(&sorter->values, value, strlen(value)) + 1 : 0;
-    }
-    add_answers(sorter, resident, &bytes);
+    moved = add_answers(sorter, resident, &bytes) || moved;
     kind = get_kind(sorter, &bytes, families_of(resident->endpoint));
     if (crowd->n_kinds > n_kinds)
         fill_kind(sorter, &crowd->kinds[kind], resident);
     class = get_class(sorter, kind, resident->network, values);
-    for (size_t s = 0; s < POLICY_SETS && !class->n_residents; s++)
+    class->moved = moved;
+    for (size_t s = 0; s < POLICY_SETS && !class->n_residents; s++) {
+        const struct container *container = s == SET_OLD ? resident->former : resident->container;
+
         class->party[s] = (struct party){.kind = PARTY_ENDPOINT,
-                                         .container = resident->container,
-                                         .endpoint = resident->endpoint,
+                                         .container = container,
+                                         .endpoint = &container->endpoints[number],
                                          .selection = resident->selection[s]};
+    }
     *ARRAY_ADD(class->residents, class->n_residents) = position;
 }
 
@@ -450,6 +488,9 @@ static void sort_outside(struct sorter *sorter, enum ip_family family)
 
 static void add_resident(struct crowd *crowd, const struct container *container, size_t position)
 {
+    const struct container *former = has_two_inventories(crowd)
+                                         ? inventory_container(crowd->with[SET_OLD].inventory, container->id)
+                                         : container;
     const struct endpoint *endpoint = &container->endpoints[position];
     struct ends ends = {};
 
@@ -458,9 +499,9 @@ static void add_resident(struct crowd *crowd, const struct container *container,
     if (ends.n && ends.v[0].party.kind == PARTY_ENDPOINT) {
         struct resident *resident = ARRAY_ADD(crowd->residents, crowd->n_residents);
 
-        *resident = (struct resident){container, endpoint, ends.v[0].network, {}};
-        for (size_t s = 0; s < POLICY_SETS; s++)
-            resident->selection[s] = roll_selection(&crowd->rolls[s], container, position);
+        *resident = (struct resident){container, former, endpoint, ends.v[0].network, {}};
+        resident->selection[SET_OLD] = roll_selection(&crowd->rolls[SET_OLD], former, position);
+        resident->selection[SET_NEW] = roll_selection(&crowd->rolls[SET_NEW], container, position);
     }
     ends_clear(&ends);
 }
@@ -511,7 +552,7 @@ void crowd_init(struct crowd *crowd, const struct evaluation *before, const stru
         roll_init(&crowd->rolls[s], &crowd->with[s]);
     find_residents(crowd);
     ask_everything(&sorter);
-    crowd->n_values = sorter.ask.n_labels;
+    crowd->n_values = sorter.ask.n_labels * (has_two_inventories(crowd) ? POLICY_SETS : 1);
     number_rules(&sorter);
     for (size_t i = 0; i < crowd->n_residents; i++)
         sort_resident(&sorter, i);

@@ -15,6 +15,7 @@ enum which_set { SET_OLD, SET_NEW, POLICY_SETS };
 /* A live endpoint of a managed network. */
 struct resident {
     const struct container *container;
+    const struct container *former; /* the same one, in the old set's inventory */
     const struct endpoint *endpoint;
     const struct network *network;
     const struct selection *selection[POLICY_SETS];
@@ -31,10 +32,12 @@ struct kind {
 struct class
 {
     size_t kind;
+    bool moved;                      /* some peer or `same:` means it in one of the inventories alone */
     struct party party[POLICY_SETS]; /* one of them, which stands for all */
     const struct network *network;   /* of endpoints, else NULL */
-    size_t *values;                  /* for each label that is compared: a number, 0 for no such label */
-    size_t *residents;               /* of endpoints: positions in the crowd's, ascending */
+    size_t *values; /* for each label that is compared: a number, 0 for no such label; then those of the old
+                       inventory, where that is another */
+    size_t *residents; /* of endpoints: positions in the crowd's, ascending */
     size_t n_residents;
     struct ip_ranges outside; /* of PARTY_OUTSIDE; of the one family that the kind has */
 };
@@ -48,10 +51,11 @@ struct crowd {
     size_t n_kinds;
     struct class *classes;
     size_t n_classes;
-    size_t n_values; /* labels that are compared */
+    size_t n_values; /* of a class: one for each label that is compared, and each inventory */
 };
 
-/* Both sets must be finished and over the same inventory; all must outlive the crowd. */
+/* Both sets must be finished, and over the same inventory or two that differ in nothing but labels; all must outlive the
+ * crowd. */
 void crowd_init(struct crowd *crowd, const struct evaluation *before, const struct evaluation *after);
 void crowd_clear(struct crowd *crowd);
 /* Appends the name servers of a container, in an order of their own. */

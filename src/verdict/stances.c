@@ -58,12 +58,15 @@ static bool has_peer(const struct rule *rule, enum peer_kind kind)
     return false;
 }
 
-static size_t number_peers(struct stances *stances, const struct rule *rule)
+static size_t number_peers(struct stances *stances, enum which_set s, const struct rule *rule)
 {
+    const struct evaluation *with = stances->crowd->with;
     _cleanup_(bytes_clear) struct bytes bytes = {};
 
     if (has_peer(rule, PEER_SAME) || has_peer(rule, PEER_DNS))
         return SIZE_MAX;
+    if (with[SET_OLD].inventory != with[SET_NEW].inventory) /* in the other one they may mean others */
+        bytes_add(&bytes, &s, sizeof(s));
     for (size_t i = 0; i < rule->n_peers; i++) {
         _cleanup_free_ char *text = peer_text(&rule->peers[i]);
 
@@ -86,7 +89,7 @@ static void add_rules(struct stances *stances, enum which_set s, enum direction 
         const struct rule *rule = &policy->rules[direction][r];
 
         *ARRAY_ADD(profile->v, profile->n) =
-            (struct entry){s, rule, has_peer(rule, PEER_DNS), number_peers(stances, rule)};
+            (struct entry){s, rule, has_peer(rule, PEER_DNS), number_peers(stances, s, rule)};
     }
 }
 

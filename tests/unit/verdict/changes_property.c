@@ -198,6 +198,18 @@ static void check_line(const struct change *line, const struct party *from, cons
         assert_false(line->docker_blocks); /* no network of these worlds is internal */
 }
 
+/* Who it is in that inventory. */
+static struct party party_in(const struct inventory *inventory, const struct party *party)
+{
+    struct party there = *party;
+
+    if (party->kind == PARTY_ENDPOINT) {
+        there.container = inventory_container(inventory, party->container->id);
+        there.endpoint = &there.container->endpoints[party->endpoint - party->container->endpoints];
+    }
+    return there;
+}
+
 static void try(struct trial *trial, const struct party *from, const struct party *to,
                 const struct traffic *traffic)
 {
@@ -206,8 +218,12 @@ static void try(struct trial *trial, const struct party *from, const struct part
     size_t found = 0;
     bool changes;
 
-    for (int i = 0; i < 2; i++)
-        verdicts[i] = evaluate(&trial->with[i], from, to, traffic);
+    for (int i = 0; i < 2; i++) {
+        const struct party ends[] = {party_in(trial->with[i].inventory, from),
+                                     party_in(trial->with[i].inventory, to)};
+
+        verdicts[i] = evaluate(&trial->with[i], &ends[0], &ends[1], traffic);
+    }
     changes = verdicts[0].verdict != verdicts[1].verdict ||
               (trial->with_rest && verdicts[1].verdict == VERDICT_ALLOW);
     for (size_t i = 0; i < trial->n_lines; i++)
@@ -247,7 +263,7 @@ static void try_pair(struct trial *trial, const struct party *from, const struct
 
 static void try_everything(struct trial *trial, unsigned *seed)
 {
-    struct crowd crowd = everybody(trial->with[0].inventory, seed);
+    struct crowd crowd = everybody(trial->with[1].inventory, seed);
     struct attempts attempts = attempts_of(seed);
 
     for (size_t i = 0; i < crowd.n; i++)
@@ -282,8 +298,8 @@ static void check_lines(const struct changes *changes)
 
 /* ---- pairs of sets ------------------------------------------------------------------------------------ */
 
-static size_t compare(unsigned number, const struct inventory *inventory, const struct policy_set *before,
-                      const struct policy_set *after)
+static size_t compare_all(unsigned number, const struct inventory *const inventories[2],
+                          const struct policy_set *before, const struct policy_set *after)
 {
     struct settings *settings[2] = {settings_new(), settings_new()};
     struct trial trial = {.number = number};
@@ -292,8 +308,8 @@ static size_t compare(unsigned number, const struct inventory *inventory, const 
 
     settings[0]->default_mode = number % 3 == 0 ? MODE_AUDIT : MODE_ENFORCE;
     settings[1]->default_mode = number % 5 == 0 ? MODE_AUDIT : MODE_ENFORCE;
-    trial.with[0] = (struct evaluation){before, inventory, settings[0], NULL};
-    trial.with[1] = (struct evaluation){after, inventory, settings[1], NULL};
+    trial.with[0] = (struct evaluation){before, inventories[0], settings[0], NULL};
+    trial.with[1] = (struct evaluation){after, inventories[1], settings[1], NULL};
     changes = changes_find(&trial.with[0], &trial.with[1]);
     trial.changes = changes;
     check_lines(changes);
@@ -308,6 +324,12 @@ static size_t compare(unsigned number, const struct inventory *inventory, const 
     for (int i = 0; i < 2; i++)
         settings_free(settings[i]);
     return trial.n_changed;
+}
+
+static size_t compare(unsigned number, const struct inventory *inventory, const struct policy_set *before,
+                      const struct policy_set *after)
+{
+    return compare_all(number, (const struct inventory *const[]){inventory, inventory}, before, after);
 }
 
 /* So that only networks, addresses and name servers tell the containers apart. */
@@ -367,6 +389,38 @@ static void one_policy(void **state)
     assert_true(n > WORLDS * 20);
 }
 
+static void give_labels(struct inventory *inventory, unsigned seed)
+{
+    static const char *const keys[] = {"role", "tier"}, *const values[] = {"a", "b", "x"};
+
+    for (struct container *c = inventory->containers; c; c = c->hh.next)
+        for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+            if (world_random(&seed, 3) == 0)
+                *ARRAY_ADD(c->overlay, c->n_overlay) =
+                    (struct label){.key = xstrdup(keys[i]), .value = xstrdup(values[world_random(&seed, 3)])};
+}
+
+/* The same containers with other labels, under the same policies or others. */
+static void other_labels(void **state)
+{
+    size_t n = 0;
+
+    (void)state;
+    for (unsigned seed = 1; seed <= WORLDS; seed++) {
+        struct world before = world_make(seed), after = world_make(seed), other = world_make(seed + 10000);
+        const struct inventory *inventories[] = {before.inventory, after.inventory};
+
+        give_labels(before.inventory, seed + 30000);
+        give_labels(after.inventory, seed + 40000);
+        n += compare_all(seed * 15 + 1, inventories, before.policies,
+                         seed % 4 ? before.policies : other.policies);
+        world_clear(&before);
+        world_clear(&after);
+        world_clear(&other);
+    }
+    assert_true(n > WORLDS * 20);
+}
+
 static void order_changes_nothing(void **state)
 {
     (void)state;
@@ -393,6 +447,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(two_sets),
         cmocka_unit_test(one_policy),
+        cmocka_unit_test(other_labels),
         cmocka_unit_test(order_changes_nothing),
     };
 
