@@ -12,6 +12,7 @@
 #include "util/diag.h"
 
 enum unknown_endpoints { UNKNOWN_DENY, UNKNOWN_INTERNET };
+enum group_may { GROUP_MAY_READ, GROUP_MAY_CHANGE };
 enum protect_table { PROTECT_AUTO, PROTECT_OFF };
 
 /*
@@ -24,9 +25,12 @@ enum protect_table { PROTECT_AUTO, PROTECT_OFF };
 struct settings {
     char *docker; /* the Engine's socket: a path, or unix:// and a path; NULL: DOCKER_HOST, else the usual one
                    */
-    char *policies; /* directory */
-    char *state;    /* directory */
-    char *control;  /* socket path */
+    char *policies;      /* directory */
+    char *state;         /* directory */
+    char *control;       /* socket path */
+    char *control_group; /* its name; NULL: the socket is root's alone */
+    enum group_may control_group_may;
+    char *audit; /* path of the audit log, or AUDIT_OFF */
     bool managed_all;
     char **managed; /* network names, when not managed_all */
     size_t n_managed;
@@ -43,6 +47,7 @@ struct settings {
     } log;
 };
 
+#define AUDIT_OFF "off"
 #define SETTINGS_FILE "/etc/cofferdam/cofferdam.yaml"
 
 struct settings *settings_new(void); /* the defaults */

@@ -11,6 +11,7 @@
 #define SOCKET_PATH_MAX 107 /* sun_path of a unix socket, without its end */
 #define NETWORK_NAME_MAX 255
 #define UNIX_PREFIX "unix://"
+#define GROUP_NAME_MAX 255
 
 struct settings *settings_new(void)
 {
@@ -19,6 +20,7 @@ struct settings *settings_new(void)
     settings->policies = xstrdup("/etc/cofferdam/policies");
     settings->state = xstrdup("/var/lib/cofferdam");
     settings->control = xstrdup("/run/cofferdam/control.sock");
+    settings->audit = xstrdup("/var/log/cofferdam/audit.log");
     settings->managed_all = true;
     settings->log.group = 64;
     settings->log.rate = 100;
@@ -43,6 +45,8 @@ struct settings *settings_free(struct settings *settings)
     free(settings->policies);
     free(settings->state);
     free(settings->control);
+    free(settings->control_group);
+    free(settings->audit);
     names_free(&settings->managed, &settings->n_managed);
     names_free(&settings->unmanaged, &settings->n_unmanaged);
     free(settings);
@@ -83,6 +87,11 @@ static bool check_docker(struct import *import, const struct node *value)
     report_node(import, CODE_TEXT_LENGTH, value, "the path of a socket has at most %d bytes",
                 SOCKET_PATH_MAX);
     return false;
+}
+
+static bool check_audit(struct import *import, const struct node *value)
+{
+    return strcmp(value->text, AUDIT_OFF) == 0 || check_absolute(import, value);
 }
 
 static void import_network(struct import *import, const struct node *node, char ***names, size_t *n,
@@ -195,6 +204,7 @@ static const char *const mode_words[] = {"enforce", "audit", NULL};    /* enum p
 static const char *const unknown_words[] = {"deny", "internet", NULL}; /* enum unknown_endpoints */
 static const char *const protect_words[] = {"auto", "off", NULL};      /* enum protect_table */
 static const char *const image_label_words[] = {"ignore", "trust", NULL};
+static const char *const group_may_words[] = {"read", "change", NULL}; /* enum group_may */
 
 static void import_image_labels(struct import *import, const struct key *key, const struct node *value,
                                 void *object)
@@ -265,6 +275,22 @@ static const struct key settings_keys[] = {
      .offset = offsetof(struct settings, control),
      .max = SOCKET_PATH_MAX,
      .check = check_absolute},
+    {.name = "control_group",
+     .type = KEY_TEXT,
+     .summary = "the group whose members may use the control socket, besides root",
+     .offset = offsetof(struct settings, control_group),
+     .max = GROUP_NAME_MAX},
+    {.name = "control_group_may",
+     .type = KEY_WORD,
+     .summary = "read, or change: what the members of that group may do",
+     .offset = offsetof(struct settings, control_group_may),
+     .words = group_may_words},
+    {.name = "audit",
+     .type = KEY_TEXT,
+     .summary = "the file in which each change and each refused attempt is a line, or off",
+     .offset = offsetof(struct settings, audit),
+     .max = PATH_MAX - 1,
+     .check = check_audit},
     {.name = "networks",
      .type = KEY_OTHER,
      .summary = "which networks are managed",

@@ -253,7 +253,7 @@ class WithDaemon(unittest.TestCase):
         self.config = os.path.join(self.folder.name, "cofferdam.yaml")
         self.daemon = None
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(f"control: {self.socket}\nstate: {self.folder.name}/state\n")
+            file.write(f"control: {self.socket}\nstate: {self.folder.name}/state\naudit: off\n")
 
     def tearDown(self):
         if self.daemon:

@@ -21,7 +21,7 @@ folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
 mkdir "$folder/state"
 : >"$folder/state/lock"
-: >"$folder/settings.yaml"
+echo "audit: $folder/audit.log" >"$folder/settings.yaml"
 nft add table inet other || exit 77
 nft -f - <<'RULES'
 table inet cofferdam {

@@ -26,6 +26,9 @@ static void test_defaults(void **state)
         assert_string_equal(settings->policies, "/etc/cofferdam/policies");
         assert_string_equal(settings->state, "/var/lib/cofferdam");
         assert_string_equal(settings->control, "/run/cofferdam/control.sock");
+        assert_string_equal(settings->audit, "/var/log/cofferdam/audit.log");
+        assert_null(settings->control_group);
+        assert_int_equal(settings->control_group_may, GROUP_MAY_READ);
         assert_true(settings->managed_all);
         assert_int_equal(settings->n_unmanaged, 0);
         assert_int_equal(settings->default_mode, MODE_ENFORCE);
@@ -44,13 +47,17 @@ static void test_all(void **state)
     assert_int_equal(parse(settings, "docker: unix:///run/d.sock\npolicies: /p\nstate: /s\ncontrol: /c\n"
                                      "networks: {managed: [a, b], unmanaged: [c]}\ndefault_mode: audit\n"
                                      "unknown_endpoints: internet\nprotect_table: off\nimage_labels: trust\n"
-                                     "mark: 0x80000000\n"
+                                     "mark: 0x80000000\naudit: /l\n"
+                                     "control_group: ops\ncontrol_group_may: change\n"
                                      "log: {group: 7, rate: 9}\n"),
                      0);
     assert_string_equal(settings->docker, "unix:///run/d.sock");
     assert_string_equal(settings->policies, "/p");
     assert_string_equal(settings->state, "/s");
     assert_string_equal(settings->control, "/c");
+    assert_string_equal(settings->audit, "/l");
+    assert_string_equal(settings->control_group, "ops");
+    assert_int_equal(settings->control_group_may, GROUP_MAY_CHANGE);
     assert_false(settings->managed_all);
     assert_int_equal(settings->n_managed, 2);
     assert_string_equal(settings->managed[1], "b");
@@ -74,7 +81,8 @@ static void test_over(void **state)
     assert_int_equal(
         parse(settings, "policies: /p\nnetworks: {managed: [a], unmanaged: [c, d]}\nimage_labels: trust\n"),
         0);
-    assert_int_equal(parse(settings, "networks: {managed: all}\nimage_labels: ignore\n"), 0);
+    assert_int_equal(parse(settings, "networks: {managed: all}\nimage_labels: ignore\naudit: off\n"), 0);
+    assert_string_equal(settings->audit, AUDIT_OFF);
     assert_string_equal(settings->policies, "/p");
     assert_true(settings->managed_all);
     assert_int_equal(settings->n_managed, 0);
@@ -103,6 +111,11 @@ static void test_bad(void **state)
         "log: {rate: 1e3}\n",
         "log: {group: -1}\n",
         "nope: 1\n",
+        "audit: audit.log\n",
+        "audit: [/a]\n",
+        "control_group:\n",
+        "control_group: [a]\n",
+        "control_group_may: write\n",
         "policies: /a\npolicies: /b\n",
         "{}\n---\n{}\n",
         "- a\n",
