@@ -54,6 +54,8 @@ void who_clear(struct who *who);
 struct who who_copy(const struct who *who);
 /* "root", "ann as root" where ann logged in, "cofferdamd" where nobody asked. The caller frees it. */
 char *who_text(const struct who *who);
+/* With the process: "ann as root, process 7 (cofferdam lockdown web)". The caller frees it. */
+char *who_line(const struct who *who);
 
 void change_clear(struct change *change);
 struct change change_copy(const struct change *change);

@@ -47,6 +47,16 @@ char *who_text(const struct who *who)
     return xasprintf("%s as %s", login, user);
 }
 
+char *who_line(const struct who *who)
+{
+    _cleanup_free_ char *text = who_text(who);
+
+    if (!who->known)
+        return STEAL(text);
+    return xasprintf("%s, process %d%s%s%s", text, (int)who->pid, who->command ? " (" : "",
+                     who->command ? who->command : "", who->command ? ")" : "");
+}
+
 static json_t *text_or_null(const char *text)
 {
     return text ? json_string(text) : json_null();
