@@ -199,6 +199,12 @@ int cli_ask_with(const struct cli_verb *verb, const struct cli_options *options,
 int cli_fill_change(const struct cli_verb *asked, const struct cli_options *options, json_t *request);
 int cli_fill_number(const struct cli_verb *asked, const struct cli_options *options, json_t *request);
 
+/*
+ * What the command has done without the daemon goes on record, with the answer that the daemon would have given. Where it
+ * cannot, that is in the answer's result ("not_on_record"), or said.
+ */
+void cli_audit(const struct settings *settings, const char *action, const json_t *request, json_t *answer);
+
 /* ---- texts (pure; src/cli/status_text.c, verify.c, doctor.c, plan_text.c, lockdown_text.c, history.c) -------------------------------------------------- */
 
 /* exit_status is the daemon's: not everything that matters for it has a key of its own in the document. */

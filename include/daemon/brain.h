@@ -229,6 +229,7 @@ struct status_facts {
     size_t expectations_failed; /* of the policies in force, when they were loaded or could first be tested */
     const char *expectation_error; /* the first of them, in words */
     const char *history_error;     /* why what is in force could not be recorded; NULL: it is */
+    const char *audit_error;       /* what is not in the audit log, and why; NULL: all is */
     const json_t *trial, *held;    /* as status has them, or null; borrowed */
     const char *lock_tables;       /* why they stand, for people; NULL: they do not */
     bool trial_left;               /* the file of a trial that is over cannot be removed */

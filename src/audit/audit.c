@@ -314,24 +314,46 @@ char *audit_line(const json_t *entry)
 
 #define NAMES_SHOWN 5
 
-/* The caller frees it. */
+static const char *target_name(const json_t *target)
+{
+    const char *name = json_string_value(target);
+
+    name = name ? name : get_text(target, "select");
+    name = name ? name : get_text(target, "name");
+    return name ? name : get_text(target, "id");
+}
+
+/* Adds some names to the text, and the number of the others to *more. */
+static void add_names(char **text, const json_t *targets, size_t *more)
+{
+    const json_t *target;
+    size_t i;
+
+    json_array_foreach (targets, i, target) {
+        const char *name = target_name(target);
+
+        if (i >= NAMES_SHOWN || !name) {
+            (*more)++;
+            continue;
+        }
+        char *longer = xasprintf("%s%s%s", *text, **text ? ", " : " of ", name);
+        free(*text);
+        *text = longer;
+    }
+}
+
+/* Those that were met; where none were, those that were meant. The caller frees it. */
 static char *targets_text(const json_t *entry)
 {
-    const json_t *targets = json_object_get(entry, "targets"), *item;
+    const json_t *request = json_object_get(entry, "request");
+    size_t more = (size_t)json_integer_value(json_object_get(entry, "targets_more"));
     char *text = xstrdup("");
-    size_t i, more = (size_t)json_integer_value(json_object_get(entry, "targets_more"));
 
-    json_array_foreach (targets, i, item) {
-        const char *name = get_text(item, "select") ? get_text(item, "select") : get_text(item, "name");
-        char *longer;
-
-        if (i >= NAMES_SHOWN)
-            break;
-        longer = xasprintf("%s%s%s", text, i ? ", " : " of ", name ? name : get_text(item, "id"));
-        free(text);
-        text = longer;
+    add_names(&text, json_object_get(entry, "targets"), &more);
+    if (!*text) {
+        add_names(&text, json_object_get(request, "containers"), &more);
+        add_names(&text, json_object_get(request, "select"), &more);
     }
-    more += json_array_size(targets) - i;
     _cleanup_free_ char *shown = text;
     return more ? xasprintf("%s and %zu more", shown, more) : xstrdup(shown);
 }

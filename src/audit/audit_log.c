@@ -121,7 +121,7 @@ static int write_line(struct audit_log *log, const char *line)
 {
     int r = 0;
 
-    if (log->fd >= 0 && is_moved(log))
+    if (log->fd >= 0 && (is_moved(log) || !is_own(log->fd)))
         close_file(log);
     if (log->fd < 0)
         r = open_file(log);

@@ -48,7 +48,7 @@ void cli_complain(const char *path, int error)
     }
     if (error == -EACCES || error == -EPERM) {
         cli_error("%s: permission denied\n"
-                  "  the daemon answers only to root: try sudo",
+                  "  the daemon answers root, and the group that control_group names in its settings: try sudo",
                   path);
         return;
     }
@@ -99,6 +99,14 @@ static void print_text(const json_t *result)
     puts(safe);
 }
 
+static void warn_of_record(const json_t *result)
+{
+    const char *problem = json_string_value(json_object_get(result, "not_on_record"));
+
+    if (problem)
+        cli_error("warning: it is done, but not on record: %s", problem);
+}
+
 int cli_print_answer(json_t *answer, const struct cli_options *options, cli_printer print)
 {
     json_t *result = json_object_get(answer, "result");
@@ -106,6 +114,7 @@ int cli_print_answer(json_t *answer, const struct cli_options *options, cli_prin
 
     if (!json_is_true(json_object_get(answer, "ok")))
         return print_failure(answer, options->json);
+    warn_of_record(result);
     if (options->json)
         cli_print_json(result);
     else if (print)

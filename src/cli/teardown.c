@@ -248,29 +248,28 @@ static int end_trial(const char *directory)
     return -errno;
 }
 
-static int report(bool json, const char *text)
-{
-    if (json) {
-        json_t *result = json_pack("{s:s}", "text", text);
-        cli_print_json(result);
-        json_decref(result);
-    } else {
-        puts(text);
-    }
-    return STATUS_OK;
-}
-
-static int teardown_directly(const struct settings *settings, bool json)
+static int teardown_directly(const struct settings *settings, const struct cli_options *options)
 {
     _cleanup_close_ int lock = -1;
-    bool found;
+    bool found = false;
+    json_t *answer;
 
     if (lock_state(settings->state, &lock) < 0 || remove_tables(&found) < 0 ||
-        restore_bridges(settings->state) < 0 || end_trial(settings->state) < 0)
+        restore_bridges(settings->state) < 0 || end_trial(settings->state) < 0) {
+        answer = control_error(STATUS_ERROR, "not all could be removed", NULL, NULL);
+        cli_audit(settings, verb.name, NULL, answer);
+        json_decref(answer);
         return STATUS_ERROR;
-    return report(json,
+    }
+    answer = control_answer(
+        STATUS_OK,
+        json_pack("{s:s}", "text",
                   found ? "the rules are removed; containers are no longer isolated (no daemon was running)"
-                        : "nothing of Cofferdam is in the kernel, and no daemon is running");
+                        : "nothing of Cofferdam is in the kernel, and no daemon is running"));
+    cli_audit(settings, verb.name, NULL, answer);
+    int status = cli_print_answer(answer, options, NULL);
+    json_decref(answer);
+    return status;
 }
 
 /* ---- through the daemon ------------------------------------------------------------------------------- */
@@ -294,7 +293,7 @@ int cli_teardown(int argc, char **argv)
     int r = control_call(settings->control, request, CLI_TIMEOUT_MS, &answer);
     json_decref(request);
     if (cli_no_daemon(settings->control, r))
-        return teardown_directly(settings, options.json);
+        return teardown_directly(settings, &options);
     if (r < 0) {
         cli_complain(settings->control, r);
         return STATUS_ERROR;

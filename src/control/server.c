@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "control/server.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "control/protocol.h"
@@ -31,13 +35,17 @@ struct control_server {
     sd_event_source *io;
     int fd, lock_fd;
     char *path;
-    control_handler handler;
-    void *userdata;
+    struct control_service service;
     struct client *clients;
-    size_t n_clients;
+    size_t n_clients, n_others; /* the latter of other users than the server's */
 };
 
 /* ---- one client --------------------------------------------------------------------------------------- */
+
+static bool is_other(const struct control_peer *peer)
+{
+    return peer->uid != geteuid();
+}
 
 static void client_drop(struct client *client)
 {
@@ -47,6 +55,7 @@ static void client_drop(struct client *client)
         if (*at == client) {
             *at = client->next;
             server->n_clients--;
+            server->n_others -= is_other(&client->peer);
             break;
         }
     sd_event_source_disable_unref(client->io);
@@ -82,11 +91,16 @@ static void client_answer(struct client *client, json_t *answer)
 
 static void client_refuse(struct client *client, const char *error)
 {
+    const struct control_service *service = &client->server->service;
+
+    if (service->refused)
+        service->refused(error, &client->peer, service->userdata);
     client_answer(client, control_error(STATUS_ERROR, error, NULL, NULL));
 }
 
 static void client_handle(struct client *client, size_t len)
 {
+    const struct control_service *service = &client->server->service;
     json_error_t error;
     json_t *request = json_loadb(client->request, len, JSON_REJECT_DUPLICATES, &error);
 
@@ -95,7 +109,7 @@ static void client_handle(struct client *client, size_t len)
     else if (!json_is_string(json_object_get(request, "verb")))
         client_refuse(client, "the request has no \"verb\"");
     else
-        client_answer(client, client->server->handler(request, &client->peer, client->server->userdata));
+        client_answer(client, service->handle(request, &client->peer, service->userdata));
     json_decref(request);
 }
 
@@ -159,23 +173,52 @@ static int on_timeout(sd_event_source *source, uint64_t usec, void *userdata)
     return 0;
 }
 
-static void client_add(struct control_server *server, int fd)
+static bool has_group(int fd, gid_t group)
 {
-    struct client *client = xnew(struct client);
+    _cleanup_free_ gid_t *groups = NULL;
+    socklen_t len = 0;
+
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, NULL, &len) == 0 || errno != ERANGE)
+        return false; /* it has none, or they cannot be known */
+    groups = xcalloc(len, 1);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, groups, &len) < 0)
+        return false;
+    for (size_t i = 0; i < len / sizeof(*groups); i++)
+        if (groups[i] == group)
+            return true;
+    return false;
+}
+
+static int ask_who(int fd, const struct control_service *service, struct control_peer *ret)
+{
     struct ucred cred;
     socklen_t len = sizeof(cred);
 
-    *client = (struct client){.server = server, .fd = fd, .next = server->clients};
-    server->clients = client;
-    server->n_clients++;
-    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0 ||
-        sd_event_add_io(server->event, &client->io, fd, EPOLLIN, on_client, client) < 0 ||
-        sd_event_add_time_relative(server->event, &client->timer, CLOCK_MONOTONIC, CONTROL_REQUEST_USEC, 0,
-                                   on_timeout, client) < 0) {
-        client_drop(client);
+    if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+        return -errno;
+    *ret = (struct control_peer){.pid = cred.pid, .uid = cred.uid, .gid = cred.gid};
+    ret->in_group = service->has_group && (cred.gid == service->group || has_group(fd, service->group));
+    return 0;
+}
+
+static void client_add(struct control_server *server, int fd)
+{
+    struct control_peer peer;
+
+    if (ask_who(fd, &server->service, &peer) < 0 ||
+        (is_other(&peer) && server->n_others >= CONTROL_OTHERS_MAX)) {
+        close(fd);
         return;
     }
-    client->peer = (struct control_peer){.pid = cred.pid, .uid = cred.uid, .gid = cred.gid};
+    struct client *client = xnew(struct client);
+    *client = (struct client){.server = server, .fd = fd, .peer = peer, .next = server->clients};
+    server->clients = client;
+    server->n_clients++;
+    server->n_others += is_other(&peer);
+    if (sd_event_add_io(server->event, &client->io, fd, EPOLLIN, on_client, client) < 0 ||
+        sd_event_add_time_relative(server->event, &client->timer, CLOCK_MONOTONIC, CONTROL_REQUEST_USEC, 0,
+                                   on_timeout, client) < 0)
+        client_drop(client);
 }
 
 static int on_connection(sd_event_source *source, int fd, uint32_t events, void *userdata)
@@ -229,6 +272,29 @@ static int take_lock(struct control_server *server, struct diags *diags)
     return 0;
 }
 
+#define READ_WRITE (ACL_READ | ACL_WRITE)
+
+/* An access control list, as acl(5) and the kernel's posix_acl_xattr.h have it. Its owner may set it, without powers. */
+static void let_group_in(struct control_server *server, struct diags *diags)
+{
+    struct {
+        struct posix_acl_xattr_header header;
+        struct posix_acl_xattr_entry entries[5];
+    } acl = {
+        .header = {htole32(POSIX_ACL_XATTR_VERSION)},
+        .entries = {{htole16(ACL_USER_OBJ), htole16(READ_WRITE), htole32(ACL_UNDEFINED_ID)},
+                    {htole16(ACL_GROUP_OBJ), 0, htole32(ACL_UNDEFINED_ID)},
+                    {htole16(ACL_GROUP), htole16(READ_WRITE), htole32(server->service.group)},
+                    {htole16(ACL_MASK), htole16(READ_WRITE), htole32(ACL_UNDEFINED_ID)},
+                    {htole16(ACL_OTHER), 0, htole32(ACL_UNDEFINED_ID)}},
+    };
+
+    if (setxattr(server->path, "system.posix_acl_access", &acl, sizeof(acl), 0) < 0)
+        diag_add(diags, DIAG_WARNING, NULL, NULL,
+                 "group %u cannot be let in at %s (%s): only root may use the control socket",
+                 (unsigned)server->service.group, server->path, strerror(errno));
+}
+
 static int bind_socket(struct control_server *server, struct diags *diags)
 {
     struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -242,23 +308,25 @@ static int bind_socket(struct control_server *server, struct diags *diags)
         return fail(diags, -errno, "cannot make the control socket", server->path);
     if (unlink(server->path) < 0 && errno != ENOENT)
         return fail(diags, -errno, "cannot remove the old control socket", server->path);
-    mode_t mask = umask(0117); /* 0660 from the very first moment */
+    mode_t mask = umask(0177); /* 0600 from the very first moment */
     int r = bind(server->fd, (struct sockaddr *)&address, sizeof(address)) < 0 ? -errno : 0;
     umask(mask);
     if (r < 0)
         return fail(diags, r, "cannot bind the control socket", server->path);
+    if (server->service.has_group)
+        let_group_in(server, diags); /* nobody can connect before listen() */
     if (listen(server->fd, CONTROL_CLIENTS_MAX) < 0)
         return fail(diags, -errno, "cannot listen on", server->path);
     return 0;
 }
 
-int control_server_open(sd_event *event, const char *path, control_handler handler, void *userdata,
+int control_server_open(sd_event *event, const char *path, const struct control_service *service,
                         struct control_server **ret, struct diags *diags)
 {
     _cleanup_(control_server_closep) struct control_server *server = xnew(struct control_server);
     int r;
 
-    *server = (struct control_server){.fd = -1, .lock_fd = -1, .handler = handler, .userdata = userdata};
+    *server = (struct control_server){.fd = -1, .lock_fd = -1, .service = *service};
     server->path = xstrdup(path);
     server->event = sd_event_ref(event);
     r = make_directory(path, diags);

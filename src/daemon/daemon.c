@@ -3,6 +3,7 @@
 #include "daemon.h"
 
 #include <errno.h>
+#include <grp.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -12,6 +13,7 @@
 
 #include <systemd/sd-daemon.h>
 
+#include "control/protocol.h"
 #include "daemon/state.h"
 #include "util/utc.h"
 
@@ -209,6 +211,7 @@ static int on_refresh(sd_event_source *source, uint64_t usec, void *userdata)
     sd_event_source_set_time_relative(source, REFRESH_USEC);
     sd_event_source_set_enabled(source, SD_EVENT_ONESHOT);
     host_refresh(daemon);
+    audit_update(daemon);
     daemon_touch(daemon);
     return 0;
 }
@@ -218,8 +221,10 @@ static int on_stop(sd_event_source *source, const struct signalfd_siginfo *info,
     struct daemon *daemon = userdata;
 
     (void)source;
-    (void)info;
     log_text(LOG_NOTICE, "stopping; the rules stay in force");
+    struct who who = who_of((pid_t)info->ssi_pid, (uid_t)info->ssi_uid);
+    audit_stop(daemon, &who);
+    who_clear(&who);
     trial_say_stop(daemon);
     sd_notify(0, "STOPPING=1");
     return sd_event_exit(daemon->event, EXIT_SUCCESS);
@@ -355,6 +360,30 @@ static int open_links(struct daemon *daemon, struct diags *diags)
     return r;
 }
 
+/* A name that nobody knows lets nobody in. */
+static void find_group(const struct settings *settings, struct control_service *service)
+{
+    const struct group *group = settings->control_group ? getgrnam(settings->control_group) : NULL;
+
+    service->has_group = group != NULL;
+    if (group)
+        service->group = group->gr_gid;
+    else if (settings->control_group)
+        log_text(
+            LOG_ERR,
+            "control_group: there is no group '%s': only root may use the control socket until it is there, "
+            "and cofferdamd is restarted",
+            settings->control_group);
+}
+
+static int serve(struct daemon *daemon, struct diags *diags)
+{
+    struct control_service service = {.handle = daemon_verb, .refused = daemon_refused, .userdata = daemon};
+
+    find_group(daemon->settings, &service);
+    return control_server_open(daemon->event, daemon->settings->control, &service, &daemon->control, diags);
+}
+
 static int start(struct daemon *daemon, struct diags *diags)
 {
     int r = state_lock(daemon->settings->state, &daemon->state_lock, diags);
@@ -362,8 +391,7 @@ static int start(struct daemon *daemon, struct diags *diags)
     if (r >= 0)
         r = lock_namespace(daemon, diags);
     if (r >= 0)
-        r = control_server_open(daemon->event, daemon->settings->control, daemon_verb, daemon,
-                                &daemon->control, diags);
+        r = serve(daemon, diags);
     if (r >= 0)
         r = engine_open(daemon, diags);
     if (r >= 0)
@@ -394,11 +422,16 @@ int daemon_start(struct daemon *daemon)
         r = add_sources(daemon);
     if (r >= 0)
         sd_event_set_watchdog(daemon->event, true);
+    daemon->audit = audit_log_new(daemon->settings->audit);
     if (r >= 0)
         r = start(daemon, &diags);
     if (r < 0 && diags.n == 0)
         diag_add(&diags, DIAG_ERROR, NULL, NULL, "cannot start: %s", strerror(-r));
     log_diags(&diags);
+    audit_event(daemon, "start", NULL,
+                r < 0 ? control_error(STATUS_ERROR, "cofferdamd cannot start", NULL, &diags)
+                      : control_answer(STATUS_OK, NULL),
+                NULL);
     return r;
 }
 
@@ -429,6 +462,7 @@ void daemon_clear(struct daemon *daemon)
     policy_keep_clear(&daemon->keep);
     plan_memory_clear(&daemon->plans);
     free(daemon->expectations.first);
+    audit_log_free(daemon->audit);
     settings_free(daemon->settings);
     *daemon = (struct daemon){.state_lock = -1, .namespace_lock = -1};
 }

@@ -4,11 +4,14 @@
 
 #include <systemd/sd-event.h>
 
+#include "audit/audit.h"
+#include "audit/audit_log.h"
 #include "control/server.h"
 #include "daemon/brain.h"
 #include "daemon/history.h"
 #include "daemon/policy_state.h"
 #include "daemon/trial.h"
+#include "daemon/who.h"
 #include "docker/client.h"
 #include "files/state_files.h"
 #include "flow/socket.h"
@@ -129,7 +132,10 @@ struct daemon {
     struct trial_run trial;
     struct inventory_keep inventory_keep;
     struct takeover takeover;
-    bool exit_when_idle; /* after teardown: once its answer is sent */
+    struct audit_log *audit;
+    struct audit_limit refusals;
+    bool audit_complained; /* that it cannot be written */
+    bool exit_when_idle;   /* after teardown: once its answer is sent */
 };
 
 /* daemon.c */
@@ -226,6 +232,8 @@ void policy_keep_remove(struct daemon *daemon);
 void policy_keep_clear(struct policy_keep *keep);
 
 /* history_io.c */
+/* A change that happens now. */
+struct change change_now(enum change_kind kind, const struct who *who /* NULL: nobody */);
 /* The policies in force came there by this change. What goes wrong is logged and remembered: it holds nothing up. */
 void history_record(struct daemon *daemon, const struct change *change);
 /* All of them, newest first, without the sets. The caller frees them. 0 or a negative errno. */
@@ -271,13 +279,30 @@ void inventory_keep_update(struct daemon *daemon);
 /* Writes at once what is to be written. */
 void inventory_keep_close(struct daemon *daemon);
 
-/* who_io.c */
-struct who who_of(pid_t pid, uid_t uid);
-/* A change that happens now. */
-struct change change_now(enum change_kind kind, const struct who *who /* NULL: nobody */);
+/* audit_io.c: what is done, and what is refused, on record (audit/audit.h) */
+/*
+ * Completes the facts and records them, in the journal or on stderr as well: what was asked for by a change is told there by
+ * nobody else. 0, or a negative errno: it is not in the file, which was logged, and is tried again.
+ */
+int audit_record(struct daemon *daemon, struct audit_facts *facts);
+/* The same for what no request has asked for. answer, as control_answer() and control_error() make it, is taken over; who
+ * and lockdowns may be NULL. */
+void audit_event(struct daemon *daemon, const char *action, const struct who *who, json_t *answer,
+                 const json_t *lockdowns);
+/* An attempt that is refused: unless the user has made very many. */
+void audit_refused(struct daemon *daemon, const char *action, const struct control_peer *peer,
+                   const json_t *request, const json_t *answer);
+/* What could not be recorded before, once in a while. */
+void audit_update(struct daemon *daemon);
+/* The daemon stops, as who has asked for: what was only counted until now is recorded as well. */
+void audit_stop(struct daemon *daemon, const struct who *who);
+/* Why something is not on record; NULL: all is. The caller frees it. */
+char *audit_problem(const struct daemon *daemon);
 
 /* verbs.c: the control socket's verbs */
 json_t *daemon_verb(const json_t *request, const struct control_peer *peer, void *userdata);
+/* A request that is none. */
+void daemon_refused(const char *error, const struct control_peer *peer, void *userdata);
 
 /* lockdown.c: the lockdowns in the state directory, and their ends */
 /* Reads them; what is wrong with them is logged. */
@@ -290,7 +315,7 @@ int lockdown_save(struct daemon *daemon, const struct lock_list *list);
 void lockdown_update(struct daemon *daemon);
 
 /* A new list of those that go on now, on this kernel's clock. */
-struct lock_list *lockdown_current(const struct lock_list *list);
+struct lock_list *lockdown_current(struct daemon *daemon, const struct lock_list *list);
 /* A lock that means all, as this is the reason. */
 struct lock *lock_everybody(const char *reason);
 
@@ -337,5 +362,7 @@ void flows_end(struct daemon *daemon);
 void log_open(void);
 void log_text(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_diags(const struct diags *diags);
+/* An entry of the audit log. */
+void log_audit(const json_t *entry);
 /* One diagnostic on one line; the caller frees it. */
 char *diag_line(const struct diag *diag);

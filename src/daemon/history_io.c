@@ -14,6 +14,15 @@
 
 #define HISTORY_FILES_MAX 10000 /* looked at: others than we may have put some there */
 
+struct change change_now(enum change_kind kind, const struct who *who)
+{
+    struct change change = {.kind = kind, .time = daemon_wall_clock()};
+
+    if (who)
+        change.who = who_copy(who);
+    return change;
+}
+
 static char *directory_of(const struct daemon *daemon)
 {
     return xasprintf("%s/" HISTORY_DIRECTORY, daemon->settings->state);

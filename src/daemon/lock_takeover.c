@@ -227,14 +227,14 @@ void takeover_begin(struct daemon *daemon, struct brain_config *config)
     if (!merged)
         return;
     lock_list_free(config->locks);
-    config->locks = lockdown_current(merged);
+    config->locks = lockdown_current(daemon, merged);
     lock_list_free(merged);
     (void)lockdown_save(daemon, config->locks);
 }
 
 static void set_locks(struct daemon *daemon, const struct lock_list *merged)
 {
-    struct lock_list *list = lockdown_current(merged);
+    struct lock_list *list = lockdown_current(daemon, merged);
 
     (void)lockdown_save(daemon, list);
     brain_set_locks(daemon->brain, list, daemon_now());

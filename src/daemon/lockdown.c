@@ -10,10 +10,12 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "control/protocol.h"
 #include "daemon/lock_state.h"
 #include "files/boot.h"
 #include "files/lock_files.h"
-#include "util/text.h"
+#include "inventory/json.h"
+#include "verdict/lock_json.h"
 
 /* ---- ends --------------------------------------------------------------------------------------------- */
 
@@ -34,14 +36,25 @@ static bool holds(const struct lock *lock, const void *now)
     return !lock->until || lock->boot_until > *(const uint64_t *)now;
 }
 
-static void log_ended(const struct lock_list *list, uint64_t now)
+/* On record, where any has. */
+static void record_ended(struct daemon *daemon, const struct lock_list *list, uint64_t now)
 {
-    for (size_t i = 0; i < list->n; i++) {
-        _cleanup_free_ char *who = text_escape(lock_text(list->v[i]), false);
+    json_t *released = json_array(), *lockdowns = json_array();
 
-        if (!holds(list->v[i], &now))
-            log_text(LOG_NOTICE, "the lockdown of %s has ended, as its time is over", who);
+    for (size_t i = 0; i < list->n; i++) {
+        if (holds(list->v[i], &now))
+            continue;
+        json_t *lockdown = lock_to_json(list->v[i], true), *text = json_text_or_null(lock_text(list->v[i]));
+
+        json_object_set(lockdown, "text", text);
+        json_array_append_new(released, text);
+        json_array_append_new(lockdowns, lockdown);
     }
+    if (json_array_size(released))
+        audit_event(daemon, "lockdown-end", NULL,
+                    control_answer(STATUS_OK, json_pack("{s:O}", "released", released)), lockdowns);
+    json_decref(released);
+    json_decref(lockdowns);
 }
 
 static int on_end(sd_event_source *source, uint64_t usec, void *userdata)
@@ -54,8 +67,8 @@ static int on_end(sd_event_source *source, uint64_t usec, void *userdata)
     struct lock_list *list = lock_list_copy(old, holds, &now);
 
     if (old && list->n < old->n) {
-        log_ended(old, now);
         (void)lockdown_save(daemon, list); /* what cannot be saved ends at the next start again */
+        record_ended(daemon, old, now);
         brain_set_locks(daemon->brain, STEAL(list), daemon_now());
         daemon_touch(daemon);
     }
@@ -122,7 +135,7 @@ struct lock *lock_everybody(const char *reason)
     return lock;
 }
 
-struct lock_list *lockdown_current(const struct lock_list *list)
+struct lock_list *lockdown_current(struct daemon *daemon, const struct lock_list *list)
 {
     _cleanup_(lock_list_freep) struct lock_list *carried = lock_list_copy(list, NULL, NULL);
     _cleanup_free_ char *boot = boot_id();
@@ -130,13 +143,13 @@ struct lock_list *lockdown_current(const struct lock_list *list)
 
     for (size_t i = 0; i < carried->n; i++)
         carry_over(carried->v[i], boot);
-    log_ended(carried, now);
+    record_ended(daemon, carried, now);
     return lock_list_copy(carried, holds, &now);
 }
 
 static void take_over(struct daemon *daemon, struct lock_list *list, struct brain_config *config)
 {
-    config->locks = lockdown_current(list);
+    config->locks = lockdown_current(daemon, list);
     if (config->locks->n > 0)
         log_text(LOG_WARNING, "%zu lockdown%s in force; `cofferdam lockdown --list` shows them",
                  config->locks->n, config->locks->n == 1 ? " is" : "s are");

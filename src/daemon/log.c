@@ -48,6 +48,16 @@ void log_text(int priority, const char *format, ...)
         fprintf(stderr, "%s: %s\n", priority_name(priority), text);
 }
 
+void log_audit(const json_t *entry)
+{
+    if (to_journal) {
+        audit_to_journal(entry);
+        return;
+    }
+    _cleanup_free_ char *text = audit_text(entry);
+    log_text(audit_priority(entry), "%s", text);
+}
+
 char *diag_line(const struct diag *diag)
 {
     _cleanup_free_ char *place = NULL, *code = NULL;

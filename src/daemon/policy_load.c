@@ -6,6 +6,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "control/protocol.h"
 #include "files/files.h"
 #include "policy/parse.h"
 
@@ -145,17 +146,29 @@ int policies_apply(struct daemon *daemon, struct policy_set *policies, struct ch
     return r;
 }
 
-static void reload(struct daemon *daemon, struct change *change)
+static json_t *reloaded(struct daemon *daemon, size_t flows)
+{
+    size_t cut = brain_flow_count(daemon->brain) - flows;
+
+    return control_answer(STATUS_OK, json_pack("{s:I, s:I}", "connections_ended", (json_int_t)cut, "number",
+                                               (json_int_t)daemon->history.in_force));
+}
+
+/* The answer is for the audit log. */
+static json_t *reload(struct daemon *daemon, struct change *change)
 {
     _cleanup_(policy_set_freep) struct policy_set *policies = NULL;
     _cleanup_diags_ struct diags diags = {0};
     struct load_result result = {0};
+    size_t flows = brain_flow_count(daemon->brain);
     int r = policies_read(daemon, &policies, &diags);
 
     if (r == 0)
         r = policies_check(daemon, policies, &(struct load_request){0}, &result, &diags);
     if (r == 0)
-        policies_apply(daemon, STEAL(policies), change, NULL, &result, &diags);
+        r = policies_apply(daemon, STEAL(policies), change, NULL, &result, &diags);
+    return r < 0 ? control_error(STATUS_ERROR, "the policies were not loaded", NULL, &diags)
+                 : reloaded(daemon, flows);
 }
 
 void policies_hangup(struct daemon *daemon, pid_t pid, uid_t uid)
@@ -164,10 +177,8 @@ void policies_hangup(struct daemon *daemon, pid_t pid, uid_t uid)
     struct who who = who_of(pid, uid);
     struct change change = change_now(CHANGE_RELOAD, &who);
 
-    if (blocked)
-        log_text(LOG_WARNING, "the policies are not read again: %s", blocked);
-    else
-        reload(daemon, &change);
+    audit_event(daemon, "reload", &who,
+                blocked ? control_error(STATUS_ERROR, blocked, NULL, NULL) : reload(daemon, &change), NULL);
     change_clear(&change);
     who_clear(&who);
 }

@@ -105,6 +105,7 @@ static json_t *daemon_status(const struct brain *brain, const struct status_fact
     set_text(daemon, "last_load_error", facts->last_load_error);
     json_object_set_new(daemon, "expectations_failed", json_integer((json_int_t)facts->expectations_failed));
     set_text(daemon, "expectation_error", facts->expectation_error);
+    set_text(daemon, "audit_error", facts->audit_error);
     set_text(daemon, "default_mode", brain->options.default_mode == MODE_AUDIT ? "audit" : "enforce");
     json_object_set_new(daemon, "generation", json_integer((json_int_t)facts->generation));
     json_object_set_new(daemon, "trial", facts->trial ? json_deep_copy(facts->trial) : json_null());
@@ -547,6 +548,8 @@ static void history_problems(const struct status_facts *facts, json_t *problems)
     if (facts->history_error)
         add_problem(problems, "the policies in force are not in the history, which cannot be written: %s",
                     facts->history_error);
+    if (facts->audit_error)
+        add_problem(problems, "%s", facts->audit_error);
     if (facts->trial_left)
         add_problem(
             problems,

@@ -16,6 +16,7 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "control/protocol.h"
 #include "files/files.h"
 #include "ruleset/compare.h"
 #include "util/duration.h"
@@ -238,6 +239,11 @@ static bool is_former_saved(const struct daemon *daemon)
            (former->nothing ? saved->nothing : policy_state_same(saved, former->files, former->n_files));
 }
 
+static json_t *ended(const struct daemon *daemon)
+{
+    return control_answer(STATUS_OK, json_pack("{s:I}", "number", (json_int_t)daemon->history.in_force));
+}
+
 static void finish(struct daemon *daemon)
 {
     struct trial_run *run = &daemon->trial;
@@ -250,6 +256,8 @@ static void finish(struct daemon *daemon)
     bool saved = save_former(daemon, reason) == 0;
     run->end.from = run->trial.former_number;
     history_record(daemon, &run->end);
+    if (run->end.kind == CHANGE_EXPIRED) /* else a verb, or the failure of one, has ended it */
+        audit_event(daemon, "trial-end", NULL, ended(daemon), NULL);
     run->needed = !saved && !is_former_saved(daemon);
     if (run->needed)
         run->left = true;

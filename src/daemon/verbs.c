@@ -24,6 +24,7 @@ json_t *verb_error_of(const struct diags *diags, const char *otherwise)
 
 static json_t *verb_status(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
 {
+    _cleanup_free_ char *audit = audit_problem(daemon);
     uint32_t generation = 0;
     bool enforced;
 
@@ -39,6 +40,7 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request, const s
         .expectations_failed = daemon->expectations.n_failed,
         .expectation_error = daemon->expectations.first,
         .keep_error = daemon->keep.error < 0 ? strerror(-daemon->keep.error) : NULL,
+        .audit_error = audit,
         .history_error = daemon->history.error < 0 ? strerror(-daemon->history.error) : NULL,
         .trial_left = daemon->trial.left,
         .lock_tables = takeover_tables(daemon),
@@ -231,20 +233,50 @@ static json_t *verb_teardown(struct daemon *daemon, const json_t *request, const
         STATUS_OK, json_pack("{s:s}", "text", "the rules are removed; containers are no longer isolated"));
 }
 
+enum right {
+    RIGHT_READ,
+    RIGHT_CHANGE,
+    RIGHT_CHANGE_UNLESS_DRY, /* reads only where the request says "dry_run" */
+};
+
 struct verb {
     const char *name;
     json_t *(*run)(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
-    bool changes; /* something: who asked for it goes to the log */
+    enum right right;
 };
 
+/* What changes something is on record, whatever it is. */
 static const struct verb verbs[] = {
-    {"status", verb_status, false},    {"explain", verb_explain, false},
-    {"plan", verb_plan, false},        {"apply", verb_apply, true},
-    {"confirm", verb_confirm, true},   {"rollback", verb_rollback, true},
-    {"history", verb_history, false},  {"verify", verb_verify, false},
-    {"teardown", verb_teardown, true}, {"lockdown", verb_lockdown, true},
-    {"release", verb_release, true},   {"lockdown-list", verb_lockdown_list, false},
+    {"status", verb_status, RIGHT_READ},       {"explain", verb_explain, RIGHT_READ},
+    {"plan", verb_plan, RIGHT_READ},           {"apply", verb_apply, RIGHT_CHANGE},
+    {"confirm", verb_confirm, RIGHT_CHANGE},   {"rollback", verb_rollback, RIGHT_CHANGE},
+    {"history", verb_history, RIGHT_READ},     {"verify", verb_verify, RIGHT_READ},
+    {"teardown", verb_teardown, RIGHT_CHANGE}, {"lockdown", verb_lockdown, RIGHT_CHANGE_UNLESS_DRY},
+    {"release", verb_release, RIGHT_CHANGE},   {"lockdown-list", verb_lockdown_list, RIGHT_READ},
 };
+
+static const struct verb *find_verb(const json_t *request)
+{
+    const char *name = json_string_value(json_object_get(request, "verb"));
+
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+        if (strcmp(verbs[i].name, name) == 0)
+            return &verbs[i];
+    return NULL;
+}
+
+static bool changes(const struct verb *verb, const json_t *request)
+{
+    switch (verb->right) {
+    case RIGHT_READ:
+        return false;
+    case RIGHT_CHANGE:
+        return true;
+    case RIGHT_CHANGE_UNLESS_DRY:
+        return !json_is_true(json_object_get(request, "dry_run"));
+    }
+    return true;
+}
 
 /* What containers listen on is known to those who may look into their namespaces: it comes with the request, and is
  * forgotten again. */
@@ -259,18 +291,98 @@ static json_t *run(struct daemon *daemon, const struct verb *verb, const json_t 
     return answer;
 }
 
+/* ---- on record ---------------------------------------------------------------------------------------- */
+
+/* It was done all the same: whoever asked is told, and it stands in status until it is on record. */
+static void say_not_on_record(const struct daemon *daemon, json_t *answer)
+{
+    json_t *result = json_object_get(answer, "result");
+    _cleanup_free_ char *problem = audit_problem(daemon);
+
+    if (result && problem)
+        json_object_set_new(result, "not_on_record", json_text_or_null(problem));
+}
+
+static json_t *run_on_record(struct daemon *daemon, const struct verb *verb, const json_t *request,
+                             const struct control_peer *peer)
+{
+    uint64_t begun = daemon_now();
+    /* Before it, as who asks may be gone afterwards; but what takes time must not hold a lockdown up. */
+    struct who who = who_of_process(peer->pid, peer->uid);
+    json_t *lockdowns = verb->run == verb_release ? brain_locks_to_json(daemon->brain) : NULL;
+    json_t *answer = run(daemon, verb, request, peer);
+
+    struct audit_facts facts = {.action = verb->name,
+                                .duration = daemon_now() - begun,
+                                .who = &who,
+                                .request = request,
+                                .answer = answer,
+                                .lockdowns = lockdowns};
+    who_find_names(&who);
+    if (audit_record(daemon, &facts) < 0)
+        say_not_on_record(daemon, answer);
+    json_decref(lockdowns);
+    who_clear(&who);
+    return answer;
+}
+
+/* ---- rights ------------------------------------------------------------------------------------------- */
+
+static bool may(const struct daemon *daemon, const struct control_peer *peer, bool change)
+{
+    if (peer->uid == 0)
+        return true;
+    return peer->in_group && (!change || daemon->settings->control_group_may == GROUP_MAY_CHANGE);
+}
+
+static json_t *refuse(struct daemon *daemon, const char *action, const json_t *request,
+                      const struct control_peer *peer)
+{
+    _cleanup_free_ char *error =
+        xasprintf("user %u may %s: %s is refused", (unsigned)peer->uid,
+                  peer->in_group ? "read here, and change nothing" : "not ask here", action);
+    json_t *answer = control_error(
+        STATUS_ERROR, error,
+        peer->in_group
+            ? "run it as root; or set control_group_may: change, which lets the whole group"
+            : "run it as root; or as a member of the group that control_group names in the settings",
+        NULL);
+
+    audit_refused(daemon, action, peer, request, answer);
+    return answer;
+}
+
+static json_t *unknown(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
+{
+    json_t *answer = control_error(STATUS_USAGE, "this daemon knows no such command",
+                                   "cofferdam and cofferdamd may be of different versions", NULL);
+
+    if (peer->uid != 0)
+        audit_refused(daemon, "unknown", peer, request, answer);
+    return answer;
+}
+
 json_t *daemon_verb(const json_t *request, const struct control_peer *peer, void *userdata)
 {
-    const char *name = json_string_value(json_object_get(request, "verb"));
+    const struct verb *verb = find_verb(request);
     struct daemon *daemon = userdata;
 
-    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++) {
-        if (strcmp(verbs[i].name, name) != 0)
-            continue;
-        log_text(verbs[i].changes ? LOG_NOTICE : LOG_DEBUG, "%s, asked for by user %u (process %d)", name,
-                 (unsigned)peer->uid, (int)peer->pid);
-        return run(daemon, &verbs[i], request, peer);
-    }
-    return control_error(STATUS_USAGE, "this daemon knows no such command",
-                         "cofferdam and cofferdamd may be of different versions", NULL);
+    if (!may(daemon, peer, verb && changes(verb, request)))
+        return refuse(daemon, verb ? verb->name : "unknown", request, peer);
+    if (!verb)
+        return unknown(daemon, request, peer);
+    if (changes(verb, request))
+        return run_on_record(daemon, verb, request, peer);
+    log_text(LOG_DEBUG, "%s, asked for by user %u (process %d)", verb->name, (unsigned)peer->uid,
+             (int)peer->pid);
+    return run(daemon, verb, request, peer);
+}
+
+void daemon_refused(const char *error, const struct control_peer *peer, void *userdata)
+{
+    if (peer->uid == 0)
+        return;
+    json_t *answer = control_error(STATUS_ERROR, error, NULL, NULL);
+    audit_refused(userdata, "malformed", peer, NULL, answer);
+    json_decref(answer);
 }

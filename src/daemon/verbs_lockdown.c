@@ -22,7 +22,8 @@
 static void read_request(struct daemon *daemon, const json_t *request, const struct control_peer *peer,
                          struct lock_asked *ret)
 {
-    _cleanup_free_ char *by = xasprintf("user %u, process %d", (unsigned)peer->uid, (int)peer->pid);
+    struct who who = who_of_process(peer->pid, peer->uid);
+    _cleanup_free_ char *by = who_line(&who);
     _cleanup_free_ char *boot = boot_id();
     const struct lock_asker asker = {.inventory = brain_inventory(daemon->brain),
                                      .inventory_known = brain_inventory_known(daemon->brain),
@@ -33,6 +34,7 @@ static void read_request(struct daemon *daemon, const json_t *request, const str
                                      .boot_now = boot_now()};
 
     lock_request_read(request, &asker, ret);
+    who_clear(&who);
 }
 
 /*
@@ -142,21 +144,8 @@ static json_t *dry_run(struct daemon *daemon, const struct lock_list *list, cons
     return lockdown_answer(report, &(struct lock_outcome){.dry_run = true, .more = log.more});
 }
 
-static void log_lockdown(const struct lock_list *locks, size_t n_met, size_t n_flows)
-{
-    for (size_t i = 0; i < locks->n; i++) {
-        _cleanup_free_ char *who = text_escape(lock_text(locks->v[i]), false);
-        _cleanup_free_ char *reason = text_escape(locks->v[i]->reason ?: "no reason given", false);
-
-        log_text(LOG_WARNING, "%s is locked down (%s) by %s: %s", who, lock_cut_name(locks->v[i]->cut),
-                 locks->v[i]->by, reason);
-    }
-    log_text(LOG_NOTICE, "%zu container%s cut off, %zu connection%s ended", n_met, n_met == 1 ? "" : "s",
-             n_flows, n_flows == 1 ? "" : "s");
-}
-
-static json_t *lock_down(struct daemon *daemon, struct lock_list *list, const struct lock_list *new,
-                         struct lock_report *report, uint64_t begun)
+static json_t *lock_down(struct daemon *daemon, struct lock_list *list, struct lock_report *report,
+                         uint64_t begun)
 {
     struct lock_outcome outcome = {0};
     _cleanup_cut_log_ struct cut_log log = {0};
@@ -178,7 +167,6 @@ static json_t *lock_down(struct daemon *daemon, struct lock_list *list, const st
     outcome.more = log.more;
     lockdown_arm(daemon);
     lock_report_flows(report, brain_inventory(daemon->brain), &log, (uint64_t)time(NULL));
-    log_lockdown(new, report->n_met, log.n + log.more);
     return lockdown_answer(report, &outcome);
 }
 
@@ -208,7 +196,7 @@ json_t *verb_lockdown(struct daemon *daemon, const json_t *request, const struct
     remember(list, asked.locks, request);
     lock_report_containers(&report, brain_inventory(daemon->brain), asked.locks, daemon->docker_socket);
     if (!asked.dry_run)
-        return lock_down(daemon, list, asked.locks, &report, begun);
+        return lock_down(daemon, list, &report, begun);
     answer = dry_run(daemon, list, asked.locks, &report);
     lock_list_free(list);
     return answer;
@@ -280,6 +268,7 @@ json_t *verb_release(struct daemon *daemon, const json_t *request, const struct 
     json_t *names;
     size_t i;
 
+    (void)peer;
     if (late)
         return late;
     if (lock_request_has_list(&asked, request, "release", "containers", LOCK_NAMES_MAX) && !release.all &&
@@ -294,13 +283,8 @@ json_t *verb_release(struct daemon *daemon, const json_t *request, const struct 
     release.words = texts;
     names = json_array();
     for (i = 0; locks && i < locks->n; i++)
-        if (!lock_outlives(locks->v[i], &release)) {
-            _cleanup_free_ char *who = text_escape(lock_text(locks->v[i]), false);
-
+        if (!lock_outlives(locks->v[i], &release))
             json_array_append_new(names, json_text_or_null(lock_text(locks->v[i])));
-            log_text(LOG_WARNING, "%s is released by user %u, process %d", who, (unsigned)peer->uid,
-                     (int)peer->pid);
-        }
     struct lock_list *list = lock_list_copy(locks, lock_outlives, &release);
     remember(list, NULL, request);
     return let_go(daemon, list, names, release.all);

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Who asks: what /proc and the user database say of a process. */
-#include "daemon.h"
+#include "daemon/who.h"
 
-#include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <string.h>
@@ -13,11 +11,25 @@
 #define LOGIN_UID_NONE UINT32_MAX
 #define PROC_FILE_MAX (2 * 1024 * 1024) /* bytes: a command line may be as long as the kernel allows */
 
-static char *user_name(uid_t uid)
+static char *local_name(uid_t uid)
 {
-    const struct passwd *user = getpwuid(uid);
+    FILE *file = fopen("/etc/passwd", "re");
+    char *name = NULL;
 
-    return user ? text_escape(user->pw_name, false) : NULL;
+    for (struct passwd *user; file && !name && (user = fgetpwent(file));)
+        if (user->pw_uid == uid)
+            name = text_escape(user->pw_name, false);
+    if (file)
+        fclose(file);
+    return name;
+}
+
+static void find_name(char **name, uid_t uid)
+{
+    const struct passwd *user = *name ? NULL : getpwuid(uid);
+
+    if (user)
+        *name = text_escape(user->pw_name, false);
 }
 
 /* Who logged in, whoever they have become since: sudo and su do not change it. */
@@ -51,24 +63,31 @@ static char *command_line(pid_t pid)
     return text_escape(text, false);
 }
 
-struct who who_of(pid_t pid, uid_t uid)
+struct who who_of_process(pid_t pid, uid_t uid)
 {
-    struct who who = {.known = true, .uid = uid, .pid = pid, .user = user_name(uid)};
+    struct who who = {.known = true, .uid = uid, .pid = pid, .user = local_name(uid)};
 
     if (pid <= 0)
         return who;
     who.has_login = login_uid(pid, &who.login_uid);
     if (who.has_login)
-        who.login_user = user_name(who.login_uid);
+        who.login_user = local_name(who.login_uid);
     who.command = command_line(pid);
     return who;
 }
 
-struct change change_now(enum change_kind kind, const struct who *who)
+void who_find_names(struct who *who)
 {
-    struct change change = {.kind = kind, .time = daemon_wall_clock()};
+    if (who->known)
+        find_name(&who->user, who->uid);
+    if (who->has_login)
+        find_name(&who->login_user, who->login_uid);
+}
 
-    if (who)
-        change.who = who_copy(who);
-    return change;
+struct who who_of(pid_t pid, uid_t uid)
+{
+    struct who who = who_of_process(pid, uid);
+
+    who_find_names(&who);
+    return who;
 }

@@ -502,7 +502,7 @@ class Holds(Base, unittest.TestCase):
         self.lock("web", "--reason", "it looks odd")
         lines = self.cofferdam("status").stdout.splitlines()
         self.assertEqual(lines[:2], ["Locked down", "  web"])
-        self.assertRegex(lines[2], r"^    since \S+Z by user 0, process \d+: it looks odd$")
+        self.assertRegex(lines[2], r"^    since \S+Z by root, process \d+ \(.* lockdown .*\): it looks odd$")
         told = self.cofferdam("explain", "db", "web", "5432/tcp")
         self.assertEqual(told.returncode, 3)
         self.assertIn("it looks odd", told.stdout)

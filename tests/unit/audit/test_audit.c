@@ -127,6 +127,28 @@ static void test_release_knows_the_ids(void **state)
     json_decref(entry);
 }
 
+static void assert_begins(const char *request, const char *answer, const char *wanted)
+{
+    json_t *entry = entry_of("lockdown", request, answer, NULL);
+    _cleanup_free_ char *text = audit_text(entry);
+
+    assert_memory_equal(text, wanted, strlen(wanted));
+    json_decref(entry);
+}
+
+static void test_the_text_names_some(void **state)
+{
+    (void)state;
+    assert_begins("{\"containers\": [\"no\"], \"select\": [\"a=b\"]}", "{\"ok\": false, \"exit\": 1}",
+                  "lockdown of no, a=b by ann");
+    assert_begins(
+        "{\"select\": [\"all\"]}",
+        "{\"ok\": true, \"exit\": 0, \"result\": {\"containers\": [{\"name\": \"1\"}, {\"name\": \"2\"}, {\"name\": "
+        "\"3\"}, {\"id\": \"4\"}, {\"name\": \"5\"}, {\"name\": \"6\"}, {\"name\": \"7\"}]}}",
+        "lockdown of 1, 2, 3, 4, 5 and 2 more by ann");
+    assert_begins("{}", "{\"ok\": false, \"exit\": 64}", "lockdown by ann as root, process 7 (");
+}
+
 static void test_an_error_with_its_places(void **state)
 {
     json_t *entry =
@@ -321,6 +343,7 @@ int main(void)
         cmocka_unit_test(test_release_knows_the_ids),
         cmocka_unit_test(test_an_error_with_its_places),
         cmocka_unit_test(test_hostile_texts),
+        cmocka_unit_test(test_the_text_names_some),
         cmocka_unit_test(test_much),
         cmocka_unit_test(test_long_text),
         cmocka_unit_test(test_message_ids),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The control server on a real socket: rights, garbage, oversize, silence, many at once, slow readers. */
 #include <errno.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/xattr.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -23,7 +26,7 @@ struct fixture {
     char *path;
     sd_event *event;
     struct control_server *server;
-    unsigned n_handled;
+    unsigned n_handled, n_refused;
     struct control_peer peer;
 };
 
@@ -45,17 +48,35 @@ static json_t *handle(const json_t *request, const struct control_peer *peer, vo
     return control_answer(0, json_pack("{s:s}", "verb", verb));
 }
 
+static void refused(const char *error, const struct control_peer *peer, void *userdata)
+{
+    struct fixture *fixture = userdata;
+
+    assert_non_null(error);
+    assert_int_equal(peer->pid, getpid());
+    fixture->n_refused++;
+}
+
+static int open_server(struct fixture *fixture, const struct control_service *service,
+                       struct control_server **ret)
+{
+    _cleanup_diags_ struct diags diags = {0};
+    int r = control_server_open(fixture->event, fixture->path, service, ret, &diags);
+
+    assert_int_equal(diags.n, r < 0);
+    return r;
+}
+
 static int setup(void **state)
 {
     struct fixture *fixture = xnew(struct fixture);
-    _cleanup_diags_ struct diags diags = {0};
+    const struct control_service service = {.handle = handle, .refused = refused, .userdata = fixture};
 
     strcpy(fixture->directory, "/tmp/cofferdam-test-XXXXXX");
     assert_non_null(mkdtemp(fixture->directory));
     fixture->path = xasprintf("%s/run/control.sock", fixture->directory);
     assert_true(sd_event_new(&fixture->event) >= 0);
-    assert_int_equal(
-        control_server_open(fixture->event, fixture->path, handle, fixture, &fixture->server, &diags), 0);
+    assert_int_equal(open_server(fixture, &service, &fixture->server), 0);
     *state = fixture;
     return 0;
 }
@@ -143,25 +164,53 @@ static void answers_and_knows_who_asked(void **state)
     free(text);
 }
 
-static void the_socket_is_for_root_and_its_group(void **state)
+static void the_socket_is_for_its_owner_alone(void **state)
 {
     struct fixture *fixture = *state;
     struct stat stat_;
 
     assert_int_equal(stat(fixture->path, &stat_), 0);
-    assert_int_equal(stat_.st_mode & 0777, 0660);
+    assert_int_equal(stat_.st_mode & 0777, 0600);
+    assert_true(getxattr(fixture->path, "system.posix_acl_access", NULL, 0) < 0);
+    free(ask(fixture, "{\"verb\":\"status\"}\n", 18));
+    assert_false(fixture->peer.in_group);
+}
+
+static void a_group_is_let_in(void **state)
+{
+    static const struct posix_acl_xattr_entry wanted[] = {{ACL_USER_OBJ, 6, UINT32_MAX},
+                                                          {ACL_GROUP_OBJ, 0, UINT32_MAX},
+                                                          {ACL_GROUP, 6, 4711},
+                                                          {ACL_MASK, 6, UINT32_MAX},
+                                                          {ACL_OTHER, 0, UINT32_MAX}};
+    struct fixture *fixture = *state;
+    struct control_service service = {
+        .handle = handle, .userdata = fixture, .has_group = true, .group = 4711};
+    char acl[100];
+
+    control_server_close(fixture->server);
+    assert_int_equal(open_server(fixture, &service, &fixture->server), 0);
+    assert_int_equal(getxattr(fixture->path, "system.posix_acl_access", acl, sizeof(acl)),
+                     4 + sizeof(wanted));
+    assert_memory_equal(acl + 4, wanted, sizeof(wanted));
+    free(ask(fixture, "{\"verb\":\"status\"}\n", 18));
+    assert_false(fixture->peer.in_group);
+
+    control_server_close(fixture->server);
+    service.group = getgid();
+    assert_int_equal(open_server(fixture, &service, &fixture->server), 0);
+    free(ask(fixture, "{\"verb\":\"status\"}\n", 18));
+    assert_true(fixture->peer.in_group);
 }
 
 static void a_second_server_is_refused(void **state)
 {
     struct fixture *fixture = *state;
     struct control_server *second = NULL;
-    _cleanup_diags_ struct diags diags = {0};
+    const struct control_service service = {.handle = handle};
 
-    assert_int_equal(control_server_open(fixture->event, fixture->path, handle, fixture, &second, &diags),
-                     -EADDRINUSE);
+    assert_int_equal(open_server(fixture, &service, &second), -EADDRINUSE);
     assert_null(second);
-    assert_int_equal(diags.n_errors, 1);
     char *text = ask(fixture, "{\"verb\":\"status\"}\n", 18); /* the first still serves */
     assert_non_null(strstr(text, "\"ok\":true"));
     free(text);
@@ -191,6 +240,7 @@ static void garbage_is_answered_with_an_error(void **state)
     assert_non_null(strstr(nul, "\"ok\":false"));
     free(nul);
     assert_int_equal(fixture->n_handled, 0);
+    assert_int_equal(fixture->n_refused, ARRAY_SIZE(garbage) + 1);
 }
 
 static void oversize_is_refused(void **state)
@@ -292,7 +342,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(answers_and_knows_who_asked, setup, teardown),
-        cmocka_unit_test_setup_teardown(the_socket_is_for_root_and_its_group, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_socket_is_for_its_owner_alone, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_group_is_let_in, setup, teardown),
         cmocka_unit_test_setup_teardown(a_second_server_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(garbage_is_answered_with_an_error, setup, teardown),
         cmocka_unit_test_setup_teardown(oversize_is_refused, setup, teardown),
