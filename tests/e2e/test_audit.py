@@ -16,7 +16,7 @@ import threading
 import time
 import unittest
 
-from cofferdam import COMMAND, schemas
+from cofferdam import COMMAND, DAEMON, schemas
 from machine import ENVIRONMENT, run, wait_until
 from pairs import open_in
 from playground import OPEN, Playground
@@ -90,6 +90,16 @@ class Base(Playground):
         self.said = process.communicate(timeout=30)
         self.assertEqual(process.returncode, status, self.said)
         return process.pid
+
+    def start_inside(self, script, *words):
+        """The daemon again, by a shell script with a mount namespace of its own that ends with exec "$@"."""
+        enter = self.cofferdam.space.enter
+        self.cofferdam.stop()
+        self.addCleanup(self.cofferdam.restart)
+        self.cofferdam.process = self.engine.spawn("cofferdamd-inside", enter(
+            "unshare", "-m", "sh", "-c", script, "sh", *words, DAEMON, "--config", self.cofferdam.config))
+        self.cofferdam.settle(20)
+        self.mark()
 
     def assert_by(self, entry, pid, words):
         self.assertEqual((entry["uid"], entry["user"], entry["pid"]), (0, "root", pid))
@@ -231,6 +241,22 @@ class Record(Base, unittest.TestCase):
         entry = self.entry("teardown")
         self.assert_by(entry, pid, "teardown --config")
         self.assertEqual(entry["program"], "cofferdam")
+
+
+    def test_with_the_powers_of_the_service(self):
+        """CAP_NET_ADMIN alone, and a /proc without other users' processes (ProtectProc=invisible)."""
+        self.cofferdam.restart(control_group=GROUP)
+        self.start_inside('mount -t proc -o hidepid=invisible proc /proc && '
+                          'exec setpriv --inh-caps=-all,+net_admin --bounding-set=-all,+net_admin "$@"')
+        with open(f"/proc/{self.cofferdam.process.process.pid}/status", encoding="ascii") as file:
+            self.assertRegex(file.read(), r"CapEff:\t0000000000001000\n")
+        pid = self.do("lockdown", "--select", "name=nobody")
+        self.assert_by(self.entry("lockdown"), pid, "cofferdam lockdown")
+        self.do("release", "--all")
+        self.entry("release")
+        mode = os.stat(self.cofferdam.settings["control"]).st_mode
+        self.assertEqual(stat.S_IMODE(mode), 0o660)
+        self.assertIn("system.posix_acl_access", os.listxattr(self.cofferdam.settings["control"]))
 
 
 class Hostile(Base, unittest.TestCase):
@@ -545,25 +571,9 @@ class Journal(Base, unittest.TestCase):
 
     def start(self):
         """Its stderr is what the journal would have made for it."""
-        space, enter = self.cofferdam.space, self.cofferdam.space.enter
-        setup = ('mount -t tmpfs none /run && mkdir -p /run/systemd/journal && mount --bind "$1" /run/systemd/journal && '
-                 'export JOURNAL_STREAM=$(stat -L -c %d:%i /dev/stderr) && shift && exec "$@"')
-
-        class Space:
-            @staticmethod
-            def enter(*command):
-                return enter("unshare", "-m", "sh", "-c", setup, "sh", self.folder, *command)
-
-        self.cofferdam.stop()
-        self.cofferdam.space = Space
-        self.addCleanup(self.cofferdam.restart)
-        self.addCleanup(setattr, self.cofferdam, "space", space)
-        with open(self.cofferdam.config, encoding="utf-8") as file:
-            self.assertIn("audit", file.read())
-        self.cofferdam.process = self.engine.spawn("cofferdamd-journal", Space.enter(
-            os.path.join(os.path.dirname(COMMAND), "..", "daemon", "cofferdamd"), "--config", self.cofferdam.config))
-        self.cofferdam.space = space
-        self.cofferdam.settle(20)
+        self.start_inside('mount -t tmpfs none /run && mkdir -p /run/systemd/journal && '
+                          'mount --bind "$1" /run/systemd/journal && export JOURNAL_STREAM=$(stat -L -c %d:%i /dev/stderr) && '
+                          'shift && exec "$@"', self.folder)
 
     def entries_of(self, action):
         found = []
