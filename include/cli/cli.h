@@ -88,6 +88,14 @@ struct cli_verb {
 /* The options that every command takes, or all that this verb takes, a line each. */
 void cli_options_print(const struct cli_verb *verb /* may be NULL */, FILE *out);
 
+/* The same one by one, from *i = 0 on; any: all that some verb takes. False after the last one. */
+struct cli_option_info {
+    const char *name, *value, *summary; /* value, summary: may be NULL */
+    char letter;                        /* or 0 */
+};
+bool cli_option_next(const struct cli_verb *verb /* may be NULL */, bool any, size_t *i,
+                     struct cli_option_info *ret);
+
 /*
  * The command line before the command: returns the index of the command's word, argc when there is none, or -1
  * when wrong usage was reported. *ret_help and *ret_version: whether these were asked for.

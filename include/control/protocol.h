@@ -4,7 +4,7 @@
  * line each way, then the daemon closes.
  *
  *   request   {"verb": "status" | "explain" | "plan" | "apply" | "confirm" | "rollback" | "history" | "verify" | "teardown" |
- *            "lockdown" | "release" | "lockdown-list", ...arguments}
+ *            "lockdown" | "release" | "lockdown-list" | "names", ...arguments}
  *             explain: "from", "to", "port" (optional text such as "5432/tcp")
  *             apply: "only": TEXT (optional, the plan_id of the plan that it must be), "force": BOOL (optional, whether
  *             policies are loaded though their expectations fail or cannot be tested yet)
@@ -20,6 +20,7 @@
  *             release: "containers", or "all": BOOL.
  *             lockdown, release: "expires": microseconds of CLOCK_BOOTTIME (optional: later than that it is not carried out,
  *             as the command has given up), "request": 32 hexadecimal digits (optional: it is carried out once)
+ *             names: {"containers", "compose", "lockdowns"}, lists of texts, is the result; for completion alone
  *   answer    {"ok": true, "exit": N, "result": {...}}
  *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT | null, "diagnostics": [...], "code": TEXT (only where
  *             a program must know it: "expired"; "done", such a request was carried out already)}

@@ -5,7 +5,7 @@
 #include <errno.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/complete.h"
 #include "util/text.h"
 
 static const struct {
@@ -97,6 +97,53 @@ int cli_help(int argc, char **argv)
     return STATUS_OK;
 }
 
+/* ---- completion --------------------------------------------------------------------------------------- */
+
+static bool is_verb(const char *word)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+        if (strcmp(verbs[i].name, word) == 0)
+            return true;
+    return false;
+}
+
+static void complete_command(const char *start)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(verbs); i++)
+        cli_complete_word(start, verbs[i].name, verbs[i].summary);
+}
+
+/* Its options are those of the command that it is about, and its parser's. */
+static int complete_verb(char **words, int n, int verb)
+{
+    _cleanup_free_ char **line = xcalloc((size_t)n + 3, sizeof(*line));
+
+    line[0] = words[verb];
+    line[1] = (char *)COMPLETE_WORD;
+    memcpy(line + 2, words, (size_t)n * sizeof(*words));
+    if (strcmp(words[verb], help_verb.name) == 0 && cli_complete_wants_command(&help_verb, words, n))
+        complete_command(words[n - 1]);
+    return is_verb(words[verb]) ? run_verb(words[verb], n + 2, line) : STATUS_OK;
+}
+
+/* The words behind "__complete --". */
+static int complete(char **words, int n)
+{
+    int verb;
+
+    if (n < 1)
+        return STATUS_USAGE;
+    verb = cli_complete_verb(words, n);
+    if (verb >= 0)
+        return complete_verb(words, n, verb);
+    if (cli_complete_wants_command(NULL, words, n))
+        complete_command(words[n - 1]);
+    cli_complete(NULL, words, n);
+    return STATUS_OK;
+}
+
+/* ---- the command line --------------------------------------------------------------------------------- */
+
 /* The command's word goes first and takes the options that stood before it along. */
 static int run_command_line(int verb, int argc, char **argv)
 {
@@ -118,6 +165,8 @@ static int run(int argc, char **argv)
         print_usage(stderr);
         return STATUS_USAGE;
     }
+    if (argc > 3 && strcmp(argv[1], "__complete") == 0 && strcmp(argv[2], "--") == 0)
+        return complete(argv + 3, argc - 3);
     int verb = cli_find_verb(argc, argv, &help, &version);
     if (verb >= 0 && version) {
         puts("cofferdam " COFFERDAM_VERSION);

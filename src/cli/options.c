@@ -5,7 +5,7 @@
 #include <getopt.h>
 #include <string.h>
 
-#include "cli/cli.h"
+#include "cli/complete.h"
 #include "files/files.h"
 #include "policy/parse.h"
 
@@ -133,6 +133,17 @@ void cli_options_print(const struct cli_verb *verb, FILE *out)
         _cleanup_free_ char *formats = known[i].summary ? NULL : formats_text(verb, " (default)", " or ");
         fprintf(out, "  %-3s %-25s %s\n", known[i].letter ? letter : "", name, known[i].summary ?: formats);
     }
+}
+
+bool cli_option_next(const struct cli_verb *verb, bool any, size_t *i, struct cli_option_info *ret)
+{
+    while (*i < ARRAY_SIZE(known) && !any && !takes(verb, *i))
+        (*i)++;
+    if (*i == ARRAY_SIZE(known))
+        return false;
+    *ret = (struct cli_option_info){known[*i].name, known[*i].value, known[*i].summary, known[*i].letter};
+    (*i)++;
+    return true;
 }
 
 /* ---- parsing ------------------------------------------------------------------------------------------ */
@@ -412,8 +423,13 @@ bool cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struc
                        int *ret_exit)
 {
     struct cli_options options = {};
-    int r = parse_options(verb, argc, argv, &options);
 
+    if (argc > 2 && strcmp(argv[1], COMPLETE_WORD) == 0) {
+        cli_complete(verb, argv + 2, argc - 2);
+        *ret_exit = STATUS_OK;
+        return false;
+    }
+    int r = parse_options(verb, argc, argv, &options);
     if (r > 0) {
         if (r == OPT_HELP)
             print_help(verb);

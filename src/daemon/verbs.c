@@ -233,6 +233,55 @@ static json_t *verb_teardown(struct daemon *daemon, const json_t *request, const
         STATUS_OK, json_pack("{s:s}", "text", "the rules are removed; containers are no longer isolated"));
 }
 
+/* ---- names -------------------------------------------------------------------------------------------- */
+
+static json_t *container_names(const struct inventory *inventory)
+{
+    json_t *names = json_array();
+
+    for (const struct container *c = inventory->containers; c; c = c->hh.next)
+        json_array_append_new(names, json_text_or_null(c->name ?: c->id));
+    return names;
+}
+
+/* Projects, and their services; some more than once. */
+static json_t *compose_names(const struct inventory *inventory)
+{
+    json_t *names = json_array();
+
+    for (const struct container *c = inventory->containers; c; c = c->hh.next) {
+        const char *project = container_label(c, "com.docker.compose.project");
+        const char *service = container_label(c, "com.docker.compose.service");
+        _cleanup_free_ char *both = project && service ? xasprintf("%s/%s", project, service) : NULL;
+
+        if (project)
+            json_array_append_new(names, json_text_or_null(project));
+        if (both)
+            json_array_append_new(names, json_text_or_null(both));
+    }
+    return names;
+}
+
+static json_t *lock_names(const struct lock_list *locks)
+{
+    json_t *names = json_array();
+
+    for (size_t i = 0; locks && i < locks->n; i++)
+        json_array_append_new(names, json_text_or_null(lock_text(locks->v[i])));
+    return names;
+}
+
+/* All that a command line may name, and no more: who asks waits with a finger on the key. */
+static json_t *verb_names(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
+{
+    const struct inventory *inventory = brain_inventory(daemon->brain);
+
+    (void)request, (void)peer;
+    return control_answer(STATUS_OK, json_pack("{s:o, s:o, s:o}", "containers", container_names(inventory),
+                                               "compose", compose_names(inventory), "lockdowns",
+                                               lock_names(brain_locks(daemon->brain))));
+}
+
 enum right {
     RIGHT_READ,
     RIGHT_CHANGE,
@@ -253,6 +302,7 @@ static const struct verb verbs[] = {
     {"history", verb_history, RIGHT_READ},     {"verify", verb_verify, RIGHT_READ},
     {"teardown", verb_teardown, RIGHT_CHANGE}, {"lockdown", verb_lockdown, RIGHT_CHANGE_UNLESS_DRY},
     {"release", verb_release, RIGHT_CHANGE},   {"lockdown-list", verb_lockdown_list, RIGHT_READ},
+    {"names", verb_names, RIGHT_READ},
 };
 
 static const struct verb *find_verb(const json_t *request)

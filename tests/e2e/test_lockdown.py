@@ -14,7 +14,7 @@ import threading
 import time
 import unittest
 
-from cofferdam import follows
+from cofferdam import COMMAND, follows
 from engine import OUTSIDE
 from machine import Failure, run, wait_until
 from pairs import Pair
@@ -509,6 +509,27 @@ class Holds(Base, unittest.TestCase):
         self.assertEqual(self.cofferdam("explain", "db", "198.41.0.4", "80/tcp").returncode, 0)
         self.release("web")
         self.assertEqual(self.cofferdam("explain", "db", "web", "5432/tcp").returncode, 0)
+
+    def test_the_shell_is_told_names(self):
+        def words(*line):
+            done = run(self.engine.host.enter(COMMAND, "__complete", "--", "--config", self.cofferdam.config, *line))
+            self.assertEqual((done.returncode, done.stderr), (0, ""))
+            return sorted(done.stdout.split())
+        self.run_container("web", labels={**COMPOSE, "com.docker.compose.project": "$(reboot)"})
+        self.run_container("db", labels=COMPOSE)
+        self.cofferdam.settle()
+        self.assertEqual(words("lockdown", ""), ["db", "web"])
+        self.assertEqual(words("explain", "web", ""), ["db", "host", "web"])
+        self.assertEqual(words("release", ""), [])
+        self.assertEqual(words("lockdown", "--select", "compose="), ["compose=shop", "compose=shop/web"])
+        self.lock("db")
+        self.assertEqual(words("release", ""), ["db"])
+        run(["kill", "-STOP", str(self.cofferdam.process.process.pid)])
+        self.assertEqual(words("release", ""), [])  # at once, and not in a minute
+        run(["kill", "-CONT", str(self.cofferdam.process.process.pid)])
+        self.cofferdam.stop()
+        self.assertEqual(words("release", ""), [])
+        self.cofferdam.start()
 
     def test_rounds_under_traffic(self):
         names = [f"c{number}" for number in range(6)]

@@ -149,7 +149,7 @@ class Explained(unittest.TestCase):
         """The same words as the daemon's; where nothing is cut, what the policies say."""
         inventory = json.loads((HERE / INVENTORY).read_text(encoding="utf-8"))
         lockdown = {"id": None, "name": "shop-db-1", "project": None, "service": None, "number": None, "select": None, "except": [],
-                    "direction": "in", "allow": ["shop-web-1"], "reason": "odd\x1b", "by": "root", "since": "2026-11-20T15:04:05Z",
+                    "address": None, "interface": None, "direction": "in", "allow": ["shop-web-1"], "reason": "odd\x1b", "by": "root", "since": "2026-11-20T15:04:05Z",
                     "until": None}
 
         def ask(words, lockdowns, *args):
