@@ -202,6 +202,17 @@ int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill,
 int cli_ask_with(const struct cli_verb *verb, const struct cli_options *options, cli_filler fill,
                  cli_printer print);
 
+/* Ends a question: says whether all is well, prints the answer, which it takes, and returns the exit status. */
+int cli_conclude(const struct cli_verb *verb, const struct cli_options *options, json_t *answer,
+                 cli_printer print);
+
+/*
+ * Locks down without the daemon, and gives the answer that it would have given. id: the request's name. why: "dead", "hung", or what it says that it
+ * cannot do now (LOCK_NOT_*).
+ */
+json_t *lockdown_alone(const struct settings *settings, const json_t *request, const char *id,
+                       const char *why);
+
 /* Puts --comment, --confirm-within and --extend, or the number of the history that is the argument, into a request. Returns
  * an exit status: where it is not STATUS_OK, it has said what is wrong. */
 int cli_fill_change(const struct cli_verb *asked, const struct cli_options *options, json_t *request);

@@ -18,3 +18,15 @@
 /* A ruleset of PAIR_LOCK. Locks for an address or a port that no container has hold for that, in whole. The caller frees
  * it. */
 struct ruleset *lock_tables_compile(const struct lock_list *locks, const struct inventory *inventory);
+/*
+ * Whoever is cut in the tables that stand stays so, in whole, where the inventory does not know it: between two commands,
+ * what is known of the containers may have been lost.
+ */
+void lock_tables_keep(struct ruleset *ruleset, const struct ruleset *standing,
+                      const struct inventory *inventory);
+
+/*
+ * What the daemon's rules, as the kernel holds them, know of addresses and ports: to the list come, for each lock of an
+ * address, one of its port, and for one of a port those of its addresses.
+ */
+void lock_list_add_bound(struct lock_list *list, const struct ruleset *rules);

@@ -132,6 +132,17 @@ static void judge(const struct cli_verb *verb, json_t *answer)
         json_object_set_new(answer, "exit", json_integer(STATUS_ATTENTION));
 }
 
+int cli_conclude(const struct cli_verb *verb, const struct cli_options *options, json_t *answer,
+                 cli_printer print)
+{
+    int status;
+
+    judge(verb, answer);
+    status = cli_print_answer(answer, options, print);
+    json_decref(answer);
+    return status;
+}
+
 int cli_ask_with(const struct cli_verb *verb, const struct cli_options *options, cli_filler fill,
                  cli_printer print)
 {
@@ -151,10 +162,7 @@ int cli_ask_with(const struct cli_verb *verb, const struct cli_options *options,
     json_decref(request);
     if (r < 0)
         return status == STATUS_OK ? STATUS_ERROR : status;
-    judge(verb, answer);
-    status = cli_print_answer(answer, options, print);
-    json_decref(answer);
-    return status;
+    return cli_conclude(verb, options, answer, print);
 }
 
 int cli_ask(const struct cli_verb *verb, int argc, char **argv, cli_filler fill, cli_printer print)

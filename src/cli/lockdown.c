@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "cli/urgent.h"
 #include "util/duration.h"
 
 /* What does not say that it was verified was not. */
@@ -16,7 +17,7 @@ static bool is_well(const json_t *result)
 static const struct cli_verb verb = {
     .name = "lockdown",
     .arguments = "CONTAINER...",
-    .takes = TAKES_CONTROL | TAKES_LOCKDOWN,
+    .takes = TAKES_CONTROL | TAKES_STATE | TAKES_LOCKDOWN,
     .max_args = 1000,
     .about =
         "Cuts containers off, now: what is open ends, and nothing new begins, in or out, whatever the policies\n"
@@ -138,9 +139,45 @@ static void print(const struct cli_options *options, const json_t *result, int e
         lock_tables_print(result, stdout, colour);
 }
 
+/* Why the command has to do it by itself; NULL: the daemon has, or will not. */
+static const char *why_alone(const struct urgent *urgent)
+{
+    return absence_name(urgent->absence)
+               ?: json_string_value(
+                      json_object_get(json_object_get(urgent->answer, "result"), "not_in_force"));
+}
+
+static int lock_down(const struct cli_options *options)
+{
+    _cleanup_(settings_freep) struct settings *settings = NULL;
+    struct urgent urgent = {0};
+    const char *why;
+
+    if (cli_settings(options, &settings) < 0)
+        return STATUS_ERROR;
+    json_t *request = control_request(verb.name);
+    int status = fill(options, settings, request);
+    if (status == STATUS_OK && cli_call_urgent(settings, request, &urgent) < 0)
+        status = STATUS_ERROR;
+    if (status == STATUS_OK) {
+        why = why_alone(&urgent);
+        json_t *answer =
+            why ? lockdown_alone(settings, request, urgent.request, why) : json_incref(urgent.answer);
+        status = cli_conclude(&verb, options, answer, print);
+    }
+    json_decref(urgent.answer);
+    json_decref(request);
+    return status;
+}
+
 int cli_lockdown(int argc, char **argv)
 {
-    return cli_ask(&verb, argc, argv, fill, print);
+    struct cli_options options;
+    int status;
+
+    if (!cli_options_parse(&verb, argc, argv, &options, &status))
+        return status;
+    return options.list ? cli_ask_with(&verb, &options, fill, print) : lock_down(&options);
 }
 
 /* ---- release ------------------------------------------------------------------------------------------ */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "cli/cli.h"
+#include "ruleset/ruleset.h"
 #include "util/duration.h"
 #include "util/text.h"
 
@@ -138,6 +139,53 @@ static void print_unnamed(const json_t *list, bool dry_run, FILE *out, bool colo
                              dry_run ? "would be cut off" : "is cut off"));
 }
 
+static const char *why_without(const json_t *result)
+{
+    static const char *const reasons[] = {"dead", "hung", "containers_unknown", "kernel"};
+    static const char *const texts[] = {
+        "cofferdamd does not run",
+        "cofferdamd does not answer",
+        "cofferdamd does not know the containers yet, as the Docker Engine does not answer it",
+        "the kernel refuses cofferdamd its own rules",
+    };
+    const char *why = text_of(result, "without_daemon");
+
+    for (size_t i = 0; why && i < ARRAY_SIZE(reasons); i++)
+        if (strcmp(why, reasons[i]) == 0)
+            return texts[i];
+    return NULL;
+}
+
+/* Said first: it is no matter of what was asked for, and worse. */
+static void print_no_rules(const json_t *result, FILE *out, bool colour)
+{
+    if (why_without(result) && !json_is_true(json_object_get(result, "rules_stand")))
+        print_line(
+            out, colour, STYLE_BAD,
+            xstrdup(
+                "NO RULES STAND: cofferdamd's are not in the kernel. Nothing else is denied, and a container that "
+                "is restarted escapes until cofferdamd runs: systemctl start cofferdamd"));
+}
+
+static void print_without(const json_t *result, bool dry_run, FILE *out, bool colour)
+{
+    const char *why = why_without(result);
+
+    if (!why)
+        return;
+    print_line(out, colour, STYLE_WARN,
+               xasprintf("%s: this %s without it, by tables of its own (" LOCK_TABLE_NAME
+                         "), which it takes over when it "
+                         "is back.",
+                         why, dry_run ? "would be cut" : "was cut"));
+    if (json_is_true(json_object_get(result, "rules_stand")))
+        print_line(
+            out, false, STYLE_NONE,
+            xstrdup(
+                "  Until then its rules stand as they were: they deny a container that is restarted, and what "
+                "--allow excepts passes only where they let it."));
+}
+
 void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colour)
 {
     const json_t *containers = json_object_get(result, "containers"), *item;
@@ -145,6 +193,7 @@ void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colou
     long long took = number_of(result, "took_usec");
     size_t i;
 
+    print_no_rules(result, out, colour);
     lockdown_print_sockets(containers, out, colour);
     json_array_foreach (containers, i, item)
         print_not_cut(item, out, colour);
@@ -166,6 +215,7 @@ void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colou
                       took / 1000, took % 1000 / 100));
     else if (exit_status == STATUS_OK)
         print_line(out, false, STYLE_NONE, xstrdup("The kernel was read back and holds it."));
+    print_without(result, dry_run, out, colour);
 }
 
 /* ---- the list ----------------------------------------------------------------------------------------- */

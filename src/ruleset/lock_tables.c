@@ -315,3 +315,144 @@ struct ruleset *lock_tables_compile(const struct lock_list *locks, const struct 
     seal_all(ruleset, locks, inventory);
     return ruleset;
 }
+
+/* ---- what stands -------------------------------------------------------------------------------------- */
+
+static bool endpoint_has(const struct endpoint *endpoint, enum key_type type, const uint8_t *key)
+{
+    uint8_t address[16];
+    enum ip_family family = type == KEY_IPV4_ADDR ? IP4 : IP6;
+
+    if (!endpoint->id)
+        return false;
+    if (type == KEY_IFNAME)
+        return endpoint->port[0] && strncmp(endpoint->port, (const char *)key, IFNAMSIZ) == 0;
+    if (type == KEY_ETHER_ADDR)
+        return endpoint->has_mac && memcmp(endpoint->mac.bytes, key, sizeof(endpoint->mac.bytes)) == 0;
+    if (!endpoint->has_ip[family])
+        return false;
+    ip_to_bytes(endpoint->ip[family], address);
+    return memcmp(address, key, ip_size(family)) == 0;
+}
+
+static bool inventory_has(const struct inventory *inventory, enum key_type type, const uint8_t *key)
+{
+    for (const struct container *c = inventory->containers; c; c = c->hh.next)
+        for (size_t i = 0; i < c->n_endpoints; i++)
+            if (endpoint_has(&c->endpoints[i], type, key))
+                return true;
+    return false;
+}
+
+static void keep_elements(struct set *set, const struct set *old, const struct inventory *inventory)
+{
+    if (!old || !set_same_type(old, set))
+        return;
+    for (const struct element *element = old->elements; element; element = element->hh.next) {
+        struct element copy = {0};
+
+        memcpy(copy.key, element->key, set->key_len);
+        if (!inventory_has(inventory, set->key[0], copy.key))
+            set_insert(set, &copy);
+    }
+}
+
+void lock_tables_keep(struct ruleset *ruleset, const struct ruleset *standing,
+                      const struct inventory *inventory)
+{
+    static const struct {
+        enum table_id table;
+        const char *name;
+    } sets[] = {{TABLE_INET, SET_SEALED},        {TABLE_INET, SET_LOCKED4},     {TABLE_INET, SET_LOCKED6},
+                {TABLE_BRIDGE, SET_SEALED},      {TABLE_BRIDGE, SET_SEALED4},   {TABLE_BRIDGE, SET_SEALED6},
+                {TABLE_BRIDGE, SET_SEALED_MACS}, {TABLE_BRIDGE, SET_RESTRICTED}};
+
+    for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
+        keep_elements(table_set(&ruleset->tables[sets[i].table], sets[i].name),
+                      table_set(&standing->tables[sets[i].table], sets[i].name), inventory);
+}
+
+/* ---- what is bound to each other ---------------------------------------------------------------------- */
+
+struct binding {
+    char port[IFNAMSIZ];
+    struct ip ip;
+};
+
+static bool bindings_read(const struct ruleset *rules, enum ip_family family, struct binding **v, size_t *n)
+{
+    const struct set *set =
+        table_set(&rules->tables[TABLE_BRIDGE], family == IP4 ? SET_BINDINGS4 : SET_BINDINGS6);
+
+    if (!set || set->foreign || set->n_key != 3 || set->key[0] != KEY_IFNAME ||
+        set->key[2] != (family == IP4 ? KEY_IPV4_ADDR : KEY_IPV6_ADDR))
+        return false;
+    for (const struct element *element = set->elements; element; element = element->hh.next) {
+        struct binding *binding = ARRAY_ADD(*v, *n);
+
+        memcpy(binding->port, element->key, IFNAMSIZ - 1);
+        binding->ip = ip_from_bytes(family, element->key + set->key_len - ip_size(family));
+    }
+    return true;
+}
+
+static bool has_nameless(const struct lock_list *list, const char *address, const char *interface)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if ((address && list->v[i]->address && strcmp(list->v[i]->address, address) == 0) ||
+            (interface && list->v[i]->interface && strcmp(list->v[i]->interface, interface) == 0))
+            return true;
+    return false;
+}
+
+/* Unspecified and link-local addresses are many containers'. */
+static void add_address(struct lock_list *list, struct ip ip)
+{
+    char text[IP_TEXT_MAX];
+    const char *why;
+    struct lock *lock;
+
+    if (ip.num == 0 || (ip.family == IP6 && ip.num >> 118 == 0xfe80u >> 6) ||
+        has_nameless(list, ip_format(ip, text), NULL))
+        return;
+    lock = lock_new();
+    if (lock_by_address(lock, text, &why) == 0)
+        lock_list_add(list, STEAL(lock));
+    lock_free(lock);
+}
+
+static void add_interface(struct lock_list *list, const char *port)
+{
+    struct lock *lock;
+    const char *why;
+
+    if (has_nameless(list, NULL, port))
+        return;
+    lock = lock_new();
+    if (lock_by_interface(lock, port, &why) == 0)
+        lock_list_add(list, STEAL(lock));
+    lock_free(lock);
+}
+
+void lock_list_add_bound(struct lock_list *list, const struct ruleset *rules)
+{
+    struct binding *bindings = NULL;
+    size_t n = 0;
+
+    for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
+        (void)bindings_read(rules, family, &bindings, &n);
+    /* What is added is looked at as well: from an address to the port, and on to its other addresses. */
+    for (size_t i = 0; i < list->n; i++) {
+        const struct lock lock = *list->v[i];
+        struct ip ip;
+        bool by_address = lock_has_address(&lock, &ip);
+
+        for (size_t j = 0; lock_is_nameless(&lock) && j < n; j++) {
+            if (by_address && ip_equal(ip, bindings[j].ip))
+                add_interface(list, bindings[j].port);
+            if (lock.interface && strcmp(lock.interface, bindings[j].port) == 0)
+                add_address(list, bindings[j].ip);
+        }
+    }
+    free(bindings);
+}

@@ -47,6 +47,7 @@ WORDS = {
     "graph/properties/edges/items/properties/grants/items/properties/change/oneOf/1": None,  # all of these but one
     "explain/$defs/party/properties/kind": "verdict/explain_json.c:party_kind_name",
     "explain/$defs/side/properties/near/items/properties/why": "verdict/near.c:near_miss_name",
+    "lockdown/properties/without_daemon": "cli/lockdown_text.c:reasons",
     "plan/$defs/cause/properties/set": "verdict/changes_json.c:set_to_json",
     "plan/$defs/cause/properties/reason": "verdict/changes_json.c:reason_name",
     "plan/properties/policies/items/properties/change": "policy/compare.c:policy_change_name",

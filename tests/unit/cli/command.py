@@ -562,6 +562,8 @@ class WithDaemon(unittest.TestCase):
                              "  web           db   5432/tcp  4096   1m1s\n"
                              "  198.51.100.7  web  80/tcp\n"
                              "The rules stood after 2.3 ms; no connection is left, and the kernel was read back.\n", ""))
+        self.assertRegex(self.daemon.requests[0].pop("request"), "^[0-9a-f]{32}$")
+        self.assertIsInstance(self.daemon.requests[0].pop("expires"), int)
         self.assertEqual(self.daemon.requests, [
             {"verb": "lockdown", "containers": ["web"], "select": [], "except": [], "addresses": [], "interfaces": [],
              "allow": ["db:22/tcp", "host"], "reason": "odd", "direction": "in", "for": 5400000000, "dry_run": False}])

@@ -1,0 +1,345 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * A lockdown without the daemon: straight to the kernel, by tables of its own, and into the file that the daemon takes over
+ * when it is back. First the record and then the cut: what cannot be recorded is cut all the same.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "cli/cli.h"
+#include "docker/client.h"
+#include "files/boot.h"
+#include "files/lock_files.h"
+#include "lockdown/flows.h"
+#include "lockdown/inventory.h"
+#include "lockdown/request.h"
+#include "nft/lock_tables.h"
+#include "nft/read.h"
+#include "ruleset/lock_tables.h"
+#include "util/fd.h"
+#include "verdict/lock_list.h"
+
+#define HOLD_MS 2000 /* how long another command may take */
+
+struct alone {
+    const struct settings *settings;
+    const json_t *request;
+    const char *id; /* the request's */
+    struct inventory *inventory;
+    struct lock_asked asked;
+    struct lock_list *locks; /* all that hold, with those that are asked for */
+    struct lock_list *cut;   /* the same, with ports and addresses that go together */
+    struct nft_socket *nft;
+    struct flow_socket *flows;
+    struct lock_report report;
+    struct lock_outcome outcome;
+    struct cut_log log;
+    bool rules_stand; /* the daemon's own tables do */
+    uint64_t begun;
+};
+
+static void alone_clear(struct alone *alone)
+{
+    inventory_free(alone->inventory);
+    lock_asked_clear(&alone->asked);
+    lock_list_free(alone->locks);
+    lock_list_free(alone->cut);
+    nft_socket_close(alone->nft);
+    flow_socket_close(alone->flows);
+    lock_report_clear(&alone->report);
+    cut_log_clear(&alone->log);
+}
+
+/* ---- what is known ------------------------------------------------------------------------------------ */
+
+/* What the daemon has left behind, and on top of it what the Engine says, if it answers soon. */
+static struct inventory *read_inventory(const struct settings *settings)
+{
+    struct container_list containers = {0};
+    struct network_list networks = {0};
+    struct inventory *inventory = NULL;
+    struct inventory_age age = {0};
+
+    if (inventory_state_load(settings->state, &inventory, &age) < 0)
+        inventory = inventory_new();
+    if (age.stale)
+        inventory_forget_live(inventory);
+    if (lock_ask_engine(settings, &containers, &networks) == 0)
+        inventory_freshen(inventory, &containers, &networks, settings);
+    container_list_clear(&containers);
+    network_list_clear(&networks);
+    return inventory;
+}
+
+static void read_request(struct alone *alone)
+{
+    _cleanup_free_ char *by = xasprintf("user %u, process %d", (unsigned)getuid(), (int)getpid());
+    _cleanup_free_ char *boot = boot_id();
+    const struct lock_asker asker = {
+        .inventory = alone->inventory,
+        .inventory_known = true,
+        .nameless = true,
+        .help = "cofferdamd does not say which there are, and neither it nor the Docker Engine has left that "
+                "name; cut what it has with --address IP or --interface PORT",
+        .by = by,
+        .wall = (uint64_t)time(NULL),
+        .boot = boot,
+        .boot_now = boot_now()};
+
+    lock_request_read(alone->request, &asker, &alone->asked);
+}
+
+static bool still_holds(const struct lock *lock, const void *boot)
+{
+    return lock_left(lock, boot, boot_now(), (uint64_t)time(NULL)) > 0;
+}
+
+/* What holds already has to go on holding in the tables, which say all of it. */
+static struct lock_list *read_locks(struct alone *alone)
+{
+    const char *state = alone->settings->state;
+    _cleanup_(lock_list_freep) struct lock_list *saved = NULL;
+    _cleanup_pending_ struct lock_pending pending = {0};
+    _cleanup_free_ char *boot = boot_id();
+    int r = lock_list_load(state, &saved);
+
+    if (r < 0 && r != -ENOENT)
+        lock_report_fail(&alone->report,
+                         "the list of lockdowns in %s cannot be read (%s): what it has is not cut", state,
+                         strerror(-r));
+    r = lock_pending_load(state, &pending);
+    if ((r < 0 && r != -ENOENT) || pending.damaged)
+        lock_report_fail(&alone->report,
+                         "what was locked down before without cofferdamd cannot be read from %s", state);
+    _cleanup_(lock_list_freep) struct lock_list *merged =
+        lock_pending_merge(saved, &pending, alone->inventory);
+    return lock_list_copy(merged, still_holds, boot);
+}
+
+static bool is_cut(const struct container *container, void *userdata)
+{
+    const struct alone *alone = userdata;
+
+    return lock_effect(alone->locks, alone->inventory, container).cut != 0;
+}
+
+/* Not in whole: then its packets to neighbours have to pass the rules for addresses. */
+static bool is_cut_in_part(const struct container *container, void *userdata)
+{
+    const struct alone *alone = userdata;
+    const struct lock_effect effect = lock_effect(alone->locks, alone->inventory, container);
+
+    return effect.cut && (effect.cut != CUT_BOTH || (effect.exceptions && effect.exceptions->n_allow > 0));
+}
+
+static bool any_cut_in_part(struct alone *alone)
+{
+    for (const struct container *c = alone->inventory->containers; c; c = c->hh.next)
+        if (is_cut_in_part(c, alone))
+            return true;
+    return false;
+}
+
+/* Where rules stand, frames that bridge netfilter does not see do not pass at all. */
+static void open_bridges(struct alone *alone)
+{
+    int r = alone->rules_stand || !any_cut_in_part(alone)
+                ? 0
+                : lock_open_bridges(alone->inventory, is_cut_in_part, alone);
+
+    if (r < 0)
+        lock_report_fail(
+            &alone->report,
+            "containers on the same bridge may pass (%s): without --direction and --allow, all is cut",
+            strerror(-r));
+}
+
+/* ---- the kernel --------------------------------------------------------------------------------------- */
+
+static void report_diags(struct alone *alone, const char *what, const struct diags *diags, int error)
+{
+    lock_report_fail(&alone->report, "%s: %s", what, diags->n ? diags->v[0].message : strerror(-error));
+    if (diags->n && diags->v[0].help)
+        json_array_append_new(alone->report.problems, json_string(diags->v[0].help));
+}
+
+static int open_sockets(struct alone *alone)
+{
+    int r = nft_socket_open(&alone->nft);
+
+    return r == 0 ? flow_socket_open(&alone->flows) : r;
+}
+
+/* Only what is asked about: the daemon's tables may be large. */
+static void read_rules(struct alone *alone)
+{
+    _cleanup_nft_tables_ struct nft_tables tables = {0};
+    struct nft_table_state inet = {0}, bridge = {0};
+    bool nameless = false;
+
+    alone->rules_stand = nft_table_state(alone->nft, TABLE_INET, &inet) == 0 &&
+                         nft_table_state(alone->nft, TABLE_BRIDGE, &bridge) == 0 && inet.exists &&
+                         bridge.exists;
+    alone->cut = lock_list_copy(alone->locks, NULL, NULL);
+    for (size_t i = 0; i < alone->cut->n; i++)
+        nameless = nameless || lock_is_nameless(alone->cut->v[i]);
+    if (nameless && alone->rules_stand && nft_read(alone->nft, &tables) == 0)
+        lock_list_add_bound(alone->cut, tables.ruleset);
+}
+
+static bool cut(struct alone *alone, const struct ruleset *ruleset)
+{
+    _cleanup_diags_ struct diags diags = {0};
+    int r = lock_tables_apply(alone->nft, ruleset, &diags);
+
+    if (r < 0)
+        report_diags(alone, "NOT CUT OFF: the kernel refuses it", &diags, r);
+    else
+        alone->outcome.took = boot_now() - alone->begun;
+    return r == 0;
+}
+
+static bool verify(struct alone *alone, const struct ruleset *ruleset)
+{
+    _cleanup_diags_ struct diags diags = {0};
+    int r = lock_tables_verify(alone->nft, ruleset, &diags);
+
+    if (r < 0)
+        report_diags(alone, "this could not be verified", &diags, r);
+    return r == 0;
+}
+
+static bool cut_flows(struct alone *alone)
+{
+    size_t left = 0;
+    int r = lock_flows_cut(alone->flows, alone->cut, alone->inventory, &alone->log, &left);
+
+    return lock_report_cut(&alone->report, r, left);
+}
+
+static bool save(struct alone *alone)
+{
+    struct lock_op op = {.kind = LOCK_OP_LOCK,
+                         .time = (uint64_t)time(NULL),
+                         .by = alone->asked.locks->n ? alone->asked.locks->v[0]->by : NULL,
+                         .locks = alone->asked.locks};
+    int r;
+
+    memcpy(op.request, alone->id, LOCK_REQUEST_SIZE);
+    r = lock_pending_append(alone->settings->state, &op);
+    if (r < 0)
+        lock_report_fail(
+            &alone->report,
+            "this cannot be saved in %s (%s): it holds now, and will not when cofferdamd is back, or "
+            "after a restart of the host",
+            alone->settings->state, strerror(-r));
+    return r == 0;
+}
+
+/* What stands and cannot be read is replaced by what is known. */
+static void keep_standing(struct alone *alone, struct ruleset *ruleset)
+{
+    _cleanup_nft_tables_ struct nft_tables tables = {0};
+
+    if (nft_read_pair(alone->nft, PAIR_LOCK, &tables) == 0)
+        lock_tables_keep(ruleset, tables.ruleset, alone->inventory);
+}
+
+static void do_it(struct alone *alone)
+{
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(alone->cut, alone->inventory);
+    bool ended = false, stands;
+
+    keep_standing(alone, ruleset);
+    open_bridges(alone);
+    alone->outcome.saved = save(alone);
+    stands = cut(alone, ruleset);
+    if (stands)
+        ended = cut_flows(alone);
+    alone->outcome.verified = stands && verify(alone, ruleset) && ended;
+}
+
+static void try_it(struct alone *alone)
+{
+    int r = lock_flows_find(alone->flows, alone->cut, alone->asked.locks, alone->inventory, &alone->log);
+
+    if (r < 0)
+        lock_report_fail(&alone->report, "the connections that are open cannot be read: %s", strerror(-r));
+}
+
+/* NULL: the Engine does not listen on a socket of this host. */
+static char *engine_socket(const struct settings *settings)
+{
+    _cleanup_diags_ struct diags diags = {0};
+    char *path = NULL;
+
+    return docker_socket_path(settings->docker, getenv("DOCKER_HOST"), &path, &diags) == 0 ? path : NULL;
+}
+
+/* ---- the answer --------------------------------------------------------------------------------------- */
+
+static json_t *answer_of(struct alone *alone, const char *why)
+{
+    json_t *result;
+
+    alone->outcome.dry_run = alone->asked.dry_run;
+    alone->outcome.more = alone->log.more;
+    lock_report_flows(&alone->report, alone->inventory, &alone->log, (uint64_t)time(NULL));
+    result = lock_report_result(&alone->report, &alone->outcome);
+    json_object_set_new(result, "without_daemon", json_string(why));
+    json_object_set_new(result, "rules_stand", json_boolean(alone->rules_stand));
+    return control_answer(alone->report.failed ? STATUS_ERROR : STATUS_OK, result);
+}
+
+static json_t *run(struct alone *alone, const char *why)
+{
+    int r = open_sockets(alone);
+
+    if (r < 0)
+        return control_error(STATUS_ERROR,
+                             "lockdown: the kernel's firewall cannot be opened; nothing was done",
+                             strerror(-r), NULL);
+    alone->inventory = read_inventory(alone->settings);
+    (void)lock_ask_links(alone->inventory, is_cut, alone); /* the host's addresses, to begin with */
+    read_request(alone);
+    if (alone->asked.error)
+        return alone->asked.error;
+    alone->report = lock_report_new();
+    _cleanup_(lock_list_freep) struct lock_list *before = read_locks(alone);
+    alone->locks = lock_list_with(before, alone->asked.locks, alone->inventory);
+    if (alone->locks->n > LOCKS_MAX)
+        return control_error(STATUS_ERROR, "there are too many lockdowns already; nothing was done",
+                             "one with a selector means many", NULL);
+    r = lock_ask_links(alone->inventory, is_cut, alone);
+    if (r < 0)
+        lock_report_fail(&alone->report, "whose ports are whose cannot be asked: %s", strerror(-r));
+    read_rules(alone);
+    _cleanup_free_ char *engine = engine_socket(alone->settings);
+    lock_report_containers(&alone->report, alone->inventory, alone->asked.locks, engine);
+    if (alone->asked.dry_run)
+        try_it(alone);
+    else
+        do_it(alone);
+    return answer_of(alone, why);
+}
+
+json_t *lockdown_alone(const struct settings *settings, const json_t *request, const char *id,
+                       const char *why)
+{
+    struct alone alone = {.settings = settings, .request = request, .id = id, .begun = boot_now()};
+    _cleanup_close_ int hold = -1;
+    json_t *answer;
+
+    if (geteuid() != 0)
+        return control_error(STATUS_ERROR,
+                             "lockdown: cofferdamd does not answer, and without it only root can cut",
+                             "try sudo", NULL);
+    /* On a disk that is full nothing can be held, nor written by another. */
+    (void)lock_pending_hold(settings->state, HOLD_MS, &hold);
+    answer = run(&alone, why);
+    alone_clear(&alone);
+    return answer;
+}
