@@ -174,7 +174,7 @@ json_t *verb_lockdown(struct daemon *daemon, const json_t *request, const struct
 {
     uint64_t begun = daemon_now();
     _cleanup_lock_report_ struct lock_report report = lock_report_new();
-    _cleanup_lock_asked_ struct lock_asked asked;
+    _cleanup_lock_asked_ struct lock_asked asked = {0};
     struct lock_list *list;
     json_t *answer = too_late(daemon, request);
 

@@ -23,8 +23,10 @@
 
 #include "fixture.h"
 #include "link/link.h"
+#include "nft/lock_tables.h"
 #include "policy/parse.h"
 #include "ruleset/compile.h"
+#include "ruleset/lock_tables.h"
 #include "util/fd.h"
 #include "util/mem.h"
 
@@ -468,14 +470,118 @@ static void what_is_allowed_on_one_bridge_may_be_lost(void **state)
     (void)count_lost(*state, false);
 }
 
+/* ---- lock tables -------------------------------------------------------------------------------------- */
+
+static void lock_more(struct lock_list *list, const char *name, unsigned cut, const char *exception)
+{
+    struct lock *lock = lock_new();
+    const char *why;
+
+    lock->name = xstrdup(name);
+    lock->cut = cut;
+    if (exception)
+        assert_int_equal(lock_allow(lock, exception, &why), 0);
+    lock_list_add(list, lock);
+}
+
+/* Container b is cut in each of these, whatever else is, and however much of it. */
+static struct lock_list *lock_b(unsigned how)
+{
+    struct lock_list *list = lock_list_new();
+
+    lock_more(list, "b", how % 4 == 3 ? CUT_IN : CUT_BOTH, how % 4 == 2 ? "192.0.2.7:22/tcp" : NULL);
+    if (how % 2)
+        lock_more(list, "a", how % 3 ? CUT_IN : CUT_BOTH, NULL);
+    return list;
+}
+
+static void apply_locks(struct host *host, unsigned how)
+{
+    _cleanup_(lock_list_freep) struct lock_list *list = lock_b(how);
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(list, host->inventory);
+
+    assert_done(&host->fixture, lock_tables_apply(host->fixture.nft, ruleset, &host->fixture.diags));
+    assert_done(&host->fixture, lock_tables_verify(host->fixture.nft, ruleset, &host->fixture.diags));
+}
+
+/* What only replacing the tables mends, or a sweep. */
+static void tamper(unsigned how)
+{
+    if (how % 5 == 4)
+        shell("nft add counter inet cofferdam_lockdown theirs");
+    if (how % 5 == 3)
+        shell("nft add chain bridge cofferdam_lockdown theirs");
+}
+
+static void locks_change_without_a_gap(struct host *host, bool routed)
+{
+    uint64_t leaked = 0;
+    bool exist = false;
+    int sink;
+
+    make_containers(host, routed);
+    sink = socket_of(host->containers[1], sink_address(host), DENIED_PORT, false);
+    for (int i = 0; i < SENDERS; i++)
+        start_sender(host, DENIED_PORT, 0);
+    usleep(50000);
+    assert_true(received(sink) > 100);
+    apply_locks(host, 0);
+    usleep(10000);
+    (void)received(sink);
+    for (unsigned i = 1; i <= 4 * replacements(); i++) {
+        tamper(i);
+        (void)received(sink);
+        apply_locks(host, i);
+        leaked += received(sink);
+    }
+    print_message("%s: %u changes of the lock tables leaked %llu packets of %llu\n",
+                  routed ? "routed" : "on one bridge", 4 * replacements(), (unsigned long long)leaked,
+                  (unsigned long long)(host->sent[0] + host->sent[1]));
+    assert_int_equal(leaked, 0);
+    assert_done(&host->fixture, lock_tables_remove(host->fixture.nft, &host->fixture.diags));
+    assert_done(&host->fixture, lock_tables_exist(host->fixture.nft, &exist));
+    assert_false(exist);
+    usleep(50000);
+    assert_true(received(sink) > 100);
+    close(sink);
+}
+
+static void lock_tables_change_without_a_gap(void **state)
+{
+    locks_change_without_a_gap(*state, true);
+}
+
+static void lock_tables_change_without_a_gap_on_one_bridge(void **state)
+{
+    locks_change_without_a_gap(*state, false);
+}
+
+/* The socket may be one that protects what it makes: these are anybody's. */
+static void lock_tables_belong_to_nobody(void **state)
+{
+    struct host *host = *state;
+    struct nft_table_state table;
+
+    compile(host);
+    apply_locks(host, 0);
+    assert_int_equal(nft_pair_state(host->fixture.nft, PAIR_LOCK, TABLE_INET, false, &table), 0);
+    assert_true(table.exists);
+    assert_int_equal(table.flags, 0);
+    replace(host, delta_load);
+    shell("nft list ruleset >/dev/null && nft delete table bridge cofferdam_lockdown");
+    apply_locks(host, 1);
+    assert_done(&host->fixture, lock_tables_remove(host->fixture.nft, &host->fixture.diags));
+    assert_done(&host->fixture, lock_tables_remove(host->fixture.nft, &host->fixture.diags));
+}
+
 int main(void)
 {
 #define TEST(function) cmocka_unit_test_setup_teardown(function, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        TEST(what_the_policies_deny_stays_denied),
-        TEST(what_the_inet_rules_do_not_see_stays_denied),
-        TEST(what_is_allowed_is_not_lost),
-        TEST(what_is_allowed_on_one_bridge_may_be_lost),
+        TEST(what_the_policies_deny_stays_denied), TEST(what_the_inet_rules_do_not_see_stays_denied),
+        TEST(what_is_allowed_is_not_lost),         TEST(what_is_allowed_on_one_bridge_may_be_lost),
+        TEST(lock_tables_change_without_a_gap),    TEST(lock_tables_change_without_a_gap_on_one_bridge),
+        TEST(lock_tables_belong_to_nobody),
     };
 
     if (geteuid() != 0)
