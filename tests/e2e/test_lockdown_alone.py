@@ -4,7 +4,6 @@
 
 import json
 import os
-import re
 import signal
 import socket
 import sys
@@ -87,18 +86,16 @@ class Alone(Playground):
     def known(self):
         """The daemon has written down who there is."""
         path = os.path.join(self.cofferdam.settings["state"], "inventory.json")
-        names = [container.name for container in self.engine.containers.values()]
+        wanted = set(self.engine.containers)
 
         def written():
             with open(path, encoding="utf-8") as file:
-                text = file.read()
-            return all(f'"name":"{name}"' in text.replace(" ", "") for name in names) and self._has_ports(text)
+                containers = json.load(file)["inventory"]["containers"]
+            ready = {container["id"] for container in containers
+                     if container["endpoints"] and all(endpoint.get("port") for endpoint in container["endpoints"])}
+            return ready == wanted
 
         wait_until(lambda: os.path.exists(path) and written(), 15, "the containers to be written down")
-
-    def _has_ports(self, text):
-        running = [container for container in self.engine.containers.values() if container.pid]
-        return len(re.findall(r'"port":"veth', text.replace(" ", ""))) >= len(running)
 
     def lock(self, *arguments, status=0):
         """The report of the command."""
@@ -167,7 +164,7 @@ class WithRules(Alone, unittest.TestCase):
     def start_three(self):
         web, db = self.run_containers(web="web", db="db")
         far = self.run_container("far", networks=("back",))
-        self.cofferdam.settle()
+        self.cofferdam.settle(20)
         self.known()
         return Known(web), Known(db), Known(far)
 
