@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "cli/cli.h"
+#include "daemon/who.h"
 #include "docker/client.h"
 #include "files/boot.h"
 #include "files/lock_files.h"
@@ -76,7 +77,8 @@ static struct inventory *read_inventory(const struct settings *settings)
 
 static void read_request(struct alone *alone)
 {
-    _cleanup_free_ char *by = xasprintf("user %u, process %d", (unsigned)getuid(), (int)getpid());
+    struct who who = who_of(getpid(), getuid());
+    _cleanup_free_ char *by = who_line(&who);
     _cleanup_free_ char *boot = boot_id();
     const struct lock_asker asker = {
         .inventory = alone->inventory,
@@ -90,6 +92,7 @@ static void read_request(struct alone *alone)
         .boot_now = boot_now()};
 
     lock_request_read(alone->request, &asker, &alone->asked);
+    who_clear(&who);
 }
 
 static bool still_holds(const struct lock *lock, const void *boot)
@@ -340,6 +343,8 @@ json_t *lockdown_alone(const struct settings *settings, const json_t *request, c
     /* On a disk that is full nothing can be held, nor written by another. */
     (void)lock_pending_hold(settings->state, HOLD_MS, &hold);
     answer = run(&alone, why);
+    if (!alone.asked.dry_run)
+        cli_audit(settings, "lockdown", request, answer);
     alone_clear(&alone);
     return answer;
 }
