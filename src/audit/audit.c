@@ -147,18 +147,29 @@ static void add_target(json_t *targets, const json_t *from)
     json_array_append_new(targets, target);
 }
 
-static bool holds_text(const json_t *list, const char *text)
+/* The lockdown of this text, as it was; or nothing but the text. */
+static void add_released(json_t *targets, const json_t *lockdowns, const char *text)
 {
-    const json_t *item;
+    const json_t *lockdown;
+    json_t *target = json_pack("{s:s}", "name", text);
     size_t i;
 
-    json_array_foreach (list, i, item)
-        if (json_is_string(item) && text && strcmp(json_string_value(item), text) == 0)
-            return true;
-    return false;
+    json_array_foreach (lockdowns, i, lockdown) {
+        const char *other = get_text(lockdown, "text");
+
+        /* That of an address has neither name nor ID. */
+        if (other && strcmp(other, text) == 0 &&
+            (get_text(lockdown, "name") || get_text(lockdown, "select"))) {
+            add_target(targets, lockdown);
+            json_decref(target);
+            return;
+        }
+    }
+    add_target(targets, target);
+    json_decref(target);
 }
 
-/* Containers that the answer tells of; and lockdowns that it says have ended, as they were. */
+/* Containers that the answer tells of, and lockdowns that it says have ended. */
 static void set_targets(json_t *entry, const json_t *result, const json_t *lockdowns)
 {
     const json_t *containers = json_object_get(result, "containers"),
@@ -169,9 +180,9 @@ static void set_targets(json_t *entry, const json_t *result, const json_t *lockd
     json_array_foreach (containers, i, item)
         if (json_is_object(item) && n++ < AUDIT_LIST_MAX)
             add_target(targets, item);
-    json_array_foreach (lockdowns, i, item)
-        if (holds_text(released, get_text(item, "text")) && n++ < AUDIT_LIST_MAX)
-            add_target(targets, item);
+    json_array_foreach (released, i, item)
+        if (json_is_string(item) && n++ < AUDIT_LIST_MAX)
+            add_released(targets, lockdowns, json_string_value(item));
     set_number(entry, "targets_more", n - json_array_size(targets));
     json_object_set_new(entry, "targets", targets);
 }

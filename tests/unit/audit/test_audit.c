@@ -112,17 +112,21 @@ static void test_release_knows_the_ids(void **state)
 {
     json_t *entry =
         entry_of("release", "{\"verb\": \"release\", \"all\": true}",
-                 "{\"ok\": true, \"exit\": 1, \"result\": {\"released\": [\"web\", \"name=x*\"]}}",
+                 "{\"ok\": true, \"exit\": 1, \"result\": {\"released\": [\"web\", \"name=x*\", "
+                 "\"10.1.2.3\", \"new\"]}}",
                  "[{\"text\": \"web\", \"name\": \"web\", \"id\": \"c0ffee\", \"select\": null},"
                  " {\"text\": \"stays\", \"name\": \"stays\", \"id\": \"1\", \"select\": null},"
-                 " {\"text\": \"name=x*\", \"name\": null, \"id\": null, \"select\": \"name=x*\"}]");
+                 " {\"text\": \"name=x*\", \"name\": null, \"id\": null, \"select\": \"name=x*\"},"
+                 " {\"text\": \"10.1.2.3\", \"name\": null, \"id\": null, \"select\": null}]");
     const json_t *targets = json_object_get(entry, "targets");
 
     (void)state;
     assert_string_equal(text_in(entry, "result"), "failed"); /* as it may not survive a restart, say */
-    assert_int_equal(json_array_size(targets), 2);
+    assert_int_equal(json_array_size(targets), 4);
     assert_string_equal(text_in(json_array_get(targets, 0), "id"), "c0ffee");
     assert_string_equal(text_in(json_array_get(targets, 1), "select"), "name=x*");
+    assert_string_equal(text_in(json_array_get(targets, 2), "name"), "10.1.2.3");
+    assert_string_equal(text_in(json_array_get(targets, 3), "name"), "new");
     assert_true(json_is_true(json_object_get(json_object_get(entry, "request"), "all")));
     json_decref(entry);
 }
