@@ -13,9 +13,9 @@
 json_t *explanation_to_json(const struct explanation *explanation);
 
 /*
- * Where a lockdown cuts what is asked about, it says so in the explanation's JSON, in front of what the policies say:
- * true. locks may be NULL.
+ * What becomes of the connection with these lockdowns (may be NULL). Where one of them decides it, by cutting it or as an
+ * exception lets pass what the policies deny, it says so in the explanation's JSON, in front of what the policies say.
  */
 struct lock_list;
-bool lockdown_explain(const struct lock_list *locks, const struct inventory *inventory,
-                      const struct explanation *explanation, json_t *result);
+enum verdict lockdown_explain(const struct lock_list *locks, const struct inventory *inventory,
+                              const struct explanation *explanation, json_t *result);

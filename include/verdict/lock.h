@@ -142,6 +142,11 @@ enum lock_fate {
 
 struct party;
 struct traffic;
+/* What those of one end, its source (EGRESS) or its destination (INGRESS), do to a connection that is opened. LOCK_EXEMPT
+ * grants what this end's policies may deny; the other end's go on counting. */
+enum lock_fate lock_end_fate(const struct lock_list *list, const struct inventory *inventory,
+                             enum direction direction, const struct party *subject, const struct party *other,
+                             const struct traffic *traffic);
 /* What the locks do to a connection that is opened. The port is that after translation. */
 enum lock_fate lock_fate(const struct lock_list *list, const struct inventory *inventory,
                          const struct party *from, const struct party *to, const struct traffic *traffic);

@@ -135,9 +135,8 @@ static json_t *answer_with(const struct cli_options *options, const struct input
         return control_error(STATUS_ERROR, diags.n ? diags.v[0].message : "that cannot be explained",
                              diags.n ? diags.v[0].help : NULL, NULL);
     json_t *result = explanation_to_json(explanation);
-    bool locked = lockdown_explain(with.locks, with.inventory, explanation, result);
-    return control_answer(explanation->verdict == VERDICT_ALLOW && !locked ? STATUS_OK : STATUS_ATTENTION,
-                          result);
+    enum verdict verdict = lockdown_explain(with.locks, with.inventory, explanation, result);
+    return control_answer(verdict == VERDICT_ALLOW ? STATUS_OK : STATUS_ATTENTION, result);
 }
 
 static int explain_with_inventory(const struct cli_options *options)

@@ -82,9 +82,8 @@ static json_t *verb_explain(struct daemon *daemon, const json_t *request, const 
     if (explain(&with, from, to, json_string_value(port), &explanation, &diags) < 0)
         return verb_error_of(&diags, "that cannot be explained");
     json_t *result = explanation_to_json(explanation);
-    bool locked = lockdown_explain(brain_locks(daemon->brain), with.inventory, explanation, result);
-    return control_answer(explanation->verdict == VERDICT_ALLOW && !locked ? STATUS_OK : STATUS_ATTENTION,
-                          result);
+    enum verdict verdict = lockdown_explain(brain_locks(daemon->brain), with.inventory, explanation, result);
+    return control_answer(verdict == VERDICT_ALLOW ? STATUS_OK : STATUS_ATTENTION, result);
 }
 
 static json_t *read_error(int error)

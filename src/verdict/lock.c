@@ -528,9 +528,9 @@ static bool is_exempt(const struct lock_effect *effect, const struct inventory *
     return false;
 }
 
-static enum lock_fate end_fate(const struct lock_list *list, const struct inventory *inventory,
-                               enum direction direction, const struct party *subject,
-                               const struct party *other, const struct traffic *traffic)
+enum lock_fate lock_end_fate(const struct lock_list *list, const struct inventory *inventory,
+                             enum direction direction, const struct party *subject, const struct party *other,
+                             const struct traffic *traffic)
 {
     struct lock_effect effect = {0};
 
@@ -544,8 +544,8 @@ static enum lock_fate end_fate(const struct lock_list *list, const struct invent
 enum lock_fate lock_fate(const struct lock_list *list, const struct inventory *inventory,
                          const struct party *from, const struct party *to, const struct traffic *traffic)
 {
-    enum lock_fate out = end_fate(list, inventory, EGRESS, from, to, traffic),
-                   in = end_fate(list, inventory, INGRESS, to, from, traffic);
+    enum lock_fate out = lock_end_fate(list, inventory, EGRESS, from, to, traffic),
+                   in = lock_end_fate(list, inventory, INGRESS, to, from, traffic);
 
     if (out == LOCK_CUTS || in == LOCK_CUTS)
         return LOCK_CUTS;

@@ -157,7 +157,7 @@ class Explained(unittest.TestCase):
                                   capture_output=True, text=True, input=json.dumps({**inventory, "lockdowns": lockdowns}), check=False)
             self.assertEqual(done.stderr, "")
             return done.returncode, done.stdout
-        for words, cut in (("shop-api-1 shop-db-1 5432/tcp", True), ("shop-db-1 host 22/tcp", False), ("shop-web-1 shop-db-1 5432/tcp", False),
+        for words, cut in (("shop-api-1 shop-db-1 5432/tcp", True), ("shop-db-1 host 22/tcp", False), ("shop-web-1 proxy 5432/tcp", False),
                            ("six-a six-b", False)):
             code, out = ask(words, [])
             if not cut:
@@ -165,10 +165,27 @@ class Explained(unittest.TestCase):
                 continue
             self.assertEqual(ask(words, [lockdown]), (3, (
                 "shop-api-1 -> shop-db-1 5432/tcp: denied\n"
-                "  shop-db-1 is locked down since 2026-11-20T15:04:05Z by root: odd\\x1b\n  Once it is released:\n" + out)))
+                "  shop-db-1 is locked down (connections to it), but for shop-web-1, since 2026-11-20T15:04:05Z by root: odd\\x1b\n  Once it is released:\n" + out)))
             document = json.loads(ask(words, [lockdown], "--json")[1])
             schemas.check("explain", document)
             self.assertEqual((document["verdict"], {**document["lockdown"], **lockdown}), ("denied", document["lockdown"]))
+
+        # an exception grants what the container's own policies do not, and not what its peer's do not
+        lockdown["allow"] = ["shop-api-1"]
+        code, out = ask("shop-api-1 shop-db-1 7/tcp", [])
+        self.assertEqual(code, 3)
+        self.assertEqual(ask("shop-api-1 shop-db-1 7/tcp", [lockdown]), (code, out))
+        words = "host shop-db-1 5432/tcp"
+        code, out = ask(words, [])
+        self.assertEqual(code, 3)
+        lockdown["allow"] = ["host:5432/tcp"]
+        self.assertEqual(ask(words, [lockdown]), (0, (
+            "host -> shop-db-1 5432/tcp: allowed\n"
+            "  shop-db-1 is locked down (connections to it), but for host:5432/tcp, since 2026-11-20T15:04:05Z by root: odd\\x1b\n"
+            "  Once it is released:\n" + out)))
+        document = json.loads(ask(words, [lockdown], "--json")[1])
+        schemas.check("explain", document)
+        self.assertEqual(document["verdict"], "allowed")
 
     def test_usage(self):
         for args in (["--policies", "policies", "a", "b"], ["--inventory", INVENTORY, "a"]):
