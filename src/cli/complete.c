@@ -239,7 +239,8 @@ static void offer_interfaces(const struct wanted *wanted)
 
     for (size_t i = 0; all && all[i].if_index; i++)
         offer(wanted, all[i].if_name);
-    if_freenameindex(all);
+    if (all)
+        if_freenameindex(all);
 }
 
 /* ---- all together ------------------------------------------------------------------------------------- */

@@ -120,6 +120,7 @@ class Words(Base):
         for line in (("check", ""), ("--config", ""), ("plan", "--inventory", ""), ("graph", "--base=x"), ("status", "--control", "")):
             self.assertEqual(words(*line), [":files"], line)
         self.assertEqual(words("teardown", "--state", ""), [":folders"])
+        self.assertIn("lo", words("lockdown", "--interface", "l"))
         for line in (("frob", ""), ("lockdown", "--reason", ""), ("lockdown", "--for", ""), ("status", ""), ("explain", "a", "b", ""),
                      ("apply", "--only="), ("status", "--frob="), ("lockdown", "--list=")):
             self.assertEqual(words(*line), [], line)
