@@ -91,6 +91,8 @@ struct brain_config {
     struct lock_list *locks;         /* the lockdowns that hold, which become the brain's; NULL: none */
     /* They could not be read, and locks stands for them: those that the kernel's tables tell of take its place. */
     bool locks_lost;
+    /* They are a copy's, which may be one change behind: then those that the kernel's tables tell of join them. */
+    bool locks_behind;
 };
 
 /* The policies become the brain's. Queues ACTION_CONNECT. */

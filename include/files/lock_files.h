@@ -13,7 +13,7 @@
  * -EPERM: others may write it; or another negative errno.
  */
 int inventory_state_load(const char *directory, struct inventory **ret, struct inventory_age *ret_age);
-/* The daemon's list of lockdowns: the same. */
+/* The daemon's list of lockdowns, or its copy (files/lock_store.h): the same. */
 int lock_list_load(const char *directory, struct lock_list **ret);
 
 /*

@@ -11,10 +11,10 @@
 
 #include "cli/cli.h"
 #include "control/client.h"
-#include "daemon/lock_state.h"
 #include "daemon/state.h"
 #include "daemon/trial.h"
 #include "files/files.h"
+#include "files/lock_store.h"
 #include "link/link.h"
 #include "nft/socket.h"
 #include "util/fd.h"
@@ -40,15 +40,15 @@ static const struct cli_verb verb = {
 /* Says who would be cut off no longer. */
 static void warn_of_lockdowns(const char *directory)
 {
-    _cleanup_free_ char *path = xasprintf("%s/" LOCK_STATE_FILE, directory), *text = NULL;
     _cleanup_(lock_list_freep) struct lock_list *list = NULL;
-    size_t len = 0;
+    struct lock_store_state state;
+    int r = lock_store_load(directory, &list, &state);
 
-    if (files_read(path, LOCK_STATE_MAX, &text, &len) < 0)
-        return;
-    if (lock_state_parse(text, len, &list) < 0) {
-        cli_error("teardown: the list of lockdowns, %s, is damaged: whoever was locked down will be free",
-                  path);
+    if (r < 0) {
+        if (r == -EBADMSG)
+            cli_error("teardown: the list of lockdowns, %s/" LOCK_STATE_FILE
+                      ", is damaged: whoever was locked down will be free",
+                      directory);
         return;
     }
     if (list->n)

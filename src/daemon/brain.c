@@ -86,6 +86,7 @@ struct brain *brain_new(const struct brain_config *config, struct policy_set *po
     brain->inventory = inventory_new();
     brain->locks = config->locks;
     brain->locks_lost = config->locks_lost;
+    brain->locks_behind = config->locks_behind;
     compiler_set_locks(brain->compiler, brain->locks);
     brain->hold = brain->keep_tables = brain->distrust = config->tables_exist;
     brain->need_full = !config->tables_exist;

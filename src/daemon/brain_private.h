@@ -226,7 +226,7 @@ struct brain {
     struct lock_list *locks; /* or NULL */
     struct ip *locked;       /* the addresses concerned, while flows are asked about */
     size_t n_locked;
-    bool locks_lost, locks_recovered;
+    bool locks_lost, locks_behind, locks_recovered;
 
     /* What others do to our tables. */
     bool changed_by_others; /* and not loaded again yet */

@@ -11,9 +11,9 @@
 #include <time.h>
 
 #include "control/protocol.h"
-#include "daemon/lock_state.h"
 #include "files/boot.h"
 #include "files/lock_files.h"
+#include "files/lock_store.h"
 #include "inventory/json.h"
 #include "verdict/lock_json.h"
 
@@ -102,10 +102,7 @@ void lockdown_arm(struct daemon *daemon)
 
 int lockdown_save(struct daemon *daemon, const struct lock_list *list)
 {
-    _cleanup_free_ char *text = lock_state_format(list);
-    int r = list->n > LOCKS_MAX || strlen(text) > LOCK_STATE_MAX
-                ? -EFBIG
-                : state_save(daemon->settings->state, LOCK_STATE_FILE, text);
+    int copy, r = lock_store_save(daemon->settings->state, list, &copy);
 
     daemon->takeover.unsaved = r < 0;
     takeover_changed(daemon);
@@ -113,6 +110,10 @@ int lockdown_save(struct daemon *daemon, const struct lock_list *list)
         log_text(LOG_ERR,
                  "the list of lockdowns cannot be saved in %s: %s; the next cofferdamd will not know it",
                  daemon->settings->state, strerror(-r));
+    else if (copy < 0)
+        log_text(LOG_WARNING,
+                 "the second copy of the list of lockdowns, %s/" LOCK_STATE_COPY ", cannot be saved: %s",
+                 daemon->settings->state, strerror(-copy));
     return r;
 }
 
@@ -156,13 +157,37 @@ static void take_over(struct daemon *daemon, struct lock_list *list, struct brai
     (void)lockdown_save(daemon, config->locks);
 }
 
+static const char *load_error(int error)
+{
+    return error == -EBADMSG  ? "it is damaged"
+           : error == -EPERM  ? "others than root may write it"
+           : error == -ENOENT ? "it is not there"
+                              : strerror(-error);
+}
+
+/* One of the two files can be used. */
+static void open_list(struct daemon *daemon, struct lock_list *list, const struct lock_store_state *state,
+                      struct brain_config *config)
+{
+    config->locks_behind = state->error < 0;
+    config->locks_lost = config->locks_behind && config->tables_exist;
+    if (config->locks_behind)
+        log_text(LOG_ERR,
+                 "the list of lockdowns, %s/" LOCK_STATE_FILE
+                 ", cannot be used (%s): its copy, " LOCK_STATE_COPY
+                 ", and what the kernel's rules lock down take its place",
+                 daemon->settings->state, load_error(state->error));
+    take_over(daemon, list, config);
+}
+
 void lockdown_open(struct daemon *daemon, struct brain_config *config)
 {
     _cleanup_(lock_list_freep) struct lock_list *list = NULL;
-    int r = lock_list_load(daemon->settings->state, &list);
+    struct lock_store_state state;
+    int r = lock_store_load(daemon->settings->state, &list, &state);
 
     if (r == 0) {
-        take_over(daemon, list, config);
+        open_list(daemon, list, &state, config);
         return;
     }
     config->locks_lost = config->tables_exist;
@@ -173,13 +198,10 @@ void lockdown_open(struct daemon *daemon, struct brain_config *config)
     config->locks = lock_list_new();
     lock_list_add(config->locks,
                   lock_everybody("the list of lockdowns is damaged, and nobody knows who was locked down"));
-    log_text(
-        LOG_CRIT,
-        "the list of lockdowns, %s/" LOCK_STATE_FILE
-        ", cannot be used (%s): who is locked down in the kernel stays so, and where the kernel does not "
-        "know it, every container is locked down; `cofferdam release --all` ends it",
-        daemon->settings->state,
-        r == -EBADMSG ? "it is damaged"
-        : r == -EPERM ? "others than root may write it"
-                      : strerror(-r));
+    log_text(LOG_CRIT,
+             "the list of lockdowns, %s/" LOCK_STATE_FILE
+             ", cannot be used (%s), nor its copy, " LOCK_STATE_COPY
+             " (%s): who is locked down in the kernel stays so, and where the kernel does not know it, every "
+             "container is locked down; `cofferdam release --all` ends it",
+             daemon->settings->state, load_error(state.error), load_error(state.copy_error));
 }

@@ -112,22 +112,13 @@ static bool was_asked_for(const struct lock *lock, const void *userdata)
     return lock->request != NULL;
 }
 
-/*
- * The list cannot be read, but what an earlier daemon has put into the kernel can: the containers that are locked down
- * there stay so, in whole. Without that nobody knows which they were, and all stay locked down.
- */
-void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint64_t now)
+/* What an earlier daemon has locked down in the kernel; where the list is a copy, only what that does not mean. */
+static void add_locked_in(struct lock_list *list, const struct brain *brain, const struct ruleset *kernel)
 {
-    struct lock_list *list;
-
-    if (!brain->locks_lost || brain->loaded || !ruleset_stands(kernel) || !brain->locks)
-        return;
-    brain->locks_lost = false;
-    list = lock_list_copy(brain->locks, was_asked_for, NULL);
     for (const struct container *c = brain->inventory->containers; c; c = c->hh.next) {
         struct lock *lock;
 
-        if (!is_locked_in(kernel, c))
+        if (!is_locked_in(kernel, c) || (brain->locks_behind && is_meant(list, c)))
             continue;
         lock = lock_new();
         lock_name(lock, c);
@@ -136,7 +127,25 @@ void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint
         lock->since = brain->locks->n ? brain->locks->v[0]->since : 0;
         lock_list_add(list, lock);
     }
-    if (list->n + brain->locks->n == 0) {
+}
+
+/*
+ * The list cannot be read, but what an earlier daemon has put into the kernel can: the containers that are locked down
+ * there stay so, in whole, besides those of the list's copy. Without either nobody knows which they were, and all stay
+ * locked down.
+ */
+void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint64_t now)
+{
+    struct lock_list *list;
+    size_t known;
+
+    if (!brain->locks_lost || brain->loaded || !ruleset_stands(kernel) || !brain->locks)
+        return;
+    brain->locks_lost = false;
+    list = lock_list_copy(brain->locks, brain->locks_behind ? NULL : was_asked_for, NULL);
+    known = list->n;
+    add_locked_in(list, brain, kernel);
+    if (brain->locks_behind ? list->n == known : list->n + brain->locks->n == 0) {
         lock_list_free(list);
         return;
     }
@@ -144,7 +153,7 @@ void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint
         brain, LOG_CRIT,
         "the list of lockdowns is lost; the %zu container%s that the kernel's rules lock down stay so, in "
         "whole, until they are released",
-        list->n, list->n == 1 ? "" : "s");
+        list->n - known, list->n - known == 1 ? "" : "s");
     brain_set_locks(brain, list, now);
     brain->locks_recovered = true;
 }

@@ -10,6 +10,7 @@
 #include "daemon/lock_state.h"
 #include "files/boot.h"
 #include "files/files.h"
+#include "files/lock_store.h"
 #include "files/state_files.h"
 
 static int read_own(const char *directory, const char *name, size_t max, char **ret, size_t *ret_len)
@@ -30,11 +31,9 @@ int inventory_state_load(const char *directory, struct inventory **ret, struct i
 
 int lock_list_load(const char *directory, struct lock_list **ret)
 {
-    _cleanup_free_ char *text = NULL;
-    size_t len = 0;
-    int r = read_own(directory, LOCK_STATE_FILE, LOCK_STATE_MAX, &text, &len);
+    struct lock_store_state state;
 
-    return r < 0 ? r : lock_state_parse(text, len, ret);
+    return lock_store_load(directory, ret, &state);
 }
 
 /* ---- what is pending ---------------------------------------------------------------------------------- */

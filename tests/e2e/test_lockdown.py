@@ -73,7 +73,7 @@ class Base(Playground):
     def tables(self):
         """Our tables, without counters, and elements and chains in no order."""
         text = re.sub(r"counter packets \d+ bytes \d+", "counter", self.cofferdam.ruleset())
-        blocks = [re.sub(r"\s+", " ", block) for block in re.split(r"\n\t(?=set|map|chain)", text)]
+        blocks = [re.sub(r"\s+", " ", block) for block in re.split(r"\n\t(?=set|map|chain)|\n\}", text)]
         return sorted(re.sub(r"elements = \{ ([^}]*) \}", lambda m: " ".join(sorted(m.group(1).split(", "))), block)
                       for block in blocks)
 
@@ -473,12 +473,13 @@ class Holds(Base, unittest.TestCase):
 
     def test_a_list_that_is_damaged(self):
         web, db = self.run_containers(web="web", db="db")
-        path = os.path.join(self.cofferdam.settings["state"], "lockdown.json")
+        paths = [os.path.join(self.cofferdam.settings["state"], name) for name in ("lockdown.json", "lockdown.json.copy")]
         self.lock("web")
         self.cofferdam.stop(signal.SIGKILL)
-        with open(path, "r+b") as file:
-            file.seek(40)
-            file.write(b"X")
+        for path in paths:
+            with open(path, "r+b") as file:
+                file.seek(40)
+                file.write(b"X")
         self.cofferdam.start()
         self.assertIn("it is damaged", self.cofferdam.log())
         self.assert_cut_off(web, db)  # as the kernel tells, and who was not stays free
@@ -489,8 +490,9 @@ class Holds(Base, unittest.TestCase):
         # nobody knows: all are
         self.cofferdam("teardown", "--yes")
         wait_until(lambda: not self.cofferdam.process.alive, 5, "the daemon to end")
-        with open(path, "wb") as file:
-            file.write(b"{}")
+        for path in paths:
+            with open(path, "wb") as file:
+                file.write(b"{}")
         self.cofferdam.start()
         self.assertEqual(self.listed(), ["all"])
         self.assert_cut_off(db, web)

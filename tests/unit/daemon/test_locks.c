@@ -321,6 +321,55 @@ static void a_lost_list_is_made_up_from_the_kernel(void **state)
     world_free(world);
 }
 
+/* Killed between the two files, and then the first is damaged: the copy is one change behind. */
+static void the_kernel_makes_up_for_a_copy_that_is_behind(void **state)
+{
+    int network;
+    struct world *world = started(&network);
+    struct lock_list *copy;
+
+    (void)state;
+    world_start(world, world_add_container(world, "web", network), network, "172.18.0.2");
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.3");
+    set_locks(world, locking("web"));
+    world_restart(world, open_policy);
+    copy = locking("stopped");
+    world->brain->locks = copy;
+    world->brain->locks_lost = world->brain->locks_behind = true;
+    compiler_set_locks(world->brain->compiler, copy);
+    world_pump(world);
+    assert_true(is_locked(world, "172.18.0.2"));
+    assert_false(is_locked(world, "172.18.0.3"));
+    assert_int_equal(brain_locks(world->brain)->n, 2);
+    assert_string_equal(lock_text(brain_locks(world->brain)->v[0]), "stopped");
+    assert_string_equal(lock_text(brain_locks(world->brain)->v[1]), "web");
+    assert_true(brain_locks_recovered(world->brain));
+    world_check_fresh(world, true);
+    world_free(world);
+}
+
+/* And where it is not behind, nothing is added. */
+static void a_copy_is_as_good_as_the_list(void **state)
+{
+    int network;
+    struct world *world = started(&network);
+    struct lock_list *copy;
+
+    (void)state;
+    world_start(world, world_add_container(world, "web", network), network, "172.18.0.2");
+    set_locks(world, locking("web"));
+    world_restart(world, open_policy);
+    copy = locking("web");
+    world->brain->locks = copy;
+    world->brain->locks_lost = world->brain->locks_behind = true;
+    compiler_set_locks(world->brain->compiler, copy);
+    world_pump(world);
+    assert_true(is_locked(world, "172.18.0.2"));
+    assert_ptr_equal(brain_locks(world->brain), copy);
+    assert_false(brain_locks_recovered(world->brain));
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -332,6 +381,8 @@ int main(void)
         cmocka_unit_test(a_release_leaves_nothing),
         cmocka_unit_test(flows_go_by_the_lock_first),
         cmocka_unit_test(a_lost_list_is_made_up_from_the_kernel),
+        cmocka_unit_test(the_kernel_makes_up_for_a_copy_that_is_behind),
+        cmocka_unit_test(a_copy_is_as_good_as_the_list),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
