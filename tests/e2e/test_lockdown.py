@@ -73,7 +73,7 @@ class Base(Playground):
     def tables(self):
         """Our tables, without counters, and elements and chains in no order."""
         text = re.sub(r"counter packets \d+ bytes \d+", "counter", self.cofferdam.ruleset())
-        blocks = [re.sub(r"\s+", " ", block) for block in re.split(r"\n\t(?=set|map|chain)|\n\}", text)]
+        blocks = [re.sub(r"\s+", " ", block).strip() for block in re.split(r"\n\t(?=set|map|chain)|\n\}", text)]
         return sorted(re.sub(r"elements = \{ ([^}]*) \}", lambda m: " ".join(sorted(m.group(1).split(", "))), block)
                       for block in blocks)
 

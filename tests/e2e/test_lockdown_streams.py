@@ -8,9 +8,11 @@ import unittest
 
 from engine import OUTSIDE, UPLINK
 from flows import table
-from machine import Failure, run
+from machine import Failure, run, wait_until
+from playground import ROLES
 from streams import Stream, Streams
 from test_lockdown import Base
+from zombies import Zombies
 
 GATEWAY = {"ipv4": "10.91.0.1", "ipv6": "fd91::1"}
 LOOPBACK = {"ipv4": "127.0.0.1", "ipv6": "::1"}
@@ -124,6 +126,118 @@ class Kinds(Timed, unittest.TestCase):
         for family, host in (("ipv4", "0.0.0.0"), ("ipv6", "::")):
             inside = {family: self.proxied_to(host)}
             self.assert_stops(self.published("by the proxy", self.engine.host, LOOPBACK, inside), PROXY_DRAINS)
+
+
+class Undead(Timed, unittest.TestCase):
+    """Whoever goes on speaking as if nothing had happened: TCP in the middle of a stream, which the kernel's connection
+    tracking would take for a connection that it has not seen the beginning of, and UDP from the same ports."""
+
+    POLICIES = ROLES  # web may ask db, and nobody else anybody
+
+    def setUp(self):
+        super().setUp()
+        self.web, self.db = self.run_containers(web="web", db="db")
+        for key in ("loose", "be_liberal"):
+            self.addCleanup(self.tracking, key, self.engine.host.sysctl(f"net.netfilter.nf_conntrack_tcp_{key}"))
+        self.tracking("be_liberal", 1)  # about sequence numbers, so that what is made up passes while the stream is open
+
+    def tracking(self, key, value):
+        self.engine.host.sysctl(f"net.netfilter.nf_conntrack_tcp_{key}", value)
+
+    def ends(self, family):
+        """A TCP stream that the policies allow, and what is made up for it."""
+        stream = Stream("tcp", self.web, self.db, self.db.address(family), 5432)
+        return stream, [(self.web, *stream.near.getsockname()[:2]), (self.db, self.db.address(family), 5432)]
+
+    def tracked(self):
+        text = "".join(self.engine.host.run("conntrack", "-L", "-f", family).stdout for family in ("ipv4", "ipv6"))
+        return [line for line in text.splitlines()
+                if any(f"={self.web.address(family)} " in line for family in ("ipv4", "ipv6")) and "icmpv6" not in line]
+
+    def assert_buried(self, flow, zombies, since, what):
+        """None of it has arrived since then."""
+        for stream, heard in flow.report().items():
+            for end in heard:
+                self.assertLess(end.last, since, f"{stream.name}, {what}")
+        for zombie in zombies:
+            self.assertLess(max(zombie.heard), since, what)
+
+    def round(self, loose):
+        self.tracking("loose", loose)
+        streams, zombies = [], []
+        for family in ("ipv4", "ipv6"):
+            stream, ends = self.ends(family)
+            streams.append(stream)
+            zombies.append(Zombies(ends))
+            self.addCleanup(zombies[-1].close)
+        flow = self.streams(streams, gap=1000)
+        wait_until(lambda: all(min(zombie.heard) for zombie in zombies), 5, "the segments to arrive, as the stream is open")
+        _, _, returned = self.timed("web")
+        time.sleep(1.5)
+        self.assert_buried(flow, zombies, returned, "while locked down")
+        self.assertEqual(self.tracked(), [])
+        self.release("web")
+        time.sleep(4)  # TCP itself has sent again, too
+        self.assert_buried(flow, zombies, returned, "after the release")
+        self.assertEqual([line for line in self.tracked() if " tcp " in line], [])
+        self.assert_passes(self.web, self.db, "53/udp")
+        for end in (*zombies, flow):
+            end.close()
+
+    def test_tcp(self):
+        # the container's own server must not listen where the stream's does
+        self.db.remove()
+        self.db = self.engine.run("db-2", ["front"], labels={"role": "db"}, command=["probe", "serve", "53/udp"])
+        self.addCleanup(self._remove, self.db)
+        self.cofferdam.settle()
+        for loose in (1, 0):
+            self.round(loose)
+
+    def test_udp_from_the_same_ports(self):
+        """What web asks goes on once the policies apply again; what db says unasked, from the port that it has always
+        answered from, does not until web asks."""
+        self.db.remove()
+        self.db = self.engine.run("db-2", ["front"], labels={"role": "db"}, command=["probe", "serve"])
+        self.addCleanup(self._remove, self.db)
+        self.cofferdam.settle()
+        pairs = [Stream("udp", self.web, self.db, self.db.address(family), 53) for family in ("ipv4", "ipv6")]
+        for pair in pairs:
+            self.addCleanup(pair.close)
+            pair.near.setblocking(False)
+            pair.far.setblocking(False)
+        self.lock("web")
+        self.say(pairs, ("near", "far"), 1)
+        self.assertEqual(self.hear(pairs), set())
+        self.release("web")
+        self.say(pairs, ("far",), 1)
+        self.assertEqual(self.hear(pairs), set())
+        self.say(pairs, ("near", "far"), 1)
+        self.assertEqual(self.hear(pairs), {(pair, end) for pair in pairs for end in ("near", "far")})
+
+    @staticmethod
+    def say(pairs, ends, seconds):
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            for pair in pairs:
+                for end in ends:
+                    try:
+                        getattr(pair, end).send(b".")
+                    except OSError:
+                        pass
+            time.sleep(0.005)
+
+    @staticmethod
+    def hear(pairs):
+        """Who has heard something since the last time."""
+        heard = set()
+        for pair in pairs:
+            for end in ("near", "far"):
+                try:
+                    while getattr(pair, end).recv(100):
+                        heard.add((pair, end))
+                except OSError:
+                    pass
+        return heard
 
 
 if __name__ == "__main__":
