@@ -31,6 +31,7 @@ from playground import Playground
 from streams import Stream, Streams, inside
 
 MEASURED = "policy: measured\nselect: {labels: {role: any}}\ningress: [{}]\negress: [{}]\n"
+NICE = -10  # as the unit starts the daemon
 TARGETS = {"idle": 50, "crowd": 200}  # ms, at the 99th percentile
 SETTLED = 0.03  # seconds after the command has returned, in which nothing must arrive
 
@@ -49,6 +50,10 @@ def machine():
 class Bench(Playground, unittest.TestCase):
     START = False
     rounds, containers = 100, 1000
+
+    def start(self):
+        self.cofferdam.start()
+        os.setpriority(os.PRIO_PROCESS, self.cofferdam.process.process.pid, NICE)
 
     def lock(self, verb, *arguments):
         """In this thread's network namespace."""
@@ -111,14 +116,14 @@ class Bench(Playground, unittest.TestCase):
         self.turn, self.applies, self.rows = 0, 0, []
         self.real = {name: self.run_container(name, "any") for name in ("web", "db", "far")}
         self.cofferdam.write(policies(0, MEASURED))
-        self.cofferdam.start()
+        self.start()
         with inside(self.engine.host):
             idle = self.measure("3 containers", TARGETS["idle"])
         crowd = Crowd(self.engine, "front", self.real["web"], self.containers - len(self.real))
         self.addCleanup(crowd.close)
         self.cofferdam.stop()
         self.cofferdam.settings["docker"] = crowd.socket
-        self.cofferdam.start()
+        self.start()
         self.settle()
         stop = threading.Event()
         thread = threading.Thread(target=self.reload, args=(stop,))
