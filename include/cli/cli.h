@@ -26,6 +26,7 @@ int cli_plan(int argc, char **argv);
 int cli_graph(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
+int cli_label(int argc, char **argv);
 int cli_lockdown(int argc, char **argv);
 int cli_release(int argc, char **argv);
 int cli_teardown(int argc, char **argv);
@@ -51,6 +52,7 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_EXTEND = 1 << 18,
        TAKES_LOCKDOWN = 1 << 14,
        TAKES_RELEASE = 1 << 15,
+       TAKES_LABEL = 1 << 24,
 };
 
 #define CLI_TEXTS_MAX 64 /* of one option that may be given again and again */
@@ -67,7 +69,7 @@ struct cli_options {
     const char *comment, *confirm_within, *extend;
     const char *reason, *span, *direction;
     struct cli_texts allow, select, except, addresses, interfaces;
-    bool json, yes, all, schema, brief, full, rules, force, changes, list, dry_run;
+    bool json, yes, all, schema, brief, full, rules, force, changes, list, dry_run, follow, reset;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };
@@ -114,6 +116,9 @@ bool cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struc
  * are printed to stderr. Returns 0 or a negative errno.
  */
 int cli_settings(const struct cli_options *options, struct settings **ret);
+
+/* Are all names and texts that were given UTF-8, as JSON wants them? */
+bool cli_all_utf8(const struct cli_options *options);
 
 /* Either --policies or PATHs say which policies are meant, and no PATH is empty: else says so and returns false. */
 bool cli_policy_arguments(const struct cli_verb *verb, const struct cli_options *options);
@@ -238,6 +243,9 @@ void lockdown_print_shared(const json_t *containers, FILE *out, bool colour);
 void release_print(const json_t *result, int exit_status, FILE *out, bool colour);
 /* That the command's own tables stand, where they do. */
 void lock_tables_print(const json_t *result, FILE *out, bool colour);
+/* What `cofferdam label` answers; and of a label that was given: by whom, when and why. The caller frees it. */
+void label_print(const json_t *result, int exit_status, FILE *out, bool colour);
+char *given_label_text(const json_t *given);
 /* The lockdowns, with a head; false and nothing when there are none. */
 bool lockdowns_print(const json_t *lockdowns, FILE *out, bool colour);
 void plan_print(const json_t *result, const struct cli_options *options, FILE *out, bool colour);

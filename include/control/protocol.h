@@ -4,7 +4,7 @@
  * line each way, then the daemon closes.
  *
  *   request   {"verb": "status" | "explain" | "plan" | "apply" | "confirm" | "rollback" | "history" | "verify" | "teardown" |
- *            "lockdown" | "release" | "lockdown-list" | "names", ...arguments}
+ *            "lockdown" | "release" | "lockdown-list" | "label" | "label-list" | "label-reset" | "names", ...arguments}
  *             explain: "from", "to", "port" (optional text such as "5432/tcp")
  *             apply: "only": TEXT (optional, the plan_id of the plan that it must be), "force": BOOL (optional, whether
  *             policies are loaded though their expectations fail or cannot be tested yet)
@@ -21,6 +21,9 @@
  *             lockdown, release: "expires": microseconds of CLOCK_BOOTTIME (optional: later than that it is not carried out,
  *             as the command has given up), "request": 32 hexadecimal digits (optional: it is carried out once)
  *             names: {"containers", "compose", "lockdowns"}, lists of texts, is the result; for completion alone
+ *             label: "containers" or "select": lists of texts; "set": {KEY: VALUE} and "remove": [KEY], at least one of
+ *             them; "reason", "follow": BOOL, "dry_run": BOOL, all optional.
+ *             label-list: "container" (optional).
  *   answer    {"ok": true, "exit": N, "result": {...}}
  *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT | null, "diagnostics": [...], "code": TEXT (only where
  *             a program must know it: "expired"; "done", such a request was carried out already)}

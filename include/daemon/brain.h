@@ -23,6 +23,7 @@
 
 #include <jansson.h>
 
+#include "daemon/labels.h"
 #include "docker/decode.h"
 #include "inventory/inventory.h"
 #include "link/link.h"
@@ -93,6 +94,8 @@ struct brain_config {
     bool locks_lost;
     /* They are a copy's, which may be one change behind: then those that the kernel's tables tell of join them. */
     bool locks_behind;
+    struct given_labels *labels; /* given to containers, which become the brain's; NULL: none */
+    uint64_t labels_lost; /* they could not be read, at that time (seconds since 1970); 0: they could */
 };
 
 /* The policies become the brain's. Queues ACTION_CONNECT. */
@@ -163,6 +166,8 @@ bool brain_has_repairs(const struct brain *brain);
 
 /* Called before the flows of ACTION_END_FLOWS are asked about, and afterwards. */
 void brain_begin_flows(struct brain *brain);
+/* Those that had to end were ended, as far as is known. */
+bool brain_flows_settled(const struct brain *brain);
 /* Is it a flow of an identity that has ended, or one that the policies no longer allow? */
 bool brain_flow_must_end(struct brain *brain, const struct flow *flow);
 /* How many were ended; or why conntrack could not be asked. */
@@ -201,6 +206,17 @@ void brain_begin_lock_flows(struct brain *brain);
 enum lock_fate brain_lock_fate(const struct brain *brain, const struct flow *flow);
 /* Was a list that could not be read made up from the kernel's, since this was asked last? */
 bool brain_locks_recovered(struct brain *brain);
+
+/* ---- labels ------------------------------------------------------------------------------------------- */
+
+/* The labels that hold from the next brain_flush() on; the list (NULL: none) becomes the brain's. */
+void brain_set_labels(struct brain *brain, struct given_labels *labels, uint64_t now);
+const struct given_labels *brain_labels(const struct brain *brain); /* or NULL */
+/* As long as they are lost, every list of lockdowns gets one that means everybody: this one. */
+bool brain_labels_lost(const struct brain *brain);
+bool is_label_hold(const struct lock *lock);
+/* They are known to be none. */
+void brain_forget_lost_labels(struct brain *brain, uint64_t now);
 
 /* The host's name servers and addresses, copied. */
 void brain_set_name_servers(struct brain *brain, const struct ip *ip, size_t n, bool loopback_only);

@@ -57,6 +57,11 @@ char *who_text(const struct who *who);
 /* With the process: "ann as root, process 7 (cofferdam lockdown web)". The caller frees it. */
 char *who_line(const struct who *who);
 
+/* As above; a new reference. */
+json_t *who_to_json(const struct who *who);
+/* 0 or -EBADMSG; *who must be empty, and is to be cleared in either case. */
+int who_from_json(const json_t *object, struct who *who);
+
 void change_clear(struct change *change);
 struct change change_copy(const struct change *change);
 const char *change_kind_name(enum change_kind kind); /* "apply" */

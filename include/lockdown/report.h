@@ -10,6 +10,7 @@
 
 /* Connections that a lockdown has cut, for its report: each once, and not more than a number of them. */
 struct cut_log {
+    bool whole; /* those that the policies end, too */
     struct flow *v;
     size_t n, more;
 };
@@ -34,7 +35,8 @@ void lock_report_fail(struct lock_report *report, const char *format, ...)
 /* Whom the locks mean, and what cannot be cut of them. engine_socket: on the host; NULL: not known. */
 void lock_report_containers(struct lock_report *report, const struct inventory *inventory,
                             const struct lock_list *locks, const char *engine_socket);
-/* now: seconds since 1970. */
+/* A connection, for people; a new reference. now: seconds since 1970. */
+json_t *lock_flow_to_json(const struct inventory *inventory, const struct flow *flow, uint64_t now);
 void lock_report_flows(struct lock_report *report, const struct inventory *inventory,
                        const struct cut_log *log, uint64_t now);
 

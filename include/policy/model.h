@@ -35,6 +35,9 @@ struct port {
 
 /* ---- who ---------------------------------------------------------------------------------------------- */
 
+#define LABEL_KEY_MAX 255    /* bytes */
+#define LABEL_VALUE_MAX 1024 /* bytes */
+
 /* label equals glob; value NULL: the container has no such label */
 struct label_match {
     char *key;

@@ -58,35 +58,12 @@ static json_t *words(const struct cli_options *options)
     return array;
 }
 
-static bool is_utf8(const char *text)
-{
-    json_t *string = json_string(text);
-    bool good = string;
-
-    json_decref(string);
-    return good;
-}
-
-static bool all_utf8(const struct cli_options *options)
-{
-    const struct cli_texts *lists[] = {&options->allow, &options->select, &options->except,
-                                       &options->addresses, &options->interfaces};
-    bool good = !options->reason || is_utf8(options->reason);
-
-    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
-        for (size_t j = 0; j < lists[i]->n; j++)
-            good = good && is_utf8(lists[i]->v[j]);
-    for (int i = 0; i < options->n_args; i++)
-        good = good && is_utf8(options->args[i]);
-    return good;
-}
-
 static const char *wrong(const struct cli_options *options)
 {
     bool selects = options->select.n || options->all;
     bool named = options->n_args || selects || options->addresses.n || options->interfaces.n;
 
-    if (!all_utf8(options))
+    if (!cli_all_utf8(options))
         return "names and texts must be UTF-8";
     if (options->list)
         return named || options->dry_run ? "--list stands alone" : NULL;
@@ -212,7 +189,7 @@ static const struct cli_verb release_verb = {
 static int fill_release(const struct cli_options *options, const struct settings *settings, json_t *request)
 {
     (void)settings;
-    if (options->all == (options->n_args > 0) || !all_utf8(options)) {
+    if (options->all == (options->n_args > 0) || !cli_all_utf8(options)) {
         cli_error("release: say which containers, or --all\nsee cofferdam release --help");
         return STATUS_USAGE;
     }

@@ -21,6 +21,7 @@ static const struct {
     {"status", "", "show the daemon, the networks and every container", cli_status},
     {"explain", "FROM TO [PORT/PROTO]", "say whether a connection is allowed, and why", cli_explain},
     {"graph", "[PATH...]", "draw who may talk to whom", cli_graph},
+    {"label", "CONTAINER KEY=VALUE...", "give a container labels that policies see", cli_label},
     {"lockdown", "CONTAINER...", "cut containers off, now", cli_lockdown},
     {"release", "CONTAINER...", "end their lockdown", cli_release},
     {"verify", "", "compare the kernel's rules with what they should be", cli_verify},

@@ -40,6 +40,8 @@ enum {
     OPT_INTERFACE,
     OPT_LIST,
     OPT_DRY_RUN,
+    OPT_FOLLOW,
+    OPT_RESET,
     OPT_HELP,
     OPT_VERSION
 };
@@ -96,6 +98,13 @@ static const struct {
     {"dry-run", NULL, OPT_DRY_RUN, 0, TAKES_LOCKDOWN, "show what would be cut, and change nothing"},
     {"all", NULL, OPT_ALL, 0, TAKES_LOCKDOWN, "every container: short for --select all"},
     {"all", NULL, OPT_ALL, 0, TAKES_RELEASE, "all that is locked down"},
+    {"follow", NULL, OPT_FOLLOW, 0, TAKES_LABEL, "also for who comes after it, as with a lockdown"},
+    {"reason", "TEXT", OPT_REASON, 0, TAKES_LABEL, "why, for the record"},
+    {"select", "KEY=VALUE", OPT_SELECT, 0, TAKES_LABEL,
+     "all now with compose=PROJECT[/SERVICE], label=KEY=VALUE or name=GLOB"},
+    {"dry-run", NULL, OPT_DRY_RUN, 0, TAKES_LABEL, "show what would change, and change nothing"},
+    {"list", NULL, OPT_LIST, 0, TAKES_LABEL, "show all labels that were given"},
+    {"reset", NULL, OPT_RESET, 0, TAKES_LABEL, "go on without the labels, where their file is damaged"},
     {"config", "FILE", OPT_CONFIG, 0, 0, "the host's settings (default " SETTINGS_FILE ")"},
     {"json", NULL, OPT_JSON, 0, 0, "print JSON instead of text"},
     {"help", NULL, OPT_HELP, 'h', 0, "print the help of the command"},
@@ -188,6 +197,12 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_DRY_RUN:
         options->dry_run = true;
+        break;
+    case OPT_FOLLOW:
+        options->follow = true;
+        break;
+    case OPT_RESET:
+        options->reset = true;
         break;
     case OPT_CONFIG:
         options->config = optarg;
@@ -444,6 +459,31 @@ bool cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struc
         return wrong_usage(verb, ret_exit);
     *ret = options;
     return true;
+}
+
+/* ---- texts -------------------------------------------------------------------------------------------- */
+
+static bool is_utf8(const char *text)
+{
+    json_t *string = json_string(text);
+    bool good = string;
+
+    json_decref(string);
+    return good;
+}
+
+bool cli_all_utf8(const struct cli_options *options)
+{
+    const struct cli_texts *lists[] = {&options->allow, &options->select, &options->except,
+                                       &options->addresses, &options->interfaces};
+    bool good = !options->reason || is_utf8(options->reason);
+
+    for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+        for (size_t j = 0; j < lists[i]->n; j++)
+            good = good && is_utf8(lists[i]->v[j]);
+    for (int i = 0; i < options->n_args; i++)
+        good = good && is_utf8(options->args[i]);
+    return good;
 }
 
 /* ---- the host's settings ------------------------------------------------------------------------------ */

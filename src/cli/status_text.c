@@ -285,6 +285,30 @@ static void print_note(FILE *out, bool *headed, bool colour, char *text /* freed
     free(text);
 }
 
+/* Those that were given to it; and those that its predecessor had. */
+static void print_given_labels(const json_t *container, FILE *out, bool *headed, bool colour)
+{
+    static const struct {
+        const char *key, *what;
+    } lists[] = {{"overlay_labels", "label"}, {"ended_labels", "HAS NO LONGER label"}};
+    _cleanup_free_ char *name = text_escape(text_of(container, "name") ?: "?", false);
+
+    for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
+        const json_t *labels = json_object_get(container, lists[l].key), *label;
+        size_t i;
+
+        json_array_foreach (labels, i, label) {
+            _cleanup_free_ char *pair =
+                xasprintf("%s=%s", text_of(label, "key") ?: "?", text_of(label, "value") ?: "?");
+            _cleanup_free_ char *safe = text_escape(pair, false), *told = given_label_text(label);
+
+            print_note(out, headed, colour,
+                       xasprintf("%s: %s %s, %s%s", name, lists[l].what, safe, told,
+                                 l ? " (it ended with the container that had this name before)" : ""));
+        }
+    }
+}
+
 static void print_problems(const json_t *result, FILE *out, bool colour)
 {
     const json_t *problems = json_object_get(result, "problems"),
@@ -305,6 +329,7 @@ static void print_problems(const json_t *result, FILE *out, bool colour)
         if (caution)
             print_note(out, &headed, colour, xasprintf("%s %s", text_of(item, "name") ?: "?", caution));
         print_note(out, &headed, colour, ignored_text(item));
+        print_given_labels(item, out, &headed, colour);
     }
 }
 

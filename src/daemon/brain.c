@@ -84,7 +84,9 @@ struct brain *brain_new(const struct brain_config *config, struct policy_set *po
     brain->policies = policies;
     brain->compiler = compiler_new(policies, &brain->options);
     brain->inventory = inventory_new();
-    brain->locks = config->locks;
+    brain->labels = config->labels;
+    brain->labels_lost = config->labels_lost;
+    brain->locks = brain_hold_for_labels(brain, config->locks);
     brain->locks_lost = config->locks_lost;
     brain->locks_behind = config->locks_behind;
     compiler_set_locks(brain->compiler, brain->locks);
@@ -130,6 +132,7 @@ struct brain *brain_free(struct brain *brain)
     free(brain->ended);
     free(brain->locked);
     lock_list_free(brain->locks);
+    given_labels_free(brain->labels);
     free(brain->flows_error);
     free(brain->policies_message);
     free(brain->engine_version);

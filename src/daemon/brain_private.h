@@ -6,6 +6,7 @@
 
 #include <uthash.h>
 
+#include "daemon/label_state.h"
 #include "verdict/flow.h"
 
 #define MSEC ((uint64_t)1000)
@@ -228,6 +229,10 @@ struct brain {
     size_t n_locked;
     bool locks_lost, locks_behind, locks_recovered;
 
+    /* Labels: see brain_labels.c. */
+    struct given_labels *labels; /* or NULL */
+    uint64_t labels_lost;        /* since when, in seconds since 1970; 0: they are not */
+
     /* What others do to our tables. */
     bool changed_by_others; /* and not loaded again yet */
     size_t n_changes;       /* since the start */
@@ -300,5 +305,13 @@ uint64_t brain_flows_deadline(const struct brain *brain);
 /* locks.c: lockdowns */
 void brain_mark_joined(struct brain *brain, const struct container *container);
 void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint64_t now);
+
+/* brain_labels.c: labels that containers were given */
+void brain_overlay(struct brain *brain, struct container *container);
+/* Has the list (NULL: none) lock down everybody as long as the labels are lost, and no longer. Returns the list. */
+struct lock_list *brain_hold_for_labels(const struct brain *brain, struct lock_list *locks);
+/* Those given to it that count; and those that its predecessor had, and it has not. New references. */
+json_t *brain_labels_of(const struct brain *brain, const struct container *container);
+json_t *brain_labels_ended(const struct brain *brain, const struct container *container);
 
 struct network *brain_network_of(const struct brain *brain, const struct endpoint *endpoint);

@@ -62,7 +62,7 @@ static json_t *text_or_null(const char *text)
     return text ? json_string(text) : json_null();
 }
 
-static json_t *who_to_json(const struct who *who)
+json_t *who_to_json(const struct who *who)
 {
     if (!who->known)
         return json_null();
@@ -92,7 +92,7 @@ static bool take_text(const json_t *object, const char *key, size_t max, char **
 
 #define NAME_LENGTH_MAX 1000
 
-static int who_from_json(const json_t *object, struct who *who)
+int who_from_json(const json_t *object, struct who *who)
 {
     const json_t *uid = json_object_get(object, "uid"), *pid = json_object_get(object, "pid"),
                  *login = json_object_get(object, "login_uid");

@@ -146,6 +146,7 @@ void daemon_run(struct daemon *daemon)
     lockdown_update(daemon);
     takeover_update(daemon);
     inventory_keep_update(daemon);
+    labels_update(daemon);
     deadline = brain_deadline(daemon->brain);
     sd_event_source_set_time(daemon->timer, deadline);
     sd_event_source_set_enabled(daemon->timer, deadline == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
@@ -327,6 +328,7 @@ static int make_brain(struct daemon *daemon, struct diags *diags)
     lockdown_open(daemon, &config);
     takeover_watch(daemon); /* before it is read: nothing is missed in between */
     takeover_begin(daemon, &config);
+    labels_open(daemon, &config);
     daemon->brain = brain_new(&config, policies_first(daemon), daemon_now());
     lockdown_arm(daemon);
     return 0;

@@ -345,6 +345,14 @@ json_t *verb_lockdown(struct daemon *daemon, const json_t *request, const struct
 json_t *verb_release(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 json_t *verb_lockdown_list(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 
+/* labels_io.c: the labels given to containers, in the state directory */
+/* Reads them; what is wrong with them is logged. */
+void labels_open(struct daemon *daemon, struct brain_config *config);
+/* 0 or a negative errno, and what was saved before stays. */
+int labels_save(struct daemon *daemon, const struct given_labels *list);
+/* After each run of the brain: labels of containers that are gone end. */
+void labels_update(struct daemon *daemon);
+
 /* state_io.c: files */
 int state_lock(const char *directory, int *ret_fd, struct diags *diags);
 /* Keeps any other daemon out of this network namespace, as long as *ret_fd (unchanged where the lock cannot be

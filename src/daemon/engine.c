@@ -267,6 +267,7 @@ void brain_image(struct brain *brain, const char *id, struct label_list *labels,
          container = container->hh.next)
         if (container->image_id && strcmp(container->image_id, id) == 0 && !container->labels_known) {
             judge_labels(brain, container, now);
+            brain_overlay(brain, container); /* whom they follow to may go by labels */
             brain_mark(brain, container->id);
         }
 }
@@ -405,6 +406,7 @@ static void put_container(struct brain *brain, struct container *container, uint
         inherit(container, old);
     take_settings(fact, container);
     judge_labels(brain, container, now);
+    brain_overlay(brain, container);
     inventory_put_container(brain->inventory, container);
     brain_mark(brain, fact->id);
 }

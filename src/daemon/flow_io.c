@@ -16,7 +16,11 @@ static bool must_end(const struct flow *flow, void *userdata)
 {
     struct daemon *daemon = userdata;
 
-    return is_cut(flow, daemon) || brain_flow_must_end(daemon->brain, flow);
+    bool must = is_cut(flow, daemon) || brain_flow_must_end(daemon->brain, flow);
+
+    if (must && daemon->cut && daemon->cut->whole)
+        cut_log_add(daemon->cut, flow);
+    return must;
 }
 
 /* What the host's own addresses are decides whose a connection is: a lease may just have been renewed. */

@@ -167,6 +167,11 @@ bool brain_flow_must_end(struct brain *brain, const struct flow *flow)
     return brain->judge && flow_judge(brain->judge, flow) == FLOW_DENIED;
 }
 
+bool brain_flows_settled(const struct brain *brain)
+{
+    return !brain->judge_due;
+}
+
 size_t brain_flow_count(const struct brain *brain)
 {
     return brain->n_flows_ended;

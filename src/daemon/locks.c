@@ -40,6 +40,7 @@ void brain_set_locks(struct brain *brain, struct lock_list *locks, uint64_t now)
 {
     struct lock_list *old = brain->locks;
 
+    locks = brain_hold_for_labels(brain, locks);
     for (const struct container *c = brain->inventory->containers; c; c = c->hh.next)
         if (is_meant(old, c) || is_meant(locks, c)) {
             brain_mark(brain, c->id);

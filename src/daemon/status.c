@@ -275,6 +275,8 @@ static json_t *container_status(const struct brain *brain, const struct containe
     set_text(object, "caution", caution);
     json_object_set_new(object, "policies", policies_of(brain, container));
     json_object_set_new(object, "ignored_labels", ignored_labels(container));
+    json_object_set_new(object, "overlay_labels", brain_labels_of(brain, container));
+    json_object_set_new(object, "ended_labels", brain_labels_ended(brain, container));
     json_object_set_new(object, "endpoints", endpoints);
     if (reason && container->running)
         *enforced = false;

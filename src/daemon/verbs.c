@@ -295,12 +295,21 @@ struct verb {
 
 /* What changes something is on record, whatever it is. */
 static const struct verb verbs[] = {
-    {"status", verb_status, RIGHT_READ},       {"explain", verb_explain, RIGHT_READ},
-    {"plan", verb_plan, RIGHT_READ},           {"apply", verb_apply, RIGHT_CHANGE},
-    {"confirm", verb_confirm, RIGHT_CHANGE},   {"rollback", verb_rollback, RIGHT_CHANGE},
-    {"history", verb_history, RIGHT_READ},     {"verify", verb_verify, RIGHT_READ},
-    {"teardown", verb_teardown, RIGHT_CHANGE}, {"lockdown", verb_lockdown, RIGHT_CHANGE_UNLESS_DRY},
-    {"release", verb_release, RIGHT_CHANGE},   {"lockdown-list", verb_lockdown_list, RIGHT_READ},
+    {"status", verb_status, RIGHT_READ},
+    {"explain", verb_explain, RIGHT_READ},
+    {"plan", verb_plan, RIGHT_READ},
+    {"apply", verb_apply, RIGHT_CHANGE},
+    {"confirm", verb_confirm, RIGHT_CHANGE},
+    {"rollback", verb_rollback, RIGHT_CHANGE},
+    {"history", verb_history, RIGHT_READ},
+    {"verify", verb_verify, RIGHT_READ},
+    {"teardown", verb_teardown, RIGHT_CHANGE},
+    {"lockdown", verb_lockdown, RIGHT_CHANGE_UNLESS_DRY},
+    {"release", verb_release, RIGHT_CHANGE},
+    {"lockdown-list", verb_lockdown_list, RIGHT_READ},
+    {"label", verb_label, RIGHT_CHANGE_UNLESS_DRY},
+    {"label-list", verb_label_list, RIGHT_READ},
+    {"label-reset", verb_label_reset, RIGHT_CHANGE},
     {"names", verb_names, RIGHT_READ},
 };
 

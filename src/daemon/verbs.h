@@ -8,6 +8,8 @@
 #include "util/diag.h"
 
 struct daemon;
+struct flow;
+struct inventory;
 
 /* An error whose first line is the first error among the diagnostics. */
 json_t *verb_error_of(const struct diags *diags, const char *otherwise);
@@ -16,6 +18,17 @@ json_t *verb_error_of(const struct diags *diags, const char *otherwise);
 json_t *verb_apply(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 json_t *verb_confirm(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 json_t *verb_rollback(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+
+/* verbs_label.c */
+json_t *verb_label(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+json_t *verb_label_list(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+/* label_plan.c: what these labels would change, as plan_connections() says it (a new reference; it is left alone where it
+ * cannot be said); and what they would end, which is added to the log. 0 or a negative errno. */
+struct cut_log;
+struct given_labels;
+int label_plan(struct daemon *daemon, const struct given_labels *list, json_t **ret_plan,
+               struct cut_log *log);
+json_t *verb_label_reset(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 
 /* verbs_history.c */
 /* Why number cannot be had, as history_load() says by its error. */

@@ -219,9 +219,12 @@ static void check_words(struct daemon *daemon, const struct lock_list *locks, co
         bool found = false;
 
         for (size_t j = 0; locks && j < locks->n; j++)
-            found = found || lock_is_named(locks->v[j], inventory, text);
+            found = found || (!is_label_hold(locks->v[j]) && lock_is_named(locks->v[j], inventory, text));
         if (found)
             continue;
+        if (brain_labels_lost(daemon->brain))
+            lock_refuse(asked, STATUS_ERROR, "`cofferdam label --reset` ends that",
+                        "release: everybody is locked down as long as the labels are lost; nothing was done");
         if (inventory_find(inventory, text, &container) == 0)
             effect = lock_effect(locks, inventory, container);
         if (effect.first)
@@ -283,7 +286,7 @@ json_t *verb_release(struct daemon *daemon, const json_t *request, const struct 
     release.words = texts;
     names = json_array();
     for (i = 0; locks && i < locks->n; i++)
-        if (!lock_outlives(locks->v[i], &release))
+        if (!is_label_hold(locks->v[i]) && !lock_outlives(locks->v[i], &release))
             json_array_append_new(names, json_text_or_null(lock_text(locks->v[i])));
     struct lock_list *list = lock_list_copy(locks, lock_outlives, &release);
     remember(list, NULL, request);

@@ -163,7 +163,7 @@ static char *flow_port(const struct flow *flow)
     return flow->has_ports ? xasprintf("%u/%s", flow->reply.source_port, name) : xstrdup(name);
 }
 
-static json_t *flow_to_json(const struct inventory *inventory, const struct flow *flow, uint64_t now)
+json_t *lock_flow_to_json(const struct inventory *inventory, const struct flow *flow, uint64_t now)
 {
     _cleanup_free_ char *port = flow_port(flow);
     uint64_t bytes = flow->original_counters.bytes + flow->reply_counters.bytes;
@@ -179,7 +179,7 @@ void lock_report_flows(struct lock_report *report, const struct inventory *inven
                        const struct cut_log *log, uint64_t now)
 {
     for (size_t i = 0; i < log->n; i++)
-        json_array_append_new(report->connections, flow_to_json(inventory, &log->v[i], now));
+        json_array_append_new(report->connections, lock_flow_to_json(inventory, &log->v[i], now));
 }
 
 json_t *lock_report_result(const struct lock_report *report, const struct lock_outcome *outcome)

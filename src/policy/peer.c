@@ -10,8 +10,6 @@
 #define NAME_GLOB_MAX 255
 #define IMAGE_GLOB_MAX 512
 #define NETWORK_MAX 255
-#define LABEL_KEY_MAX 255
-#define LABEL_VALUE_MAX 1024
 #define GLOB_CHARACTERS "*?["
 
 /* A peer while it is read: what may stand beside what is known only when all its keys are. */

@@ -137,6 +137,15 @@ class Documents(Playground, unittest.TestCase):
         self.see("rollback")
         self.see("status")
         self.cofferdam.apply(POLICIES)
+        self.see("label", "web", "quarantine=yes", "--reason", "documents")
+        self.engine.containers[next(i for i, c in self.engine.containers.items() if c.name == "web")].remove()
+        wait_until(lambda: self.see("label", "--list")["given"][0]["ended"], 5, "the label to end")
+        self.run_container("web", "web")
+        self.cofferdam.settle()
+        self.see("status")
+        self.see("label", "web", "quarantine=yes", "--follow", "--reason", "documents")
+        self.see("status")
+        self.see("label", "web", "quarantine-")
         self.assert_seen("status", "inventory")
 
     def test_plan(self):
@@ -178,6 +187,25 @@ class Documents(Playground, unittest.TestCase):
         self.see("release", "web")
         self.see("release", "--all")
         self.assert_seen("lockdown", "release")
+
+    def test_label(self):
+        for name in ("acct", "timestamp"):
+            self.engine.host.run("sysctl", "-q", "-w", f"net.netfilter.nf_conntrack_{name}=1")
+            self.addCleanup(self.engine.host.run, "sysctl", "-q", "-w", f"net.netfilter.nf_conntrack_{name}=0")
+        web, db = self.people()
+        self.see("label", "labelled")
+        self.see("label", "web", "role=x", "--dry-run")
+        connection = open_in(web, FAMILIES["ipv4"], 1)
+        self.addCleanup(connection.close)
+        connection.settimeout(3)
+        connection.connect((db.address("ipv4"), 5432))
+        self.see("label", "web", "role=x", "unused=yes", "--reason", "documents")
+        self.see("label", "web")
+        self.see("label", "--list")
+        self.see("label", "free", "unused=yes")
+        for name, key in (("web", "role"), ("web", "unused"), ("free", "unused")):
+            self.see("label", name, key + "-")
+        self.assert_seen("label")
 
     def test_graph(self):
         self.people()

@@ -32,6 +32,7 @@ WORDS = {
     "common/$defs/lockdown/properties/direction": "verdict/lock.c:cuts",
     "lockdown/properties/containers/items/properties/shares_namespaces_with/items/properties/namespace":
         "inventory/shared_json.c:namespace_names",
+    "label/properties/labels/items/properties/from": None,
     "common/$defs/verdict": "verdict/explain_json.c:verdict_name",
     "common/$defs/mode": "daemon/status.c:mode_name",
     "common/$defs/transport": "inventory/inventory.c:transports",
