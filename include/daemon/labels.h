@@ -47,6 +47,8 @@ DEFINE_CLEANUP(struct given_labels *, given_labels_free);
 struct given_labels *given_labels_copy(const struct given_labels *list,
                                        bool (*keep)(const struct given_label *label, const void *userdata),
                                        const void *userdata);
+/* By what the container will be known: as lock_name() has it, but without labels of Compose's that an image has brought. */
+struct lock *label_whom(const struct container *container);
 void given_label_clear(struct given_label *label);
 
 /*
@@ -64,6 +66,9 @@ bool label_was_of_former(const struct given_label *label, const struct container
  * an earlier. */
 const struct given_label *labels_find(const struct given_labels *list, const struct container *container,
                                       const char *key);
+/* All that count for it, in no order. The caller frees the list, not what it points to. */
+const struct given_label **labels_of(const struct given_labels *list, const struct container *container,
+                                     size_t *ret_n);
 /* Sets the container's overlay. Returns whether it is another than before. list may be NULL. */
 bool labels_overlay(const struct given_labels *list, struct container *container);
 

@@ -6,7 +6,9 @@
 /* What does not say that it was verified was not. */
 static bool is_well(const json_t *result)
 {
-    return !json_object_get(result, "verified") || json_is_true(json_object_get(result, "dry_run")) ||
+    return json_is_array(json_object_get(result, "given")) ||
+           json_is_array(json_object_get(result, "labels")) ||
+           json_is_true(json_object_get(result, "dry_run")) ||
            json_is_true(json_object_get(result, "verified"));
 }
 

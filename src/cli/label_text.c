@@ -29,7 +29,7 @@ static void print_all(const json_t *texts, FILE *out, bool colour, enum cli_styl
     size_t i;
 
     json_array_foreach (texts, i, item)
-        print_line(out, colour, style, xstrdup(json_string_value(item) ?: "?"));
+        print_line(out, colour, style, text_escape(json_string_value(item) ?: "?", false));
 }
 
 static char *pair_text(const char *key, const char *value)
@@ -122,9 +122,10 @@ static void print_labels(const json_t *result, FILE *out, bool colour)
     _cleanup_(cli_table_freep) struct cli_table *table = cli_table_new(2);
     size_t i;
 
+    _cleanup_free_ char *name = text_escape(text_of(result, "container") ?: "?", false);
+
     if (json_array_size(labels) == 0)
-        print_line(out, false, STYLE_NONE,
-                   xasprintf("%s has no label.", text_of(result, "container") ?: "?"));
+        print_line(out, false, STYLE_NONE, xasprintf("%s has no label.", name));
     json_array_foreach (labels, i, label) {
         _cleanup_free_ char *pair =
             xasprintf("%s=%s", text_of(label, "key") ?: "?", text_of(label, "value") ?: "?");
@@ -150,18 +151,20 @@ static void print_policies(const json_t *policies, const char *what, FILE *out)
                              strcmp(text_of(policy, "mode") ?: "", "audit") == 0 ? " (audit)" : ""));
 }
 
-static void print_difference(const json_t *is, const json_t *was, bool dry_run, const char *what, FILE *out)
+/* Those of the labels that are not among the others; with values, also those that have another value there. */
+static void print_difference(const json_t *labels, const json_t *others, bool values, const char *what,
+                             FILE *out)
 {
-    json_t *value, *labels = (json_t *)(uintptr_t)is; /* jansson's loop wants it so */
+    json_t *value, *all = (json_t *)(uintptr_t)labels; /* jansson's loop wants it so */
     const char *key;
 
-    json_object_foreach (labels, key, value)
-        if (!json_equal(value, json_object_get(was, key)) &&
-            (strcmp(what, "has") == 0 || !json_object_get(was, key))) {
-            _cleanup_free_ char *pair = pair_text(key, json_string_value(value));
+    json_object_foreach (all, key, value) {
+        const json_t *other = json_object_get(others, key);
+        _cleanup_free_ char *pair = pair_text(key, json_string_value(value));
 
-            print_line(out, false, STYLE_NONE, xasprintf("  %s%s %s", dry_run ? "would: " : "", what, pair));
-        }
+        if (!other || (values && !json_equal(value, (json_t *)(uintptr_t)other)))
+            print_line(out, false, STYLE_NONE, xasprintf("  %s %s", what, pair));
+    }
 }
 
 static void print_container(const json_t *container, bool dry_run, FILE *out, bool colour)
@@ -174,11 +177,13 @@ static void print_container(const json_t *container, bool dry_run, FILE *out, bo
     print_line(out, colour, STYLE_HEAD,
                xasprintf("%s%s", name, is_true(container, "running") ? "" : " (does not run)"));
     if (reason)
-        print_line(out, colour, STYLE_BAD, xasprintf("  NOT ENFORCED: %s %s", name, reason));
-    print_difference(after, before, dry_run, "has", out);
-    print_difference(before, after, dry_run, "has no longer", out);
-    print_policies(json_object_get(container, "selected_by"), "now selected by", out);
-    print_policies(json_object_get(container, "no_longer_selected_by"), "no longer selected by", out);
+        print_line(out, colour, STYLE_BAD, xasprintf("  not enforced: %s", reason));
+    print_difference(after, before, true, dry_run ? "would have" : "has", out);
+    print_difference(before, after, false, dry_run ? "would lose" : "has no longer", out);
+    print_policies(json_object_get(container, "selected_by"),
+                   dry_run ? "would be selected by" : "is now selected by", out);
+    print_policies(json_object_get(container, "no_longer_selected_by"),
+                   dry_run ? "would no longer be selected by" : "is no longer selected by", out);
 }
 
 static void print_connections(const json_t *result, bool dry_run, FILE *out, bool colour)
@@ -222,7 +227,7 @@ static void print_change(const json_t *result, int exit_status, FILE *out, bool 
     print_all(json_object_get(result, "warnings"), out, colour, STYLE_WARN);
     if (dry_run)
         print_line(out, false, STYLE_NONE, xstrdup("This was a dry run: nothing was changed."));
-    else if (exit_status == STATUS_OK)
+    else if (exit_status == STATUS_OK && is_true(result, "verified"))
         print_line(out, false, STYLE_NONE, xstrdup("The kernel was read back and holds it."));
 }
 

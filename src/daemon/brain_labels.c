@@ -89,10 +89,12 @@ void brain_forget_lost_labels(struct brain *brain, uint64_t now)
 json_t *brain_labels_of(const struct brain *brain, const struct container *container)
 {
     json_t *list = json_array();
+    size_t n;
+    const struct given_label **labels = labels_of(brain->labels, container, &n);
 
-    for (size_t i = 0; i < container->n_overlay; i++)
-        json_array_append_new(
-            list, given_label_to_json(labels_find(brain->labels, container, container->overlay[i].key)));
+    for (size_t i = 0; i < n; i++)
+        json_array_append_new(list, given_label_to_json(labels[i]));
+    free(labels);
     return list;
 }
 

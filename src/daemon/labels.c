@@ -101,6 +101,19 @@ static bool same(const char *a, const char *b)
     return a && b && strcmp(a, b) == 0;
 }
 
+struct lock *label_whom(const struct container *container)
+{
+    struct lock *whom = lock_new();
+
+    lock_name(whom, container);
+    if (container_label(container, COMPOSE_PROJECT) && container_label(container, COMPOSE_SERVICE))
+        return whom;
+    free(STEAL(whom->project));
+    free(STEAL(whom->service));
+    free(STEAL(whom->number));
+    return whom;
+}
+
 static bool is_its_own(const struct given_label *label, const struct container *container)
 {
     return same(label->whom->id, container->id);
@@ -157,9 +170,8 @@ static bool same_labels(const struct label *a, size_t n_a, const struct label *b
     return equal;
 }
 
-/* Those that count for the container, each key once. The caller frees the list, not what it points to. */
-static const struct given_label **labels_of(const struct given_labels *list,
-                                            const struct container *container, size_t *ret_n)
+const struct given_label **labels_of(const struct given_labels *list, const struct container *container,
+                                     size_t *ret_n)
 {
     const struct given_label **found = NULL;
     size_t n = 0;

@@ -19,7 +19,7 @@ json_t *verb_apply(struct daemon *daemon, const json_t *request, const struct co
 json_t *verb_confirm(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 json_t *verb_rollback(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 
-/* verbs_label.c */
+/* verbs_label.c, verbs_label_list.c */
 json_t *verb_label(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 json_t *verb_label_list(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 /* label_plan.c: what these labels would change, as plan_connections() says it (a new reference; it is left alone where it

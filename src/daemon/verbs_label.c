@@ -207,8 +207,7 @@ static void give(const struct asked *asked, const struct control_peer *peer, str
         json_object_foreach (set, key, value) {
             struct given_label *label = ARRAY_ADD(list->v, list->n);
 
-            label->whom = lock_new();
-            lock_name(label->whom, asked->v[i]);
+            label->whom = label_whom(asked->v[i]);
             label->follow = asked->follow;
             label->key = xstrdup(key);
             label->value = xstrdup(json_string_value(value));
@@ -286,6 +285,18 @@ static void add_text(json_t *list, const char *format, ...)
     json_array_append_new(list, json_text_or_null(text));
 }
 
+static void failed(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void failed(struct report *report, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    _cleanup_free_ char *text = xvasprintf(format, args);
+    va_end(args);
+    add_text(report->problems, "%s", text);
+    report->failed = true;
+}
+
 static json_t *labels_to_json(const struct container *container)
 {
     json_t *labels = json_object();
@@ -309,6 +320,22 @@ static json_t *selecting(const struct policy_set *set, const struct container *i
     return list;
 }
 
+/* What is given where no policy is enforced does nothing. */
+static void check_enforced(struct report *report, const struct inventory *inventory,
+                           const struct container *container, const char *reason)
+{
+    const struct container *owner;
+
+    if (reason && container->running)
+        failed(report, "%s %s: no policy is enforced for it", name_of(container), reason);
+    if (reason || container->mode != NETMODE_CONTAINER || !container->mode_target ||
+        inventory_find(inventory, container->mode_target, &owner) < 0)
+        return;
+    failed(report,
+           "%s shares the network of %s: what policies say of that one holds for both, so give it the label",
+           name_of(container), name_of(owner));
+}
+
 /* Whose labels change: not those alone that were named, as labels may follow. */
 static void report_containers(struct report *report, const struct brain *brain,
                               const struct given_labels *list)
@@ -320,6 +347,8 @@ static void report_containers(struct report *report, const struct brain *brain,
         _cleanup_free_ char *reason = container_unenforced_reason(inventory, c);
         json_t *before = labels_to_json(c), *after = labels_to_json(&copy);
 
+        if (!json_equal(before, after) && copy.n_overlay > 0)
+            check_enforced(report, inventory, c, reason);
         if (!json_equal(before, after))
             json_array_append_new(
                 report->containers,
@@ -344,18 +373,6 @@ static void warn_of_unused(struct report *report, const struct policy_set *set, 
             add_text(report->warnings, "no policy asks about label %s", key);
     if (json_array_size(report->containers) == 0)
         add_text(report->warnings, "no container has other labels than before");
-}
-
-static void failed(struct report *report, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void failed(struct report *report, const char *format, ...)
-{
-    va_list args;
-
-    va_start(args, format);
-    _cleanup_free_ char *text = xvasprintf(format, args);
-    va_end(args);
-    add_text(report->problems, "%s", text);
-    report->failed = true;
 }
 
 /* The kernel is asked, not believed. */
@@ -533,77 +550,6 @@ json_t *verb_label(struct daemon *daemon, const json_t *request, const struct co
         if (!json_object_get(result, "result"))
             report_clear(&report);
     }
-    free(asked.v);
-    return result;
-}
-
-/* ---- the list ----------------------------------------------------------------------------------------- */
-
-static json_t *docker_label_to_json(const struct container *container, const struct label *label)
-{
-    bool counts = container->labels_known && !label->from_image;
-
-    for (size_t i = 0; i < container->n_overlay; i++)
-        counts = counts && strcmp(container->overlay[i].key, label->key) != 0;
-    return json_pack("{s:o, s:o, s:s, s:b, s:n}", "key", json_text_or_null(label->key), "value",
-                     json_text_or_null(label->value), "from", label->from_image ? "image" : "docker",
-                     "counts", counts, "given");
-}
-
-static json_t *labels_of_container(const struct brain *brain, const struct container *container)
-{
-    json_t *list = json_array();
-
-    for (size_t i = 0; i < container->n_overlay; i++) {
-        const struct label *label = &container->overlay[i];
-
-        json_array_append_new(
-            list, json_pack("{s:o, s:o, s:s, s:b, s:o}", "key", json_text_or_null(label->key), "value",
-                            json_text_or_null(label->value), "from", "cofferdam", "counts", true, "given",
-                            given_label_to_json(labels_find(brain_labels(brain), container, label->key))));
-    }
-    for (size_t i = 0; i < container->n_labels; i++)
-        json_array_append_new(list, docker_label_to_json(container, &container->labels[i]));
-    return list;
-}
-
-static json_t *all_labels(const struct brain *brain)
-{
-    const struct given_labels *labels = brain_labels(brain);
-    json_t *list = json_array();
-
-    for (size_t i = 0; labels && i < labels->n; i++) {
-        json_t *object = given_label_to_json(&labels->v[i]), *names = json_array();
-
-        for (const struct container *c = brain_inventory(brain)->containers; c; c = c->hh.next)
-            if (labels_find(labels, c, labels->v[i].key) == &labels->v[i])
-                json_array_append_new(names, json_text_or_null(name_of(c)));
-        json_object_set_new(object, "containers", names);
-        json_array_append_new(list, object);
-    }
-    return list;
-}
-
-json_t *verb_label_list(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
-{
-    const char *word = json_string_value(json_object_get(request, "container"));
-    struct asked asked = {.inventory = brain_inventory(daemon->brain)};
-    json_t *result;
-
-    (void)peer;
-    if (!word)
-        return control_answer(STATUS_OK, json_pack("{s:s, s:b, s:o}", "format_version", "1.0", "lost",
-                                                   brain_labels_lost(daemon->brain), "given",
-                                                   all_labels(daemon->brain)));
-    asked.error = brain_inventory_known(daemon->brain) ? NULL : not_now(daemon);
-    if (!asked.error)
-        read_name(&asked, word);
-    result = asked.error
-                 ?: control_answer(STATUS_OK, json_pack("{s:s, s:b, s:o, s:o, s:o}", "format_version", "1.0",
-                                                        "lost", brain_labels_lost(daemon->brain), "container",
-                                                        json_text_or_null(name_of(asked.v[0])), "id",
-                                                        json_text_or_null(asked.v[0]->id), "labels",
-                                                        labels_of_container(daemon->brain, asked.v[0])));
     free(asked.v);
     return result;
 }

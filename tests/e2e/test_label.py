@@ -178,6 +178,19 @@ egress: [{to: [containers]}]
         self.addCleanup(self.cofferdam, "release", "--all")
         self.assert_cut_off(lying, db)
 
+    def test_where_no_policy_is_enforced_it_is_said(self):
+        web = self.run_container("web", "web")
+        joined = self.engine.create("joined", (), mode=f"container:{web.id}", command=["probe", "serve", "4001/udp"])
+        self.addCleanup(self._remove, joined)
+        joined.start()
+        self.run_container("agent", networks=(), mode="host")
+        self.cofferdam.settle()
+        for name, why in (("joined", "joined shares the network of web"), ("agent", "agent uses the host's network")):
+            follows(lambda name=name: any(c["name"] == name for c in self.cofferdam.json("status")["containers"]), name)
+            report = self.label(name, "quarantine=yes", status=1)
+            self.assertIn(why, report["problems"][0])
+            self.label(name, "quarantine-")
+
     def test_many_by_a_selector(self):
         web, db, other = self.run_containers(web="front", db="front", other="back")
         self.cofferdam.settle()

@@ -335,6 +335,62 @@ static void test_verify_tricks(void **state)
     json_decref(result);
 }
 
+/* ---- labels ------------------------------------------------------------------------------------------- */
+
+static void assert_label(const char *answer, int exit_status, const char *expected)
+{
+    json_t *result = load(answer);
+    _cleanup_free_ char *text = printed_by(label_print, result, exit_status, false);
+
+    assert_string_equal(text, expected);
+    json_decref(result);
+}
+
+#define LABEL_CHANGE                                                                                         \
+    "'more': 0, 'problems': [], 'warnings': ['no policy asks about label x\\n'],"                            \
+    " 'connections_text': '- db -> web  every port\\n',"                                                     \
+    " 'open_connections': [{'from': 'db', 'to': 'web', 'port': '5432/tcp', 'bytes': null, 'age': null}],"    \
+    " 'containers': [{'name': 'web', 'id': 'aa', 'running': true, 'not_enforced': null,"                     \
+    "  'labels_before': {'a': '1', 'b': '1', 'c': '1'}, 'labels': {'a': '1', 'b': '2', 'd': '\\u001b'},"     \
+    "  'selected_by': [{'name': 'q', 'mode': 'audit'}],"                                                     \
+    "  'no_longer_selected_by': [{'name': 'r', 'mode': 'enforce'}]}]}"
+
+static void test_label_change(void **state)
+{
+    (void)state;
+    assert_label("{'dry_run': false, 'verified': true, " LABEL_CHANGE, STATUS_OK,
+                 "web\n  has b=2\n  has d=\\x1b\n  has no longer c=1\n  is now selected by q (audit)\n"
+                 "  is no longer selected by r\nConnections\n- db -> web  every port\n"
+                 "1 open connection was ended:\n  db  web  5432/tcp\n"
+                 "no policy asks about label x\\x0a\nThe kernel was read back and holds it.\n");
+    assert_label("{'dry_run': true, 'verified': false, " LABEL_CHANGE, STATUS_OK,
+                 "web\n  would have b=2\n  would have d=\\x1b\n  would lose c=1\n"
+                 "  would be selected by q (audit)\n  would no longer be selected by r\n"
+                 "Connections\n- db -> web  every port\n1 open connection would be ended:\n  db  web  "
+                 "5432/tcp\nno policy asks about label x\\x0a\nThis was a dry run: nothing was changed.\n");
+    /* what does not say that all is well */
+    assert_label("{}", STATUS_OK, "");
+    assert_label("{'verified': 1}", STATUS_OK, "");
+}
+
+static void test_label_list(void **state)
+{
+    (void)state;
+    assert_label(
+        "{'lost': true, 'given': [{'container': 'web', 'id': 'aa', 'key': 'a', 'value': '1', 'follow': true,"
+        "  'reason': null, 'since': 0, 'ended': null, 'by': 'root', 'containers': ['new', 'web']},"
+        " {'container': 'db', 'id': 'bb', 'key': 'a', 'value': '1', 'follow': false, 'reason': 'x\\ny',"
+        "  'since': 0, 'ended': 60, 'by': 'root', 'containers': []}]}",
+        STATUS_OK,
+        "The labels that were given are lost, and every container is locked down; `cofferdam label "
+        "--reset`\ngoes on without them.\n"
+        "Labels that were given\n  web  a=1\n    given by root at 1970-01-01T00:00:00Z, follows: no reason "
+        "given\n    counts for new\n  db  a=1\n    given by root at 1970-01-01T00:00:00Z: x\\x0ay\n"
+        "    ended at 1970-01-01T00:01:00Z, as that container was gone\n");
+    assert_label("{'lost': false, 'given': []}", STATUS_OK, "No label was given.\n");
+    assert_label("{'lost': false, 'container': 'a\\n', 'labels': []}", STATUS_OK, "a\\x0a has no label.\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -343,7 +399,8 @@ int main(void)
         cmocka_unit_test(test_status_tables),   cmocka_unit_test(test_status_unknown),
         cmocka_unit_test(test_status_kept),     cmocka_unit_test(test_verify_same),
         cmocka_unit_test(test_verify_drift),    cmocka_unit_test(test_verify_doubtful),
-        cmocka_unit_test(test_verify_tricks),
+        cmocka_unit_test(test_verify_tricks),   cmocka_unit_test(test_label_change),
+        cmocka_unit_test(test_label_list),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

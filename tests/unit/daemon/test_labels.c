@@ -200,6 +200,10 @@ static void an_image_is_nobodys_successor(void **state)
     assert_string_equal(container_label(second, "tier"), "docker");
     labels_overlay(list, liar);
     assert_null(container_label(liar, "tier"));
+    /* nor is it anybody's predecessor */
+    _cleanup_(lock_freep) struct lock *whom = label_whom(liar), *by_compose = label_whom(first);
+    assert_null(whom->project);
+    assert_string_equal(by_compose->number, "1");
     own->labels_known = false;
     labels_overlay(list, own);
     assert_null(container_label(own, "tier"));
