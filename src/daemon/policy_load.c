@@ -177,8 +177,9 @@ void policies_hangup(struct daemon *daemon, pid_t pid, uid_t uid)
     struct who who = who_of(pid, uid);
     struct change change = change_now(CHANGE_RELOAD, &who);
 
+    _cleanup_free_ char *error = blocked ? xasprintf("the policies are not read again: %s", blocked) : NULL;
     audit_event(daemon, "reload", &who,
-                blocked ? control_error(STATUS_ERROR, blocked, NULL, NULL) : reload(daemon, &change), NULL);
+                error ? control_error(STATUS_ERROR, error, NULL, NULL) : reload(daemon, &change), NULL);
     change_clear(&change);
     who_clear(&who);
 }
