@@ -18,7 +18,7 @@ from machine import wait_until
 from streams import Stream, Streams
 from test_lockdown import Base
 
-COMMANDS = int(os.environ.get("COFFERDAM_LOCKDOWNS", "200"))
+COMMANDS = int(os.environ.get("COFFERDAM_LOCKDOWNS", "150"))
 SEED = int(os.environ.get("COFFERDAM_SEED", random.randrange(1 << 30)))
 EPOCH = 50  # commands, after which everything is released and compared
 GAP = 200  # microseconds between two packets of a stream
