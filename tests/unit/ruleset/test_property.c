@@ -15,6 +15,7 @@
 #include "policy/parse.h"
 #include "ruleset/compare.h"
 #include "ruleset/compile.h"
+#include "ruleset/lock_tables.h"
 #include "util/mem.h"
 #include "verdict/lock.h"
 #include "verdict/verdict.h"
@@ -113,8 +114,9 @@ static bool compiled_verdict(const struct world *world, const struct ruleset *ru
         packet.oif = "";
     }
     passes = kernel_passes(ruleset, &packet, &mark);
-    /* what stays within a bridge must be marked, or is lost there; nothing else may be */
-    assert_int_equal(mark, packet.hook == HOOK_FORWARD && strcmp(packet.iif, packet.oif) == 0
+    /* what stays within a bridge must be marked, or is lost there; nothing else may be, nor may by lock tables */
+    assert_int_equal(mark, ruleset->pair == PAIR_RULES && packet.hook == HOOK_FORWARD &&
+                                   strcmp(packet.iif, packet.oif) == 0
                                ? OTHERS_MARK | MARK_DEFAULT
                                : OTHERS_MARK);
     return passes;
@@ -148,13 +150,17 @@ static bool side_allows(const struct evaluation *with, enum direction direction,
     return is_excepted(with, &effect, direction, subject, other, traffic);
 }
 
-static bool expected_verdict(const struct evaluation *with, const struct party *from, const struct party *to,
-                             const struct traffic *traffic)
+/* Lock tables cut, and leave the policies to others. */
+static bool expected_verdict(const struct evaluation *with, enum table_pair pair, const struct party *from,
+                             const struct party *to, const struct traffic *traffic)
 {
     struct connection_verdict verdict = evaluate(with, from, to, traffic);
+    bool only_locks = pair == PAIR_LOCK;
 
-    return side_allows(with, EGRESS, from, to, traffic, verdict.egress.verdict == VERDICT_ALLOW) &&
-           side_allows(with, INGRESS, to, from, traffic, verdict.ingress.verdict == VERDICT_ALLOW);
+    return side_allows(with, EGRESS, from, to, traffic,
+                       only_locks || verdict.egress.verdict == VERDICT_ALLOW) &&
+           side_allows(with, INGRESS, to, from, traffic,
+                       only_locks || verdict.ingress.verdict == VERDICT_ALLOW);
 }
 
 static void compare(const struct world *world, const struct evaluation *with, const struct ruleset *ruleset,
@@ -167,7 +173,7 @@ static void compare(const struct world *world, const struct evaluation *with, co
 
         if (!has_family(from, traffic->family) || !has_family(to, traffic->family))
             continue;
-        expected = expected_verdict(with, from, to, traffic);
+        expected = expected_verdict(with, ruleset->pair, from, to, traffic);
         compiled = compiled_verdict(world, ruleset, from, to, traffic);
         if (expected != compiled)
             fail_msg("world %u: %s -> %s protocol %u port %u: the policies say %d, the rules %d", seed,
@@ -206,6 +212,18 @@ static size_t all_endpoints(const struct world *world, struct party *parties)
     return n;
 }
 
+static void compare_all(const struct world *world, const struct evaluation *with,
+                        const struct ruleset *ruleset, const struct party *parties, size_t n, unsigned seed)
+{
+    for (size_t i = 0; i < n; i++) {
+        for (size_t j = 0; j < n; j++) {
+            if (parties[i].container != parties[j].container)
+                compare(world, with, ruleset, &parties[i], &parties[j], seed);
+        }
+        compare_with_others(world, with, ruleset, &parties[i], seed);
+    }
+}
+
 static void compare_world(unsigned seed, const struct compile_options *options, bool locked)
 {
     struct world world = world_make(seed);
@@ -221,12 +239,11 @@ static void compare_world(unsigned seed, const struct compile_options *options, 
     settings->default_mode = options->default_mode;
     compiler_set_locks(compiler, locks);
     compiler_load(compiler, world.inventory);
-    for (size_t i = 0; i < n; i++) {
-        for (size_t j = 0; j < n; j++) {
-            if (parties[i].container != parties[j].container)
-                compare(&world, &with, compiler_ruleset(compiler), &parties[i], &parties[j], seed);
-        }
-        compare_with_others(&world, &with, compiler_ruleset(compiler), &parties[i], seed);
+    compare_all(&world, &with, compiler_ruleset(compiler), parties, n, seed);
+    if (locks) {
+        _cleanup_(ruleset_freep) struct ruleset *alone = lock_tables_compile(locks, world.inventory);
+
+        compare_all(&world, &with, alone, parties, n, seed);
     }
     compiler_free(compiler);
     settings_free(settings);
