@@ -199,6 +199,38 @@ class WithRules(Alone, unittest.TestCase):
         self.assert_whole(report, "dead")
         self.assert_cut_off(web, db, far)
 
+    def test_the_engine_hangs_as_well(self):
+        web, db, far = self.start_three()
+        self.hang()
+        self.engine.dockerd.process.send_signal(signal.SIGSTOP)
+        self.addCleanup(self.engine.dockerd.process.send_signal, signal.SIGCONT)
+        report = self.assert_streams_end(web, (db, far))
+        self.assert_whole(report, "hung")
+        self.assert_cut_off(web, db, far)
+
+    def test_a_container_that_has_moved(self):
+        """What the daemon has written down is old: the Engine and the kernel know better."""
+        web, db, far = self.start_three()
+        self.kill()
+        known = self.engine.containers
+        for container in (web, db):
+            known[container.id].stop()
+        for container in (db, web):  # each has the other's address
+            known[container.id].start()
+        web, db = Known(known[web.id]), Known(known[db.id])
+        self.timed("web")
+        self.assertEqual(self.sealed_ports(), [self.port_of(web)])
+        text = "".join(self.engine.host.run("nft", "list", *table.split()).stdout for table in self.lock_tables())
+        self.assertIn(web.address("ipv4"), text)
+        self.assertNotIn(db.address("ipv4"), text)
+        self.cofferdam.start()
+        self.assert_cut_off(web, far)
+        self.follow(db, far)
+
+    def sealed_ports(self):
+        listed = json.loads(self.engine.host.run("nft", "-j", "list", "set", "bridge", "cofferdam_lockdown", "sealed").stdout)
+        return next(item["set"].get("elem", []) for item in listed["nftables"] if "set" in item)
+
     def test_published_ports_and_the_proxy(self):
         web = self.run_container("web", "web", publish=[(8080, 80, "tcp")])
         self.cofferdam.settle()
