@@ -83,6 +83,18 @@ def words(*line):
     return [word.split("\t")[0] for word in done.stdout.splitlines()]
 
 
+def patiently(ask, nothing):
+    """What a daemon on a busy machine does not say within 0.3 s is not offered: asks again."""
+    for _ in range(30):
+        if (answer := ask()) != nothing:
+            break
+    return answer
+
+
+def names(*line):
+    return patiently(lambda: words(*line), [])
+
+
 class Base(unittest.TestCase):
     def setUp(self):
         self.folder = tempfile.mkdtemp()
@@ -127,21 +139,21 @@ class Words(Base):
 
     def test_names(self):
         daemon = self.serve()
-        names = ["web", "db-1", "db-2"]
-        self.assertEqual(words(self.control, "lockdown", ""), names)
-        self.assertEqual(words("lockdown", "--control", self.socket, "x", "--for", "2h", "db"), ["db-1", "db-2"])
-        self.assertEqual(words("lockdown", self.control, "--except", "w"), ["web"])
-        self.assertEqual(words("explain", self.control, "--", ""), [*names, "host"])
-        self.assertEqual(words("explain", self.control, "web", ""), [*names, "host"])
-        self.assertEqual(words("lockdown", self.control, "x", "--allow=h"), ["--allow=host"])
-        self.assertEqual(words("release", self.control, ""), ["db-2", "compose=shop/web"])
-        self.assertEqual(words("lockdown", self.control, "--select", ""), ["compose=", "label=", "name=", "all"])
-        self.assertEqual(words("lockdown", self.control, "--select", "compose=shop/"), ["compose=shop/web", "compose=shop/db"])
+        known = ["web", "db-1", "db-2"]
+        self.assertEqual(names(self.control, "lockdown", ""), known)
+        self.assertEqual(names("lockdown", "--control", self.socket, "x", "--for", "2h", "db"), ["db-1", "db-2"])
+        self.assertEqual(names("lockdown", self.control, "--except", "w"), ["web"])
+        self.assertEqual(patiently(lambda: words("explain", self.control, "--", ""), ["host"]), [*known, "host"])
+        self.assertEqual(patiently(lambda: words("explain", self.control, "web", ""), ["host"]), [*known, "host"])
+        self.assertEqual(names("lockdown", self.control, "x", "--allow=h"), ["--allow=host"])
+        self.assertEqual(names("release", self.control, ""), ["db-2", "compose=shop/web"])
+        self.assertEqual(names("lockdown", self.control, "--select", ""), ["compose=", "label=", "name=", "all"])
+        self.assertEqual(names("lockdown", self.control, "--select", "compose=shop/"), ["compose=shop/web", "compose=shop/db"])
         self.assertEqual({request["verb"] for request in daemon.requests}, {"names"})
         config = os.path.join(self.folder, "cofferdam.yaml")
         with open(config, "w", encoding="utf-8") as file:
             file.write(f"control: {self.socket}\n")
-        self.assertEqual(words("--config", config, "lockdown", "w"), ["web"])
+        self.assertEqual(names("--config", config, "lockdown", "w"), ["web"])
         with open(config, "a", encoding="utf-8") as file:
             file.write("control: [\n")
         self.assertEqual(words("--config", config, "lockdown", "w"), [])
@@ -195,7 +207,8 @@ class InShells(Base):
         for name in START:
             with self.in_shell(name) as shell:
                 for line, want in lines:
-                    self.assertEqual(shell.complete(f"cofferdam {line}").rstrip(), f"cofferdam {want}", line)
+                    given = f"cofferdam {line}"
+                    self.assertEqual(patiently(lambda given=given: shell.complete(given).rstrip(), given), f"cofferdam {want}", line)
 
     def test_names_of_strangers_are_never_evaluated(self):
         self.serve()
