@@ -67,7 +67,7 @@ struct cli_options {
     const char *config, *control, *state, *policies, *inventory, *base, *format, *only;
     size_t form; /* of the verb's formats: the index of the one that is meant */
     const char *comment, *confirm_within, *extend;
-    const char *reason, *span, *direction;
+    const char *reason, *span, *direction, *evidence;
     struct cli_texts allow, select, except, addresses, interfaces;
     bool json, yes, all, schema, brief, full, rules, force, changes, list, dry_run, follow, reset;
     int n_args; /* what is left: the verb's arguments */
@@ -229,6 +229,10 @@ int cli_fill_number(const struct cli_verb *asked, const struct cli_options *opti
  */
 void cli_audit(const struct settings *settings, const char *action, const json_t *request, json_t *answer);
 
+/* Ends what --evidence has begun (NULL: nothing), which becomes a part of the answer (NULL: none came). */
+struct evidence;
+void lockdown_evidence_end(struct evidence *evidence, json_t *answer);
+
 /* ---- texts (pure; src/cli/status_text.c, verify.c, doctor.c, plan_text.c, lockdown_text.c, history.c) -------------------------------------------------- */
 
 /* exit_status is the daemon's: not everything that matters for it has a key of its own in the document. */
@@ -240,6 +244,7 @@ void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colou
 /* What the containers of its report can do past every rule: the first of it begins the report. */
 void lockdown_print_sockets(const json_t *containers, FILE *out, bool colour);
 void lockdown_print_shared(const json_t *containers, FILE *out, bool colour);
+void lockdown_print_evidence(const json_t *result, FILE *out, bool colour);
 void release_print(const json_t *result, int exit_status, FILE *out, bool colour);
 /* That the command's own tables stand, where they do. */
 void lock_tables_print(const json_t *result, FILE *out, bool colour);

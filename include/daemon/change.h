@@ -56,6 +56,7 @@ struct who who_copy(const struct who *who);
 char *who_text(const struct who *who);
 /* With the process: "ann as root, process 7 (cofferdam lockdown web)". The caller frees it. */
 char *who_line(const struct who *who);
+json_t *who_to_json(const struct who *who); /* a new reference */
 
 /* As above; a new reference. */
 json_t *who_to_json(const struct who *who);

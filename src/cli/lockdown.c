@@ -4,6 +4,7 @@
 
 #include "cli/cli.h"
 #include "cli/urgent.h"
+#include "evidence/evidence.h"
 #include "util/duration.h"
 
 #define LOCKDOWN_NICE (-10) /* as the daemon's, in its unit */
@@ -66,7 +67,9 @@ static const char *wrong(const struct cli_options *options)
     if (!cli_all_utf8(options))
         return "names and texts must be UTF-8";
     if (options->list)
-        return named || options->dry_run ? "--list stands alone" : NULL;
+        return named || options->dry_run || options->evidence ? "--list stands alone" : NULL;
+    if (options->dry_run && options->evidence)
+        return "--evidence is taken before a cut: with --dry-run there is none";
     if (!named)
         return "say which containers, by name or with --select, --address or --interface";
     return options->except.n && !selects ? "--except needs --select" : NULL;
@@ -130,6 +133,7 @@ static const char *why_alone(const struct urgent *urgent)
 static int lock_down(const struct cli_options *options)
 {
     _cleanup_(settings_freep) struct settings *settings = NULL;
+    struct evidence *evidence = NULL;
     struct urgent urgent = {0};
     const char *why;
 
@@ -137,13 +141,18 @@ static int lock_down(const struct cli_options *options)
         return STATUS_ERROR;
     json_t *request = control_request(verb.name);
     int status = fill(options, settings, request);
+    if (status == STATUS_OK && options->evidence)
+        evidence = evidence_collect(settings, options->evidence, request);
     if (status == STATUS_OK && cli_call_urgent(settings, request, &urgent) < 0)
         status = STATUS_ERROR;
     if (status == STATUS_OK) {
         why = why_alone(&urgent);
         json_t *answer =
             why ? lockdown_alone(settings, request, urgent.request, why) : json_incref(urgent.answer);
+        lockdown_evidence_end(evidence, answer);
         status = cli_conclude(&verb, options, answer, print);
+    } else {
+        lockdown_evidence_end(evidence, NULL);
     }
     json_decref(urgent.answer);
     json_decref(request);

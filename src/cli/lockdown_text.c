@@ -205,6 +205,7 @@ void lockdown_print(const json_t *result, int exit_status, FILE *out, bool colou
     if (json_array_size(containers) + json_array_size(json_object_get(result, "unnamed")) == 0)
         print_line(out, colour, STYLE_WARN, xstrdup("No container that is known now is meant."));
     print_connections(result, dry_run, out, colour);
+    lockdown_print_evidence(result, out, colour);
     if (dry_run)
         print_line(out, false, STYLE_NONE, xstrdup("This was a dry run: nothing was changed."));
     else if (exit_status == STATUS_OK && took > 0)

@@ -42,6 +42,7 @@ enum {
     OPT_DRY_RUN,
     OPT_FOLLOW,
     OPT_RESET,
+    OPT_EVIDENCE,
     OPT_HELP,
     OPT_VERSION
 };
@@ -94,6 +95,8 @@ static const struct {
     {"address", "IP", OPT_ADDRESS, 0, TAKES_LOCKDOWN, "the container that has it, or the address itself"},
     {"interface", "NAME", OPT_INTERFACE, 0, TAKES_LOCKDOWN,
      "the container at this port of a bridge, or the port itself"},
+    {"evidence", "DIRECTORY", OPT_EVIDENCE, 0, TAKES_LOCKDOWN,
+     "before the cut, write down there what it will destroy"},
     {"list", NULL, OPT_LIST, 0, TAKES_LOCKDOWN, "show what is locked down"},
     {"dry-run", NULL, OPT_DRY_RUN, 0, TAKES_LOCKDOWN, "show what would be cut, and change nothing"},
     {"all", NULL, OPT_ALL, 0, TAKES_LOCKDOWN, "every container: short for --select all"},
@@ -203,6 +206,9 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_RESET:
         options->reset = true;
+        break;
+    case OPT_EVIDENCE:
+        options->evidence = optarg;
         break;
     case OPT_CONFIG:
         options->config = optarg;

@@ -12,7 +12,7 @@ import unittest
 PROGRAM = os.path.abspath(sys.argv.pop(1))
 PAGE = pathlib.Path(__file__).resolve().parents[2] / "man/cofferdam-lockdown.8.scd"
 COLUMNS, LINES = 110, 50
-EVERYWHERE = {"--state", "--config", "--control", "--state", "--help", "--version"}  # told of in cofferdam(1)
+EVERYWHERE = {"--config", "--control", "--state", "--help", "--version"}  # told of in cofferdam(1)
 
 
 def rendered():

@@ -69,6 +69,7 @@ ELSEWHERE = {
     **{f"{verb}/properties/not_on_record": "the same" for verb in ("apply", "confirm", "lockdown", "release", "rollback",
                                                                    "teardown")},
     "inventory/properties/containers/items/properties/dns_known": "a container that cannot be looked at",
+    "lockdown/properties/evidence/properties/missing/items/properties/container": "a disk that is full: test_evidence.py",
 }
 
 
@@ -97,7 +98,9 @@ class Documents(Playground, unittest.TestCase):
         self.addCleanup(self.engine.api, "DELETE", "/networks/lan")
         resolver = self.run_container("resolver")
         # asked by IPv4 alone, though both have IPv6
-        web = self.run_container("web", "web", publish=[(8080, 80, "tcp")], Dns=[resolver.address("ipv4")])
+        web = self.run_container("web", "web", publish=[(8080, 80, "tcp")], Dns=[resolver.address("ipv4")],
+                                 IpcMode="shareable", Binds=["shop:/data", self.engine.socket + ":/engine.sock:ro"])
+        self.run_container("debug", PidMode="container:web", IpcMode="container:web", VolumesFrom=["web"])
         db = self.run_container("db", "db", networks=("front", "back"))
         self.run_container("joined", networks=(), mode=f"container:{web.id}", CapAdd=["NET_ADMIN"])
         self.run_container("free", networks=(), mode="host")
@@ -183,6 +186,8 @@ class Documents(Playground, unittest.TestCase):
         self.see("lockdown", "web", "--allow", "host:80/tcp", "--reason", "documents", "--for", "1h")
         self.see("lockdown", "--select", "name=d*", "--except", "stopped", "--direction", "in")
         self.see("lockdown", "--list")
+        self.see("lockdown", "db", "--evidence", self.engine.path("evidence"))
+        self.see("lockdown", "db", "--evidence", self.cofferdam.config)  # no folder
         self.see("lockdown", "free")  # what cannot be cut
         self.see("release", "web")
         self.see("release", "--all")
