@@ -12,7 +12,7 @@
 #include "audit/audit.h"
 #include "util/mem.h"
 
-#define AUDIT_WAITING_MAX 1000 /* lines that are kept while they cannot be written */
+#define AUDIT_WAITING_MAX 1000 /* lines that are kept while they cannot be written; the others are counted */
 
 struct audit_log {
     char *path; /* NULL: there is to be none */
@@ -27,7 +27,7 @@ struct audit_log *audit_log_new(const char *path);
 /* Returns NULL. What waits is lost. */
 struct audit_log *audit_log_free(struct audit_log *log);
 DEFINE_CLEANUP(struct audit_log *, audit_log_free);
-/* 0, or a negative errno: the line (audit_line()) waits for audit_log_retry(), which each call begins with. */
+/* 0, or a negative errno: the line (audit_line()) waits for the next call, or audit_log_retry(). */
 int audit_log_write(struct audit_log *log, const char *line);
 /* 0: nothing waits any more. */
 int audit_log_retry(struct audit_log *log);

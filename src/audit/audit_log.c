@@ -101,7 +101,7 @@ static bool ends_in_a_line(int fd)
     return fstat(fd, &st) < 0 || st.st_size == 0 || pread(fd, &last, 1, st.st_size - 1) != 1 || last == '\n';
 }
 
-/* In one write, or else in as few as there must be. */
+/* In one write, or else in as few as there must be; not on the disk yet. */
 static int append(int fd, const char *text)
 {
     for (size_t len = strlen(text); len > 0;) {
@@ -114,61 +114,60 @@ static int append(int fd, const char *text)
         text += n;
         len -= (size_t)n;
     }
-    return fsync(fd) < 0 ? -errno : 0;
+    return 0;
 }
 
 static int write_line(struct audit_log *log, const char *line)
 {
     int r = 0;
 
-    if (log->fd >= 0 && (is_moved(log) || !is_own(log->fd)))
+    if (log->fd >= 0 && (is_moved(log) || !is_own(log->fd))) {
+        fsync(log->fd);
         close_file(log);
+    }
     if (log->fd < 0)
         r = open_file(log);
     if (r < 0)
         return r;
     _cleanup_free_ char *ended = ends_in_a_line(log->fd) ? NULL : xasprintf("\n%s", line);
-    r = append(log->fd, ended ? ended : line);
-    if (r < 0)
-        close_file(log); /* it may be another disk by the next time */
-    return r;
+    return append(log->fd, ended ? ended : line);
 }
 
-/* ---- what could not be written ------------------------------------------------------------------------ */
+/* ---- lines that wait ---------------------------------------------------------------------------------- */
 
-static void keep(struct audit_log *log, const char *line)
-{
-    if (log->n_waiting >= AUDIT_WAITING_MAX)
-        log->n_lost++;
-    else
-        *ARRAY_ADD(log->waiting, log->n_waiting) = xstrdup(line);
-}
-
+/* Some have waited long: they are written together, and may be there twice where it is not certain that they are. */
 int audit_log_retry(struct audit_log *log)
 {
     size_t n = 0;
+    int r = 0;
 
-    while (n < log->n_waiting) {
-        log->error = write_line(log, log->waiting[n]);
-        if (log->error < 0)
-            break;
-        free(log->waiting[n++]);
+    while (n < log->n_waiting && (r = write_line(log, log->waiting[n])) == 0)
+        n++;
+    if (log->fd >= 0 && n > 0 && fsync(log->fd) < 0) {
+        r = -errno;
+        n = 0;
     }
+    if (r < 0)
+        close_file(log); /* it may be another disk by the next time */
+    for (size_t i = 0; i < n; i++)
+        free(log->waiting[i]);
     if (n > 0)
         memmove(log->waiting, log->waiting + n, (log->n_waiting - n) * sizeof(*log->waiting));
     log->n_waiting -= n;
-    return log->n_waiting ? log->error : 0;
+    log->error = r;
+    return r;
 }
 
 int audit_log_write(struct audit_log *log, const char *line)
 {
     if (!log->path)
         return 0;
-    if (audit_log_retry(log) == 0)
-        log->error = write_line(log, line);
-    if (log->error < 0)
-        keep(log, line);
-    return log->error;
+    if (log->n_waiting >= AUDIT_WAITING_MAX && audit_log_retry(log) < 0) {
+        log->n_lost++;
+        return log->error;
+    }
+    *ARRAY_ADD(log->waiting, log->n_waiting) = xstrdup(line);
+    return audit_log_retry(log);
 }
 
 const char *audit_log_why(int error)
