@@ -400,6 +400,23 @@ class Full(Base, unittest.TestCase):
         self.assert_made_up_for()
 
 
+    def test_more_than_can_wait(self):
+        os.rename(self.path, self.path + ".1")
+        os.mkfifo(self.path, 0o600)  # which is none
+        self.since = 0
+        requests = '{"verb": "confirm"}\n' * 1010
+        answers = run(["/usr/bin/python3", "-c", CLIENT, self.cofferdam.settings["control"]], stdin=requests).stdout
+        self.assertEqual(answers.count("no policies are on trial"), 1010)
+        self.assertIn("1010 entries are not in the audit log", self.cofferdam.json("status")["daemon"]["audit_error"])
+        os.remove(self.path)
+        run(["mount", "-o", "remount,size=8m", self.small])
+        self.do("apply")
+        entries = self.entries()
+        self.assertEqual([entry["action"] for entry in entries], ["confirm"] * 1000 + ["apply", "lost"])
+        self.assertEqual(entries[-1]["missing"], 10)
+        self.assertIsNone(self.cofferdam.json("status")["daemon"]["audit_error"])
+
+
 class Order(Base, unittest.TestCase):
     @unittest.skipUnless(shutil.which("strace"), "strace")
     def test_it_is_on_the_disk_before_the_answer(self):
