@@ -292,6 +292,46 @@ static void ends_come_in_time(void **state)
     assert_int_equal(lock->until, 1002);
 }
 
+/* An address is somebody's, or stands for itself. */
+static void what_has_no_name(void **state)
+{
+    const struct inventory *inventory = *state;
+    _cleanup_(lock_list_freep) struct lock_list *list = lock_list_new();
+    _cleanup_free_ struct ip *addresses = NULL;
+    struct flow flow = tcp("198.51.100.9", "192.0.2.77", 80);
+    struct lock *lock = lock_new(), *copy;
+    const char *why;
+    struct ip ip;
+
+    assert_int_equal(lock_by_address(lock, "fd00:0:0::2", &why), 0);
+    assert_string_equal(lock_text(lock), "fd00::2");
+    assert_true(lock_is_nameless(lock) && lock_has_address(lock, &ip) && ip_equal(ip, address("fd00::2")));
+    assert_true(lock_means(lock, named(inventory, "shop-web-1")));
+    assert_false(lock_means(lock, named(inventory, "shop-web-2")));
+    lock_list_add(list, lock);
+    assert_int_equal(lock_flow_fate(list, inventory, &flow), LOCK_SILENT);
+
+    lock = lock_new();
+    assert_int_equal(lock_by_address(lock, "198.51.100.9", &why), 0);
+    copy = lock_copy(lock);
+    lock_free(lock);
+    lock_list_add(list, copy);
+    assert_string_equal(lock_text(copy), "198.51.100.9");
+    assert_int_equal(lock_flow_fate(list, inventory, &flow), LOCK_CUTS);
+    flow = tcp("172.18.0.4", "198.51.100.9", 80);
+    assert_int_equal(lock_flow_fate(list, inventory, &flow), LOCK_CUTS);
+    flow = tcp("172.18.0.2", "172.18.0.4", 80);
+    assert_int_equal(lock_flow_fate(list, inventory, &flow), LOCK_CUTS); /* the container of fd00::2 */
+    assert_int_equal(lock_addresses(list, inventory, &addresses), 4);
+
+    lock = lock_new();
+    assert_int_equal(lock_by_interface(lock, "veth-x", &why), 0);
+    assert_true(lock_is_nameless(lock) && !lock_has_address(lock, &ip));
+    assert_string_equal(lock_text(lock), "veth-x");
+    assert_false(lock_means(lock, named(inventory, "shop-web-1")));
+    lock_free(lock);
+}
+
 static void a_copy_says_the_same(void **state)
 {
     _cleanup_(lock_freep) struct lock *lock = selecting("label=tier=back"), *copy = NULL;
@@ -319,6 +359,7 @@ int main(void)
         TEST(open_connections_are_cut_or_not),
         TEST(translation_is_looked_through),
         TEST(ends_come_in_time),
+        TEST(what_has_no_name),
         TEST(a_copy_says_the_same),
     };
 
