@@ -243,6 +243,21 @@ class Record(Base, unittest.TestCase):
         self.assertEqual(entry["program"], "cofferdam")
 
 
+    def test_a_lockdown_without_the_daemon(self):
+        web = self.run_container("web", "web")
+        self.cofferdam.settle()
+        self.cofferdam.stop(signal.SIGKILL)
+        pid = self.do("lockdown", "web", "--reason", "nobody was there", "--json")
+        self.assertIn("without_daemon", json.loads(self.said[0]))
+        entry = self.entry("lockdown")
+        self.assert_by(entry, pid, "cofferdam lockdown")
+        self.assertEqual((entry["program"], entry["result"], entry["reason"]), ("cofferdam", "ok", "nobody was there"))
+        self.assertEqual([(target["name"], target["id"]) for target in entry["targets"]], [("web", web.id)])
+        self.cofferdam.start()
+        self.do("release", "web")
+        self.assertEqual([entry["action"] for entry in self.entries()], ["start", "release"])
+        self.assertEqual(self.entries()[1]["targets"][0]["id"], web.id)
+
     def test_with_the_powers_of_the_service(self):
         """CAP_NET_ADMIN alone, and a /proc without other users' processes (ProtectProc=invisible)."""
         self.cofferdam.restart(control_group=GROUP)
