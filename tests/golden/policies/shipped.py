@@ -18,6 +18,7 @@ INVENTORY = HERE / "inventory.json"
 
 SETS = {
     "deny-everything": [ROOT / "policies/deny-everything.yaml"],
+    "quarantine": [ROOT / "policies/quarantine.yaml", ROOT / "policies/internet.yaml"],
     "compose-isolation": [ROOT / "policies/compose-isolation.yaml"],
     "web-tier": [ROOT / "policies/web-tier.yaml", ROOT / "policies/database.yaml"],
     "internet": [ROOT / "policies/internet.yaml"],
