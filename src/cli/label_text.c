@@ -188,7 +188,7 @@ static void print_container(const json_t *container, bool dry_run, FILE *out, bo
 
 static void print_connections(const json_t *result, bool dry_run, FILE *out, bool colour)
 {
-    const json_t *connections = json_object_get(result, "open_connections"), *item;
+    const json_t *connections = json_object_get(result, "connections"), *item;
     long long n = (long long)json_array_size(connections) +
                   (long long)json_integer_value(json_object_get(result, "more"));
     _cleanup_(cli_table_freep) struct cli_table *table = cli_table_new(3);
@@ -213,7 +213,7 @@ static void print_change(const json_t *result, int exit_status, FILE *out, bool 
 {
     const json_t *containers = json_object_get(result, "containers"), *item;
     bool dry_run = is_true(result, "dry_run");
-    const char *changes = text_of(result, "connections_text");
+    const char *changes = text_of(result, "changes_text");
     size_t i;
 
     print_all(json_object_get(result, "problems"), out, colour, STYLE_BAD);

@@ -7,8 +7,10 @@
 #include <syslog.h>
 #include <time.h>
 
+#include "control/protocol.h"
 #include "daemon/label_state.h"
 #include "files/files.h"
+#include "inventory/json.h"
 #include "util/text.h"
 
 int labels_save(struct daemon *daemon, const struct given_labels *list)
@@ -49,7 +51,14 @@ static void log_changed(const struct given_label *label, void *userdata)
 {
     _cleanup_free_ char *name = text_escape(label->whom->name ? label->whom->name : label->whom->id, false);
 
-    (void)userdata;
+    if (label->ended) {
+        json_array_append_new(json_object_get(userdata, "containers"),
+                              json_pack("{s:o, s:o}", "name", json_text_or_null(name), "id",
+                                        json_text_or_null(label->whom->id)));
+        json_array_append_new(
+            json_object_get(userdata, "problems"),
+            json_sprintf("label %s=%s has ended with its container", label->key, label->value));
+    }
     if (label->ended)
         log_text(LOG_WARNING, "label %s=%s of %s (%.12s) has ended, as that container is gone", label->key,
                  label->value, name, label->whom->id);
@@ -69,7 +78,11 @@ void labels_update(struct daemon *daemon)
         labels_are_settled(old, brain_inventory(daemon->brain)))
         return;
     list = given_labels_copy(old, NULL, NULL);
-    labels_settle(list, brain_inventory(daemon->brain), (uint64_t)time(NULL), log_changed, NULL);
+    json_t *ended = json_pack("{s:[], s:[]}", "containers", "problems");
+    labels_settle(list, brain_inventory(daemon->brain), (uint64_t)time(NULL), log_changed, ended);
+    if (json_array_size(json_object_get(ended, "containers")))
+        audit_event(daemon, "label-end", NULL, control_answer(STATUS_OK, json_incref(ended)), NULL);
+    json_decref(ended);
     r = labels_save(daemon, list);
     if (r < 0) /* the next start finds out again */
         log_text(LOG_ERR, "the labels of containers that are gone cannot be removed from %s: %s",

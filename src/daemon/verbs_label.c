@@ -10,6 +10,7 @@
 #include "daemon/label_state.h"
 #include "inventory/json.h"
 #include "inventory/match.h"
+#include "lockdown/report.h"
 #include "ruleset/compare.h"
 #include "util/text.h"
 #include "verbs.h"
@@ -375,6 +376,13 @@ static void warn_of_unused(struct report *report, const struct policy_set *set, 
         add_text(report->warnings, "no container has other labels than before");
 }
 
+static void report_flows(struct report *report, const struct inventory *inventory, const struct cut_log *log)
+{
+    struct lock_report flows = {.connections = report->connections};
+
+    lock_report_flows(&flows, inventory, log, (uint64_t)time(NULL));
+}
+
 /* The kernel is asked, not believed. */
 static bool verify(struct daemon *daemon, struct report *report)
 {
@@ -427,7 +435,7 @@ static json_t *answer(struct report *report, const struct cut_log *log, bool dry
 {
     json_t *result =
         json_pack("{s:s, s:b, s:o, s:o, s:I, s:I, s:b, s:o, s:o}", "format_version", "1.0", "dry_run",
-                  dry_run, "containers", report->containers, "open_connections", report->connections, "more",
+                  dry_run, "containers", report->containers, "connections", report->connections, "more",
                   (json_int_t)log->more, "took_usec", (json_int_t)took, "verified", verified, "problems",
                   report->problems, "warnings", report->warnings);
 
@@ -443,14 +451,14 @@ static json_t *dry_run(struct daemon *daemon, const struct given_labels *list, s
 
     if (r < 0)
         failed(report, "the connections that are open cannot be read: %s", strerror(-r));
-    for (size_t i = 0; i < log.n; i++)
-        json_array_append_new(report->connections, lock_flow_to_json(brain_inventory(daemon->brain),
-                                                                     &log.v[i], (uint64_t)time(NULL)));
-    json_t *document = answer(report, &log, true, 0, false);
-    if (plan)
-        json_object_update(json_object_get(document, "result"), plan);
+    report_flows(report, brain_inventory(daemon->brain), &log);
+    json_t *document = answer(report, &log, true, 0, false), *result = json_object_get(document, "result");
+    if (plan) {
+        json_object_set(result, "changes", json_object_get(plan, "connections"));
+        json_object_set(result, "changes_text", json_object_get(plan, "connections_text"));
+    }
     json_decref(plan);
-    free(log.v);
+    cut_log_clear(&log);
     return document;
 }
 
@@ -468,11 +476,9 @@ static json_t *put_in_force(struct daemon *daemon, struct given_labels *list, st
     daemon->cut = NULL;
     took = daemon->applied_at ? daemon->applied_at - begun : 0;
     verified = verify(daemon, report);
-    for (size_t i = 0; i < log.n; i++)
-        json_array_append_new(report->connections, lock_flow_to_json(brain_inventory(daemon->brain),
-                                                                     &log.v[i], (uint64_t)time(NULL)));
+    report_flows(report, brain_inventory(daemon->brain), &log);
     json_t *result = answer(report, &log, false, took, verified);
-    free(log.v);
+    cut_log_clear(&log);
     return result;
 }
 

@@ -80,8 +80,8 @@ class Counts(Base, unittest.TestCase):
         self.assertEqual((report["problems"], report["warnings"]), ([], []))
         self.assertEqual([(c["name"], c["labels"], c["selected_by"], c["no_longer_selected_by"]) for c in report["containers"]],
                          [("web", {"quarantine": "yes"}, [{"name": "quarantine", "mode": "enforce"}], [])])
-        self.assertIn(("db", "web", "5432/tcp"), [(c["from"], c["to"], c["port"]) for c in report["open_connections"]])
-        self.assertNotIn("db", [c["from"] for c in report["open_connections"] if c["to"] != "web"])
+        self.assertIn(("db", "web", "5432/tcp"), [(c["from"], c["to"], c["port"]) for c in report["connections"]])
+        self.assertNotIn("db", [c["from"] for c in report["connections"] if c["to"] != "web"])
         self.assert_cut_off(web, db)
         self.assert_passes(db, OUTSIDE["ipv4"]["public"], "80/tcp", ("ipv4",))
         self.assertEqual(self.cofferdam("verify").returncode, 0)
@@ -110,9 +110,9 @@ class Counts(Base, unittest.TestCase):
             self.assertFalse(os.path.exists(self.path()) and json.load(open(self.path(), encoding="utf-8"))["labels"])
         self.assertEqual([c["name"] for c in report["containers"]], ["web"])
         self.assertEqual([p["name"] for p in report["containers"][0]["selected_by"]], ["quarantine"])
-        self.assertIn(("db", "web", "5432/tcp"), [(c["from"], c["to"], c["port"]) for c in report["open_connections"]])
-        self.assertRegex(report["connections_text"], r"(?m)^- db, host, outside +-> web +every port  allowed -> denied .*quarantine")
-        self.assertEqual({c["new"] for c in report["connections"]}, {"denied"})
+        self.assertIn(("db", "web", "5432/tcp"), [(c["from"], c["to"], c["port"]) for c in report["connections"]])
+        self.assertRegex(report["changes_text"], r"(?m)^- db, host, outside +-> web +every port  allowed -> denied .*quarantine")
+        self.assertEqual({c["new"] for c in report["changes"]}, {"denied"})
         self.assertEqual(len(rules.splitlines()), len(self.cofferdam.ruleset().splitlines()))
 
     def test_peers_and_the_same_value_and_none(self):

@@ -348,8 +348,8 @@ static void assert_label(const char *answer, int exit_status, const char *expect
 
 #define LABEL_CHANGE                                                                                         \
     "'more': 0, 'problems': [], 'warnings': ['no policy asks about label x\\n'],"                            \
-    " 'connections_text': '- db -> web  every port\\n',"                                                     \
-    " 'open_connections': [{'from': 'db', 'to': 'web', 'port': '5432/tcp', 'bytes': null, 'age': null}],"    \
+    " 'changes_text': '- db -> web  every port\\n',"                                                         \
+    " 'connections': [{'from': 'db', 'to': 'web', 'port': '5432/tcp', 'bytes': null, 'age': null}],"         \
     " 'containers': [{'name': 'web', 'id': 'aa', 'running': true, 'not_enforced': null,"                     \
     "  'labels_before': {'a': '1', 'b': '1', 'c': '1'}, 'labels': {'a': '1', 'b': '2', 'd': '\\u001b'},"     \
     "  'selected_by': [{'name': 'q', 'mode': 'audit'}],"                                                     \
