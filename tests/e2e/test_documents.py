@@ -66,8 +66,8 @@ ELSEWHERE = {
     "inventory/properties/containers/items/properties/listening_on_loopback": "a container that listens there",
     "inventory/properties/containers/items/properties/labels_known": "an image that cannot be looked at",
     "status/properties/daemon/properties/audit_error": "a disk that is full: test_audit.py",
-    **{f"{verb}/properties/not_on_record": "the same" for verb in ("apply", "confirm", "lockdown", "release", "rollback",
-                                                                   "teardown")},
+    **{f"{verb}/properties/not_on_record": "the same" for verb in ("apply", "confirm", "label", "lockdown", "release",
+                                                                   "rollback", "teardown")},
     "inventory/properties/containers/items/properties/dns_known": "a container that cannot be looked at",
     "lockdown/properties/evidence/properties/missing/items/properties/container": "a disk that is full: test_evidence.py",
 }
