@@ -30,9 +30,9 @@ HOSTILE = [f"$(touch {MARK})", f"`touch {MARK}`", f"a;touch {MARK}", f"a\ntouch 
 NAMES = {"containers": ["web", "db-1", "db-2", *HOSTILE], "compose": ["shop", "shop/web", "shop/db", *HOSTILE],
          "lockdowns": ["db-2", "compose=shop/web", *HOSTILE]}
 START = {"bash": ["bash", "--norc", "--noprofile", "-i"], "zsh": ["zsh", "-f", "-i"]}
-SETUP = {"bash": f"bind 'set enable-bracketed-paste off'; bind 'set bell-style none'; source {FOLDER}/cofferdam.bash\n"
+SETUP = {"bash": f"bind 'set enable-bracketed-paste off'; bind 'set bell-style none'; bind 'set completion-query-items 0'; source {FOLDER}/cofferdam.bash\n"
                  "bind -x '\"\\C-g\": printf \"<%s>\\n\" \"$READLINE_LINE\"'\n",
-         "zsh": f"fpath=({FOLDER} $fpath); autoload -Uz compinit && compinit -u -D; unsetopt beep zle_bracketed_paste; "
+         "zsh": f"fpath=({FOLDER} $fpath); autoload -Uz compinit && compinit -u -D; unsetopt beep zle_bracketed_paste; LISTMAX=10000; "
                 "show() { print -r -- \"<$BUFFER>\" }; zle -N show; bindkey '^G' show\n"}
 
 
