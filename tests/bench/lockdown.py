@@ -11,6 +11,7 @@ Needs root, and takes under three minutes: run it on an idle machine.
 """
 
 import argparse
+import math
 import os
 import platform
 import random
@@ -37,8 +38,8 @@ SETTLED = 0.03  # seconds after the command has returned, in which nothing must 
 
 
 def percentile(values, part):
-    values = sorted(values)
-    return values[min(len(values) - 1, int(len(values) * part / 100))]
+    """The least value that so many of a hundred do not exceed."""
+    return sorted(values)[max(0, math.ceil(len(values) * part / 100) - 1)]
 
 
 def machine():
