@@ -4,6 +4,7 @@
 nobody ever sees would be a promise that is not kept. That no document has other keys is looked at in every test."""
 
 import os
+import signal
 import unittest
 
 from cofferdam import schemas
@@ -60,6 +61,7 @@ denied:
 # What only other hosts have, and why.
 ELSEWHERE = {
     "error/properties/code": "a request that is read too late, by a daemon that hung",
+    "lockdown/properties/not_in_force": "a daemon that cannot cut now, so that the command does and answers instead",
     "inventory/properties/rootless": "an Engine that is rootless",
     "inventory/properties/lookups_by_engine": "an Engine of version 28 or later, or with a name server at a loopback address",
     "inventory/properties/networks/items/properties/elsewhere": "an Engine in another network namespace",
@@ -190,6 +192,11 @@ class Documents(Playground, unittest.TestCase):
         self.see("lockdown", "db", "--evidence", self.cofferdam.config)  # no folder
         self.see("lockdown", "free")  # what cannot be cut
         self.see("release", "web")
+        self.see("release", "--all")
+        self.cofferdam.stop(signal.SIGKILL)
+        self.see("lockdown", "web", "--address", "10.91.77.77")  # by the command itself
+        self.cofferdam.start()
+        self.see("lockdown", "--list")  # the address is nobody's, and stays in tables of its own
         self.see("release", "--all")
         self.assert_seen("lockdown", "release")
 
