@@ -22,7 +22,8 @@ void inventory_freshen(struct inventory *inventory, struct container_list *conta
 /* 0; -ETIMEDOUT; -ENOENT, -ECONNREFUSED: no Engine is there; or another negative errno. */
 int lock_ask_engine(const struct settings *settings, struct container_list *ret_containers,
                     struct network_list *ret_networks);
-/* The host's own addresses; and the ports of all live endpoints that wanted() names, by the MAC behind each. Those that are
+/* The host's own addresses; and the ports of all live endpoints that wanted() names, those that are known as long as they are
+ * there, others by the MAC behind each. Those that are
  * not found have none then. 0 or a negative errno. */
 int lock_ask_links(struct inventory *inventory,
                    bool (*wanted)(const struct container *container, void *userdata), void *userdata);

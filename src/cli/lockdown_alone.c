@@ -160,6 +160,21 @@ static void open_bridges(struct alone *alone)
             strerror(-r));
 }
 
+/* What is cut by its addresses alone may take another. */
+static void report_portless(struct alone *alone)
+{
+    for (const struct container *c = alone->inventory->containers; c; c = c->hh.next)
+        for (size_t i = 0; is_cut(c, alone) && i < c->n_endpoints; i++) {
+            const struct network *network = inventory_network(alone->inventory, c->endpoints[i].network_id);
+
+            if (c->endpoints[i].id && network && network->managed && !c->endpoints[i].port[0])
+                lock_report_fail(
+                    &alone->report,
+                    "the port of %s at network %s cannot be found: it is cut by its addresses alone",
+                    c->name ? c->name : c->id, network->name);
+        }
+}
+
 /* ---- the kernel --------------------------------------------------------------------------------------- */
 
 static void report_diags(struct alone *alone, const char *what, const struct diags *diags, int error)
@@ -319,6 +334,7 @@ static json_t *run(struct alone *alone, const char *why)
     r = lock_ask_links(alone->inventory, is_cut, alone);
     if (r < 0)
         lock_report_fail(&alone->report, "whose ports are whose cannot be asked: %s", strerror(-r));
+    report_portless(alone);
     read_rules(alone);
     _cleanup_free_ char *engine = engine_socket(alone->settings);
     lock_report_containers(&alone->report, alone->inventory, alone->asked.locks, engine);

@@ -36,12 +36,16 @@ static const struct link *bridge_of(const struct links *links, const struct inve
     return NULL;
 }
 
-static bool is_its_port(struct link_monitor *monitor, const struct link *link, const struct link *bridge,
-                        const struct endpoint *endpoint)
+static bool is_port_of(const struct link *link, const struct link *bridge)
+{
+    return link->is_veth && link->master == bridge->index;
+}
+
+static bool is_its_own(struct link_monitor *monitor, const struct link *link, const struct endpoint *endpoint)
 {
     struct mac mac;
 
-    return link->is_veth && link->master == bridge->index && link_peer_mac(monitor, link, &mac) == 0 &&
+    return link_peer_mac(monitor, link, &mac) == 0 &&
            memcmp(mac.bytes, endpoint->mac.bytes, sizeof(mac.bytes)) == 0;
 }
 
@@ -51,7 +55,8 @@ static void set_port(struct endpoint *endpoint, const struct link *link)
     endpoint->port_index = link->index;
 }
 
-/* The one that it had is the likeliest. */
+/* The one that the daemon knew, as long as that is there: its name is this endpoint's alone, and within the container the MAC
+ * may have been changed. */
 static void find_port(struct link_monitor *monitor, const struct links *links, const struct link *bridge,
                       struct endpoint *endpoint)
 {
@@ -60,12 +65,12 @@ static void find_port(struct link_monitor *monitor, const struct links *links, c
     memcpy(known, endpoint->port, IFNAMSIZ);
     endpoint->port[0] = '\0';
     for (size_t i = 0; i < links->n; i++)
-        if (strcmp(links->v[i].name, known) == 0 && is_its_port(monitor, &links->v[i], bridge, endpoint)) {
+        if (strcmp(links->v[i].name, known) == 0 && is_port_of(&links->v[i], bridge)) {
             set_port(endpoint, &links->v[i]);
             return;
         }
-    for (size_t i = 0; i < links->n; i++)
-        if (is_its_port(monitor, &links->v[i], bridge, endpoint)) {
+    for (size_t i = 0; endpoint->has_mac && i < links->n; i++)
+        if (is_port_of(&links->v[i], bridge) && is_its_own(monitor, &links->v[i], endpoint)) {
             set_port(endpoint, &links->v[i]);
             return;
         }
@@ -82,7 +87,7 @@ int lock_ask_links(struct inventory *inventory,
         for (size_t i = 0; wanted(c, userdata) && i < c->n_endpoints; i++) {
             const struct link *bridge = bridge_of(&links, inventory, &c->endpoints[i]);
 
-            if (bridge && c->endpoints[i].id && c->endpoints[i].has_mac)
+            if (bridge && c->endpoints[i].id)
                 find_port(monitor, &links, bridge, &c->endpoints[i]);
         }
     if (r == 0) {

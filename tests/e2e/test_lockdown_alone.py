@@ -227,6 +227,29 @@ class WithRules(Alone, unittest.TestCase):
         self.assert_cut_off(web, far)
         self.follow(db, far)
 
+    def test_another_address_is_no_way_out(self):
+        """Not even where no rules stand, and for one that has changed it before."""
+        web, db, _ = self.start_three()
+        ip = lambda *words: run(web.enter("ip", *words))
+        ip("link", "set", "eth0", "address", "02:00:00:00:77:77")
+        ip("address", "add", "10.91.77.77/16", "dev", "eth0")
+        ip("address", "add", "fd91::7777/64", "dev", "eth0", "nodad")
+        self.kill()
+        for table in ("inet", "bridge"):
+            self.engine.host.run("nft", "delete", "table", table, "cofferdam")
+        self.assert_passes(web, db, bind="10.91.77.77", families=("ipv4",))
+        report, _ = self.timed("web")
+        self.assert_whole(report, "dead", rules=False)
+        at_db = self.sniff(db)
+        self.assert_dropped(web, db, bind="10.91.77.77", families=("ipv4",))
+        self.assert_dropped(web, db, bind="fd91::7777", families=("ipv6",))
+        ip("link", "set", "eth0", "address", db.mac("front"))
+        ip("address", "add", db.address("ipv4") + "/16", "dev", "eth0")
+        self.assert_dropped(web, "198.41.0.4", "80/tcp", families=("ipv4",), bind="10.91.77.77")
+        heard = {sender for sender, _ in at_db()}
+        self.assertFalse(heard & {"020000007777", web.mac("front").replace(":", "")})
+        self.assert_passes(db, "198.41.0.4", "80/tcp", ("ipv4",))
+
     def sealed_ports(self):
         listed = json.loads(self.engine.host.run("nft", "-j", "list", "set", "bridge", "cofferdam_lockdown", "sealed").stdout)
         return next(item["set"].get("elem", []) for item in listed["nftables"] if "set" in item)
