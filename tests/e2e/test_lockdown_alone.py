@@ -127,12 +127,15 @@ class Alone(Playground):
         thread = threading.Thread(target=self.talk_on, args=([*self.pairs, bystander], stop))
         thread.start()
         time.sleep(0.5)
+        began = time.monotonic()
         report, _ = self.timed(*arguments)
         returned = time.monotonic()
         time.sleep(1.5)
         stop.set()
         thread.join()
         bystander.close()
+        last = max(heard for pair in self.pairs for heard in pair.heard.values())
+        print(f"from the command's start to the last byte: {(last - began) * 1000:.0f} ms", file=sys.stderr)
         self.assertTrue(min(bystander.heard.values()) > returned + 0.7, bystander.heard)
         for pair in self.pairs:
             for way, heard in pair.heard.items():
