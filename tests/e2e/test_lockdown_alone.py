@@ -103,6 +103,18 @@ class Alone(Playground):
         self.assertEqual(result.returncode, status, result.stdout + result.stderr)
         return json.loads(result.stdout)
 
+    def start_three(self):
+        web, db = self.run_containers(web="web", db="db")
+        far = self.run_container("far", networks=("back",))
+        self.cofferdam.settle(20)
+        self.known()
+        return Known(web), Known(db), Known(far)
+
+    def port_of(self, container):
+        index = json.loads(run(container.enter("ip", "-j", "link", "show", "eth0")).stdout)[0]["link_index"]
+        links = json.loads(self.engine.host.run("ip", "-j", "link").stdout)
+        return next(link["ifname"] for link in links if link["ifindex"] == index)
+
     def timed(self, *arguments, status=0):
         """The report, and how long the command took, in seconds."""
         began = time.monotonic()
@@ -164,13 +176,6 @@ class Alone(Playground):
 class WithRules(Alone, unittest.TestCase):
     """The daemon has run: its rules stand."""
 
-    def start_three(self):
-        web, db = self.run_containers(web="web", db="db")
-        far = self.run_container("far", networks=("back",))
-        self.cofferdam.settle(20)
-        self.known()
-        return Known(web), Known(db), Known(far)
-
     def test_the_daemon_is_dead(self):
         web, db, far = self.start_three()
         self.kill()
@@ -192,14 +197,6 @@ class WithRules(Alone, unittest.TestCase):
         report = self.assert_streams_end(web, (db, far))
         self.assert_whole(report, "hung")
         self.assert_silent_below_ip(web, db)
-        self.assert_cut_off(web, db, far)
-
-    def test_the_engine_is_dead_as_well(self):
-        web, db, far = self.start_three()
-        self.kill()
-        self.lose_dockerd()
-        report = self.assert_streams_end(web, (db, far))
-        self.assert_whole(report, "dead")
         self.assert_cut_off(web, db, far)
 
     def test_the_engine_hangs_as_well(self):
@@ -303,38 +300,6 @@ class WithRules(Alone, unittest.TestCase):
         self.assert_dropped(far, db)
         self.assert_dropped(far, "198.41.0.4", "80/tcp", ("ipv4",))
 
-    def test_by_address_and_port(self):
-        web, db, far = self.start_three()
-        self.kill()
-        report, _ = self.timed("--address", web.address("ipv4"))
-        self.assertEqual([c["name"] for c in report["containers"]], ["web"])
-        self.assert_cut_off(web, db)
-        self.forget()
-        self.lose_dockerd()
-        refused = self.cofferdam("lockdown", "far")
-        self.assertEqual(refused.returncode, 1)
-        self.assertIn("--address IP or --interface", refused.stderr)
-        report, _ = self.timed("--address", far.address("ipv6"))  # the port's other address goes with it
-        self.assertEqual((report["containers"], report["unnamed"]), ([], [far.address("ipv6")]))
-        self.assert_cut_off(far)
-        self.assert_cut_off(web)  # of which nothing is known any more
-        self.assert_passes(db, "10.91.0.1", "80/tcp", ("ipv4",))
-        port = self.port_of(db)
-        report, _ = self.timed("--interface", port)
-        self.assertEqual(report["unnamed"], [port])
-        self.assert_cut_off(db)
-        for arguments in (("--address", "203.0.113.1"), ("--address", "224.0.0.1"), ("--interface", "a/b"),
-                          ("--address", "10.91.0.77", "--direction", "in")):
-            self.assertNotEqual(self.cofferdam("lockdown", *arguments).returncode, 0, arguments)
-
-    def forget(self):
-        os.remove(os.path.join(self.cofferdam.settings["state"], "inventory.json"))
-
-    def port_of(self, container):
-        index = json.loads(run(container.enter("ip", "-j", "link", "show", "eth0")).stdout)[0]["link_index"]
-        links = json.loads(self.engine.host.run("ip", "-j", "link").stdout)
-        return next(link["ifname"] for link in links if link["ifindex"] == index)
-
     def test_a_dry_run_changes_nothing(self):
         web, db, _ = self.start_three()
         self.kill()
@@ -374,6 +339,49 @@ class WithRules(Alone, unittest.TestCase):
         self.assertEqual(lines[0], "web is cut off")
         self.assertTrue(lines[-2].startswith("cofferdamd does not run: this was cut without it"), lines)
         self.assertIn("they deny a container that is restarted", lines[-1])
+
+
+class WithoutEngine(Alone, unittest.TestCase):
+    """The Engine dies, and takes a while to get over it."""
+
+    def test_the_engine_is_dead_as_well(self):
+        web, db, far = self.start_three()
+        self.kill()
+        self.lose_dockerd()
+        report = self.assert_streams_end(web, (db, far))
+        self.assert_whole(report, "dead")
+        self.assert_cut_off(web, db, far)
+
+
+class Nameless(Alone, unittest.TestCase):
+    """Neither the daemon nor the Engine says who there is."""
+
+    def test_by_address_and_port(self):
+        web, db, far = self.start_three()
+        self.kill()
+        report, _ = self.timed("--address", web.address("ipv4"))
+        self.assertEqual([c["name"] for c in report["containers"]], ["web"])
+        self.assert_cut_off(web, db)
+        self.forget()
+        self.lose_dockerd()
+        refused = self.cofferdam("lockdown", "far")
+        self.assertEqual(refused.returncode, 1)
+        self.assertIn("--address IP or --interface", refused.stderr)
+        report, _ = self.timed("--address", far.address("ipv6"))  # the port's other address goes with it
+        self.assertEqual((report["containers"], report["unnamed"]), ([], [far.address("ipv6")]))
+        self.assert_cut_off(far)
+        self.assert_cut_off(web)  # of which nothing is known any more
+        self.assert_passes(db, "10.91.0.1", "80/tcp", ("ipv4",))
+        port = self.port_of(db)
+        report, _ = self.timed("--interface", port)
+        self.assertEqual(report["unnamed"], [port])
+        self.assert_cut_off(db)
+        for arguments in (("--address", "203.0.113.1"), ("--address", "224.0.0.1"), ("--interface", "a/b"),
+                          ("--address", "10.91.0.77", "--direction", "in")):
+            self.assertNotEqual(self.cofferdam("lockdown", *arguments).returncode, 0, arguments)
+
+    def forget(self):
+        os.remove(os.path.join(self.cofferdam.settings["state"], "inventory.json"))
 
 
 class WithoutRules(Alone, unittest.TestCase):
