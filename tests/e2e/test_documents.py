@@ -61,6 +61,7 @@ denied:
 # What only other hosts have, and why.
 ELSEWHERE = {
     "error/properties/code": "a request that is read too late, by a daemon that hung",
+    "status/properties/lock_tables": "a command that has cut without the daemon: test_lockdown_return.py",
     "lockdown/properties/not_in_force": "a daemon that cannot cut now, so that the command does and answers instead",
     "inventory/properties/rootless": "an Engine that is rootless",
     "inventory/properties/lookups_by_engine": "an Engine of version 28 or later, or with a name server at a loopback address",
