@@ -351,7 +351,7 @@ static void edges_are_what_is_allowed(void **state)
     for (unsigned seed = 1; seed <= WORLDS; seed++) {
         struct world world = world_make(seed);
         struct settings *settings = settings_new();
-        struct trial trial = {.number = seed, .with = {world.policies, world.inventory, settings}};
+        struct trial trial = {.number = seed, .with = {world.policies, world.inventory, settings, NULL}};
 
         settings->default_mode = seed % 4 == 0 ? MODE_AUDIT : MODE_ENFORCE;
         n += try_graph(&trial, graph_make(NULL, &trial.with, GRAPH_NODES));
@@ -440,7 +440,7 @@ static void those_alike_are_joined(void **state)
     for (unsigned seed = 1; seed <= WORLDS; seed++) {
         struct world world = world_make(seed + 40000);
         struct settings *settings = settings_new();
-        struct trial trial = {.number = seed, .with = {world.policies, world.inventory, settings}};
+        struct trial trial = {.number = seed, .with = {world.policies, world.inventory, settings, NULL}};
         struct graph *graph, *apart;
 
         if (seed % 2)
