@@ -28,5 +28,5 @@ int folder_write(int folder, const char *name, const void *bytes, size_t len,
                  char ret_digest[static SHA256_DIGEST_STRING_LENGTH], size_t *ret_len);
 /* Makes a folder in it. 0, also where there is one, or a negative errno. */
 int folder_make(int folder, const char *name);
-/* Has the file (name) or the folder itself (NULL) on the disk. */
+/* Has what is called so in it, or the folder itself (NULL), on the disk. */
 int folder_sync(int folder, const char *name);

@@ -52,38 +52,44 @@ static json_t *write_json(struct finisher *f, const char *name, const char *what
                      (json_int_t)done, "sha256", digest, "taken", taken, "whole", r == 0);
 }
 
-static void sync_all(struct finisher *f)
+static int sync_names(struct finisher *f, const char *list, const char *key)
 {
     const json_t *item;
     size_t i;
     int r = 0;
 
-    json_array_foreach (json_object_get(f->asked->manifest, "files"), i, item) {
-        int error = folder_sync(f->folder, json_string_value(json_object_get(item, "name")));
+    json_array_foreach (json_object_get(f->asked->manifest, list), i, item) {
+        const char *name = json_string_value(json_object_get(item, key));
+        int error = folder_sync(f->folder, name && *name ? name : NULL);
 
         r = r < 0 ? r : error;
     }
-    json_array_foreach (json_object_get(f->asked->manifest, "containers"), i, item) {
-        const char *folder = json_string_value(json_object_get(item, "folder"));
-        int error = folder_sync(f->folder, folder && *folder ? folder : NULL);
+    return r;
+}
 
-        r = r < 0 ? r : error;
+/* After all is written: a disk that is slow may take longer than there is time. The folder stands in another one. */
+static void sync_all(struct finisher *f)
+{
+    static const char *const last[] = {"manifest.json", "SHA256SUMS", NULL, ".."};
+    int r = sync_names(f, "files", "name"), folders = sync_names(f, "containers", "folder");
+
+    r = r < 0 ? r : folders;
+    for (size_t i = 0; i < ARRAY_SIZE(last); i++) {
+        int error = folder_sync(f->folder, last[i]);
+
+        r = r < 0 || error == -ENOENT ? r : error;
     }
     if (r < 0)
         failed(f, "disk", "what was taken", r);
 }
 
-/* The last of all, as it vouches for all. */
+/* It vouches for all the others. */
 static void write_sums(struct finisher *f)
 {
     char digest[SHA256_DIGEST_STRING_LENGTH];
     size_t done;
     int r = folder_write(f->folder, "SHA256SUMS", f->sums, strlen(f->sums), digest, &done);
 
-    if (r == 0)
-        r = folder_sync(f->folder, "SHA256SUMS");
-    if (r == 0)
-        r = folder_sync(f->folder, NULL);
     if (r < 0)
         failed(f, "checksums", "SHA256SUMS", r);
 }
@@ -109,11 +115,10 @@ void finish(int pipe, void *userdata)
         json_array_append(files, entry);
         child_tell(pipe, json_pack("{s:o}", "file", entry));
     }
-    sync_all(&f);
     entry = write_json(&f, "manifest.json", "manifest", asked->manifest);
     if (entry)
         child_tell(pipe, json_pack("{s:o}", "file", entry));
-    (void)folder_sync(folder, "manifest.json");
     write_sums(&f);
+    sync_all(&f);
     free(f.sums);
 }
