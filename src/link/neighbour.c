@@ -84,6 +84,8 @@ int neighbour_parse(const struct nlmsghdr *message, struct neighbour *ret)
 {
     const struct ndmsg *body = mnl_nlmsg_get_payload(message);
     struct neighbour neighbour = {0};
+    /* mnl_attr_for_each() goes on to the end with its padding, which need not be there. */
+    const char *end = (const char *)message + message->nlmsg_len;
     const struct nlattr *attr;
     bool has_address = false;
     int r = 0;
@@ -98,7 +100,8 @@ int neighbour_parse(const struct nlmsghdr *message, struct neighbour *ret)
     neighbour.index = (unsigned)body->ndm_ifindex;
     neighbour.state = body->ndm_state;
     neighbour.flags = body->ndm_flags;
-    mnl_attr_for_each (attr, message, sizeof(*body)) {
+    for (attr = mnl_nlmsg_get_payload_offset(message, sizeof(*body));
+         mnl_attr_ok(attr, (int)(end - (const char *)attr)); attr = mnl_attr_next(attr)) {
         r = parse_attr(attr, body->ndm_family, &neighbour, &has_address);
         if (r < 0)
             return r;
