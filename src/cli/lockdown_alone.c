@@ -251,8 +251,8 @@ static bool save(struct alone *alone)
     if (r < 0)
         lock_report_fail(
             &alone->report,
-            "this cannot be saved in %s (%s): it holds now, and will not when cofferdamd is back, or "
-            "after a restart of the host",
+            "this cannot be saved in %s (%s): it holds now, and cofferdamd takes it over, in whole, when it is "
+            "back; after a restart of the host before that it will not hold",
             alone->settings->state, strerror(-r));
     return r == 0;
 }

@@ -80,6 +80,7 @@ struct expectations {
 struct takeover {
     bool due;     /* there is something to be done about it */
     bool tables;  /* lock tables stand */
+    bool adopt;   /* and were not compared with the brain's list since that was seen */
     bool file;    /* the pending file is in the brain's list, and is still there */
     bool damaged; /* a damaged one counts, until all is released */
     bool unsaved; /* the brain's list is not on the disk */

@@ -18,6 +18,7 @@
 
 #include "files/lock_files.h"
 #include "nft/lock_tables.h"
+#include "nft/read.h"
 #include "ruleset/compare.h"
 #include "ruleset/lock_tables.h"
 #include "util/fd.h"
@@ -35,6 +36,16 @@ static bool stands(struct daemon *daemon)
 
     /* What cannot be looked at may be there. */
     return lock_tables_exist(daemon->nft, &exist) < 0 || exist;
+}
+
+/* Tables that stood before this daemon looked, or were made since, may hold what is on no list. */
+static void look_for_tables(struct daemon *daemon)
+{
+    bool stood = daemon->takeover.tables;
+
+    daemon->takeover.tables = stands(daemon);
+    if (daemon->takeover.tables && !stood)
+        daemon->takeover.adopt = true;
 }
 
 /* ---- damage ------------------------------------------------------------------------------------------- */
@@ -212,7 +223,8 @@ void takeover_begin(struct daemon *daemon, struct brain_config *config)
     _cleanup_(inventory_freep) struct inventory *inventory = NULL;
     struct inventory_age age;
 
-    daemon->takeover.tables = daemon->takeover.due = stands(daemon);
+    look_for_tables(daemon);
+    daemon->takeover.due = daemon->takeover.tables;
     daemon->takeover.damaged = has_aside(daemon);
     if (daemon->takeover.tables)
         log_text(LOG_WARNING, "lock tables stand, made while no cofferdamd answered: they go once its own "
@@ -346,6 +358,26 @@ static int let_go(struct daemon *daemon)
     return r;
 }
 
+/* Whoever is cut off and on no list is put on it. 0; -EAGAIN: there was one, and first the brain acts on that. */
+static int adopt(struct daemon *daemon)
+{
+    _cleanup_nft_tables_ struct nft_tables tables = {0};
+    int r;
+
+    if (!daemon->takeover.adopt || !daemon->takeover.tables || !brain_inventory_known(daemon->brain))
+        return 0;
+    r = nft_read_pair(daemon->nft, PAIR_LOCK, &tables);
+    if (r < 0) {
+        why(daemon, "they cannot be read (%s)", strerror(-r));
+        return r;
+    }
+    daemon->takeover.adopt = false;
+    if (!brain_adopt_locks(daemon->brain, tables.ruleset, (uint64_t)time(NULL), daemon_now()))
+        return 0;
+    daemon_touch(daemon);
+    return -EAGAIN;
+}
+
 /* Nobody else adds to the file, or makes tables, between the look at both and their end. */
 static int finish(struct daemon *daemon)
 {
@@ -365,9 +397,12 @@ static int finish(struct daemon *daemon)
         if (r < 0)
             return r;
     }
-    daemon->takeover.tables = stands(daemon);
+    look_for_tables(daemon);
     if (!daemon->takeover.tables && !daemon->takeover.file)
         return 0;
+    r = adopt(daemon);
+    if (r < 0)
+        return r;
     return is_held(daemon) ? let_go(daemon) : -EBUSY;
 }
 
@@ -463,7 +498,7 @@ const char *takeover_tables(struct daemon *daemon)
     struct takeover *takeover = &daemon->takeover;
     bool stood = takeover->tables;
 
-    takeover->tables = stands(daemon);
+    look_for_tables(daemon);
     if (!takeover->tables)
         return NULL;
     if (!stood) { /* nobody but a command can have made them */

@@ -113,19 +113,20 @@ static bool was_asked_for(const struct lock *lock, const void *userdata)
     return lock->request != NULL;
 }
 
-/* What an earlier daemon has locked down in the kernel; where the list is a copy, only what that does not mean. */
-static void add_locked_in(struct lock_list *list, const struct brain *brain, const struct ruleset *kernel)
+/* Those whom such tables lock down, in whole; unmeant: only who is not cut by the list as it is. */
+static void add_locked_in(struct lock_list *list, const struct inventory *inventory,
+                          const struct ruleset *kernel, bool unmeant, const char *reason, uint64_t since)
 {
-    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next) {
+    for (const struct container *c = inventory->containers; c; c = c->hh.next) {
         struct lock *lock;
 
-        if (!is_locked_in(kernel, c) || (brain->locks_behind && is_meant(list, c)))
+        if (!is_locked_in(kernel, c) || (unmeant && lock_effect(list, inventory, c).cut))
             continue;
         lock = lock_new();
         lock_name(lock, c);
-        lock->reason = xstrdup("it was locked down when the list of lockdowns was lost");
+        lock->reason = xstrdup(reason);
         lock->by = xstrdup("cofferdamd");
-        lock->since = brain->locks->n ? brain->locks->v[0]->since : 0;
+        lock->since = since;
         lock_list_add(list, lock);
     }
 }
@@ -145,7 +146,9 @@ void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint
     brain->locks_lost = false;
     list = lock_list_copy(brain->locks, brain->locks_behind ? NULL : was_asked_for, NULL);
     known = list->n;
-    add_locked_in(list, brain, kernel);
+    add_locked_in(list, brain->inventory, kernel, brain->locks_behind,
+                  "it was locked down when the list of lockdowns was lost",
+                  brain->locks->n ? brain->locks->v[0]->since : 0);
     if (brain->locks_behind ? list->n == known : list->n + brain->locks->n == 0) {
         lock_list_free(list);
         return;
@@ -157,6 +160,28 @@ void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint
         list->n - known, list->n - known == 1 ? "" : "s");
     brain_set_locks(brain, list, now);
     brain->locks_recovered = true;
+}
+
+bool brain_adopt_locks(struct brain *brain, const struct ruleset *tables, uint64_t wall, uint64_t now)
+{
+    struct lock_list *list = lock_list_copy(brain->locks, NULL, NULL);
+    size_t known = list->n;
+
+    add_locked_in(list, brain->inventory, tables, true,
+                  "a command cut it off while cofferdamd did not answer, and could not write that down",
+                  wall);
+    if (list->n == known) {
+        lock_list_free(list);
+        return false;
+    }
+    for (size_t i = known; i < list->n; i++)
+        brain_log(brain, LOG_WARNING,
+                  "%s was cut off by a command that could not write that down: it stays locked down, in "
+                  "whole, until it is released",
+                  lock_text(list->v[i]));
+    brain_set_locks(brain, list, now);
+    brain->locks_recovered = true;
+    return true;
 }
 
 bool brain_locks_recovered(struct brain *brain)

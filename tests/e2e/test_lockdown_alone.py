@@ -320,7 +320,14 @@ class WithRules(Alone, unittest.TestCase):
         report, _ = self.timed("web", status=1)
         run(["umount", "-l", state])
         self.assertEqual((report["saved"], report["verified"]), (False, True))
-        self.assertIn("will not when cofferdamd is back", report["problems"][0])
+        self.assertIn("cofferdamd takes it over", report["problems"][0])
+        self.assert_cut_off(web, db)
+        # only the tables tell of it
+        self.cofferdam.start()
+        wait_until(lambda: not self.lock_tables(), 15, "the daemon to take over what was cut")
+        [lock] = self.cofferdam.json("lockdown", "--list")["lockdowns"]
+        self.assertEqual((lock["name"], lock["direction"]), ("web", "both"))
+        self.assertIn("could not write that down", lock["reason"])
         self.assert_cut_off(web, db)
 
     def test_only_root_can(self):
