@@ -211,13 +211,6 @@ int cli_ask_with(const struct cli_verb *verb, const struct cli_options *options,
 int cli_conclude(const struct cli_verb *verb, const struct cli_options *options, json_t *answer,
                  cli_printer print);
 
-/*
- * Locks down without the daemon, and gives the answer that it would have given. id: the request's name. why: "dead", "hung", or what it says that it
- * cannot do now (LOCK_NOT_*).
- */
-json_t *lockdown_alone(const struct settings *settings, const json_t *request, const char *id,
-                       const char *why);
-
 /* Puts --comment, --confirm-within and --extend, or the number of the history that is the argument, into a request. Returns
  * an exit status: where it is not STATUS_OK, it has said what is wrong. */
 int cli_fill_change(const struct cli_verb *asked, const struct cli_options *options, json_t *request);
@@ -246,7 +239,9 @@ void lockdown_print_sockets(const json_t *containers, FILE *out, bool colour);
 void lockdown_print_shared(const json_t *containers, FILE *out, bool colour);
 void lockdown_print_evidence(const json_t *result, FILE *out, bool colour);
 void release_print(const json_t *result, int exit_status, FILE *out, bool colour);
-/* That the command's own tables stand, where they do. */
+/* What could not be done, or is not as it should be: "problems". */
+void lockdowns_print_problems(const json_t *result, FILE *out, bool colour);
+/* That the daemon does not say what is listed, or else that the command's own tables stand, where they do. */
 void lock_tables_print(const json_t *result, FILE *out, bool colour);
 /* What `cofferdam label` answers; and of a label that was given: by whom, when and why. The caller frees it. */
 void label_print(const json_t *result, int exit_status, FILE *out, bool colour);

@@ -27,16 +27,20 @@ int lock_pending_load(const char *directory, struct lock_pending *ret);
  * already; or another negative errno. */
 int lock_pending_append(const char *directory, const struct lock_op *op);
 
-/* What is on record in the state directory, for a command without a daemon. */
+/* What is on record in the state directory, for a command without a daemon. Errors are 0 or a negative errno; what is not
+ * there is none, -EBADMSG: damaged, -EACCES, -EPERM: this user may not read it, or others may write it. */
 struct lock_record {
     struct lock_list *list;   /* the daemon's, which its rules hold */
     struct lock_list *merged; /* with what commands have done since: what is to hold */
-    bool damaged;             /* a part of it cannot be read: more may be locked down */
+    int list_error;           /* the list is empty then */
+    int pending_error;        /* -EBADMSG: what can be read of it is in merged all the same */
+    bool aside;               /* an earlier one was damaged, and nobody has released all since */
 };
 
-/* *ret must be zeroed. 0, whatever of it is damaged or not there at all; -EACCES, -EPERM: this user may not read it, or others
- * may write it; or another negative errno. */
-int lock_record_load(const char *directory, const struct inventory *inventory, struct lock_record *ret);
+/* Always fills it in, with what can be read; *ret must be zeroed. */
+void lock_record_load(const char *directory, const struct inventory *inventory, struct lock_record *ret);
+/* Else more may be locked down than it says. */
+bool lock_record_is_whole(const struct lock_record *record);
 void lock_record_clear(struct lock_record *record);
 #define _cleanup_lock_record_ _cleanup_(lock_record_clear)
 

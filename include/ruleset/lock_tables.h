@@ -24,6 +24,12 @@ struct ruleset *lock_tables_compile(const struct lock_list *locks, const struct 
  */
 void lock_tables_keep(struct ruleset *ruleset, const struct ruleset *standing,
                       const struct inventory *inventory);
+/*
+ * The same for a release, which lets go nothing but what it names: all that stands stays so but what the locks on record
+ * account for (known: the tables of these, with those that are released). Returns how many elements stay for that alone.
+ */
+size_t lock_tables_keep_unknown(struct ruleset *ruleset, const struct ruleset *standing,
+                                const struct ruleset *known);
 
 /*
  * What the daemon's rules, as the kernel holds them, know of addresses and ports: to the list come, for each lock of an

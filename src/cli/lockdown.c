@@ -2,6 +2,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "cli/alone.h"
 #include "cli/cli.h"
 #include "cli/urgent.h"
 #include "evidence/evidence.h"
@@ -110,16 +111,23 @@ static int fill(const struct cli_options *options, const struct settings *settin
     return STATUS_OK;
 }
 
+static void print_list(const json_t *result, bool colour)
+{
+    lockdowns_print_problems(result, stdout, colour);
+    if (!lockdowns_print(json_object_get(result, "lockdowns"), stdout, colour) &&
+        json_array_size(json_object_get(result, "problems")) == 0)
+        puts("Nothing is locked down.");
+    lock_tables_print(result, stdout, colour);
+}
+
 static void print(const struct cli_options *options, const json_t *result, int exit_status)
 {
     bool colour = cli_colour(stdout);
 
-    if (!options->list)
-        lockdown_print(result, exit_status, stdout, colour);
-    else if (!lockdowns_print(json_object_get(result, "lockdowns"), stdout, colour))
-        puts("Nothing is locked down.");
     if (options->list)
-        lock_tables_print(result, stdout, colour);
+        print_list(result, colour);
+    else
+        lockdown_print(result, exit_status, stdout, colour);
 }
 
 /* Why the command has to do it by itself; NULL: the daemon has, or will not. */
@@ -159,6 +167,29 @@ static int lock_down(const struct cli_options *options)
     return status;
 }
 
+/* Asks the daemon, and where it does not answer does it by itself. */
+static int ask_or_do(const struct cli_verb *asked, const struct cli_options *options, cli_filler filler,
+                     cli_printer printer, alone_fn *alone)
+{
+    _cleanup_(settings_freep) struct settings *settings = NULL;
+    struct urgent urgent = {0};
+    const char *why;
+
+    if (cli_settings(options, &settings) < 0)
+        return STATUS_ERROR;
+    json_t *request = control_request(asked->name);
+    int status = filler(options, settings, request);
+    if (status == STATUS_OK && cli_call_urgent(settings, request, &urgent) < 0)
+        status = STATUS_ERROR;
+    if (status == STATUS_OK) {
+        why = absence_name(urgent.absence);
+        status = cli_conclude(asked, options,
+                              why ? alone(settings, request, urgent.request, why) : urgent.answer, printer);
+    }
+    json_decref(request);
+    return status;
+}
+
 /* What is to be cut off may be what keeps the host busy. Whoever may not has to wait for his turn. */
 static void go_first(void)
 {
@@ -173,7 +204,7 @@ int cli_lockdown(int argc, char **argv)
     go_first();
     if (!cli_options_parse(&verb, argc, argv, &options, &status))
         return status;
-    return options.list ? cli_ask_with(&verb, &options, fill, print) : lock_down(&options);
+    return options.list ? ask_or_do(&verb, &options, fill, print, lockdown_list_alone) : lock_down(&options);
 }
 
 /* ---- release ------------------------------------------------------------------------------------------ */
@@ -181,7 +212,7 @@ int cli_lockdown(int argc, char **argv)
 static const struct cli_verb release_verb = {
     .name = "release",
     .arguments = "CONTAINER...",
-    .takes = TAKES_CONTROL | TAKES_RELEASE,
+    .takes = TAKES_CONTROL | TAKES_STATE | TAKES_RELEASE,
     .max_args = 1000,
     .about =
         "Ends lockdowns: for these containers, exactly what the policies say holds again. What was locked down\n"
@@ -215,5 +246,10 @@ static void print_release(const struct cli_options *options, const json_t *resul
 
 int cli_release(int argc, char **argv)
 {
-    return cli_ask(&release_verb, argc, argv, fill_release, print_release);
+    struct cli_options options;
+    int status;
+
+    if (!cli_options_parse(&release_verb, argc, argv, &options, &status))
+        return status;
+    return ask_or_do(&release_verb, &options, fill_release, print_release, release_alone);
 }

@@ -9,6 +9,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "cli/alone.h"
 #include "cli/cli.h"
 #include "daemon/who.h"
 #include "docker/client.h"
@@ -22,8 +23,6 @@
 #include "ruleset/lock_tables.h"
 #include "util/fd.h"
 #include "verdict/lock_list.h"
-
-#define HOLD_MS 2000 /* how long another command may take */
 
 struct alone {
     const struct settings *settings;
@@ -56,25 +55,6 @@ static void alone_clear(struct alone *alone)
 
 /* ---- what is known ------------------------------------------------------------------------------------ */
 
-/* What the daemon has left behind, and on top of it what the Engine says, if it answers soon. */
-static struct inventory *read_inventory(const struct settings *settings)
-{
-    struct container_list containers = {0};
-    struct network_list networks = {0};
-    struct inventory *inventory = NULL;
-    struct inventory_age age = {0};
-
-    if (inventory_state_load(settings->state, &inventory, &age) < 0)
-        inventory = inventory_new();
-    if (age.stale)
-        inventory_forget_live(inventory);
-    if (lock_ask_engine(settings, &containers, &networks) == 0)
-        inventory_freshen(inventory, &containers, &networks, settings);
-    container_list_clear(&containers);
-    network_list_clear(&networks);
-    return inventory;
-}
-
 static void read_request(struct alone *alone)
 {
     struct who who = who_of(getpid(), getuid());
@@ -95,76 +75,29 @@ static void read_request(struct alone *alone)
     who_clear(&who);
 }
 
-static bool still_holds(const struct lock *lock, const void *boot)
-{
-    return lock_left(lock, boot, boot_now(), (uint64_t)time(NULL)) > 0;
-}
-
-/* What holds already has to go on holding in the tables, which say all of it. */
+/* What holds already has to go on holding in the tables, which say all of it: as much of it as can be read. */
 static struct lock_list *read_locks(struct alone *alone)
 {
     const char *state = alone->settings->state;
-    _cleanup_(lock_list_freep) struct lock_list *saved = NULL;
-    _cleanup_pending_ struct lock_pending pending = {0};
+    _cleanup_lock_record_ struct lock_record record = {0};
     _cleanup_free_ char *boot = boot_id();
-    int r = lock_list_load(state, &saved);
 
-    if (r < 0 && r != -ENOENT)
+    lock_record_load(state, alone->inventory, &record);
+    if (record.list_error)
         lock_report_fail(&alone->report,
                          "the list of lockdowns in %s cannot be read (%s): what it has is not cut", state,
-                         strerror(-r));
-    r = lock_pending_load(state, &pending);
-    if ((r < 0 && r != -ENOENT) || pending.damaged)
+                         strerror(-record.list_error));
+    if (record.pending_error)
         lock_report_fail(&alone->report,
                          "what was locked down before without cofferdamd cannot be read from %s", state);
-    _cleanup_(lock_list_freep) struct lock_list *merged =
-        lock_pending_merge(saved, &pending, alone->inventory);
-    return lock_list_copy(merged, still_holds, boot);
-}
-
-static bool is_cut(const struct container *container, void *userdata)
-{
-    const struct alone *alone = userdata;
-
-    return lock_effect(alone->locks, alone->inventory, container).cut != 0;
-}
-
-/* Not in whole: then its packets to neighbours have to pass the rules for addresses. */
-static bool is_cut_in_part(const struct container *container, void *userdata)
-{
-    const struct alone *alone = userdata;
-    const struct lock_effect effect = lock_effect(alone->locks, alone->inventory, container);
-
-    return effect.cut && (effect.cut != CUT_BOTH || (effect.exceptions && effect.exceptions->n_allow > 0));
-}
-
-static bool any_cut_in_part(struct alone *alone)
-{
-    for (const struct container *c = alone->inventory->containers; c; c = c->hh.next)
-        if (is_cut_in_part(c, alone))
-            return true;
-    return false;
-}
-
-/* Where rules stand, frames that bridge netfilter does not see do not pass at all. */
-static void open_bridges(struct alone *alone)
-{
-    int r = alone->rules_stand || !any_cut_in_part(alone)
-                ? 0
-                : lock_open_bridges(alone->inventory, is_cut_in_part, alone);
-
-    if (r < 0)
-        lock_report_fail(
-            &alone->report,
-            "containers on the same bridge may pass (%s): without --direction and --allow, all is cut",
-            strerror(-r));
+    return lock_list_copy(record.merged, alone_still_holds, boot);
 }
 
 /* What is cut by its addresses alone may take another. */
-static void report_portless(struct alone *alone)
+static void report_portless(struct alone *alone, struct alone_cut *cut)
 {
     for (const struct container *c = alone->inventory->containers; c; c = c->hh.next)
-        for (size_t i = 0; is_cut(c, alone) && i < c->n_endpoints; i++) {
+        for (size_t i = 0; alone_is_cut(c, cut) && i < c->n_endpoints; i++) {
             const struct network *network = inventory_network(alone->inventory, c->endpoints[i].network_id);
 
             if (c->endpoints[i].id && network && network->managed && !c->endpoints[i].port[0])
@@ -177,35 +110,11 @@ static void report_portless(struct alone *alone)
 
 /* ---- the kernel --------------------------------------------------------------------------------------- */
 
-static void report_diags(struct alone *alone, const char *what, const struct diags *diags, int error)
-{
-    lock_report_fail(&alone->report, "%s: %s", what, diags->n ? diags->v[0].message : strerror(-error));
-    if (diags->n && diags->v[0].help)
-        json_array_append_new(alone->report.problems, json_string(diags->v[0].help));
-}
-
 static int open_sockets(struct alone *alone)
 {
     int r = nft_socket_open(&alone->nft);
 
     return r == 0 ? flow_socket_open(&alone->flows) : r;
-}
-
-/* Only what is asked about: the daemon's tables may be large. */
-static void read_rules(struct alone *alone)
-{
-    _cleanup_nft_tables_ struct nft_tables tables = {0};
-    struct nft_table_state inet = {0}, bridge = {0};
-    bool nameless = false;
-
-    alone->rules_stand = nft_table_state(alone->nft, TABLE_INET, &inet) == 0 &&
-                         nft_table_state(alone->nft, TABLE_BRIDGE, &bridge) == 0 && inet.exists &&
-                         bridge.exists;
-    alone->cut = lock_list_copy(alone->locks, NULL, NULL);
-    for (size_t i = 0; i < alone->cut->n; i++)
-        nameless = nameless || lock_is_nameless(alone->cut->v[i]);
-    if (nameless && alone->rules_stand && nft_read(alone->nft, &tables) == 0)
-        lock_list_add_bound(alone->cut, tables.ruleset);
 }
 
 static bool cut(struct alone *alone, const struct ruleset *ruleset)
@@ -214,7 +123,7 @@ static bool cut(struct alone *alone, const struct ruleset *ruleset)
     int r = lock_tables_apply(alone->nft, ruleset, &diags);
 
     if (r < 0)
-        report_diags(alone, "NOT CUT OFF: the kernel refuses it", &diags, r);
+        alone_report_diags(&alone->report, "NOT CUT OFF: the kernel refuses it", &diags, r);
     else
         alone->outcome.took = boot_now() - alone->begun;
     return r == 0;
@@ -226,7 +135,7 @@ static bool verify(struct alone *alone, const struct ruleset *ruleset)
     int r = lock_tables_verify(alone->nft, ruleset, &diags);
 
     if (r < 0)
-        report_diags(alone, "this could not be verified", &diags, r);
+        alone_report_diags(&alone->report, "this could not be verified", &diags, r);
     return r == 0;
 }
 
@@ -269,10 +178,12 @@ static void keep_standing(struct alone *alone, struct ruleset *ruleset)
 static void do_it(struct alone *alone)
 {
     _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(alone->cut, alone->inventory);
+    const struct alone_cut cut_by = {alone->locks, alone->inventory};
     bool ended = false, stands;
 
     keep_standing(alone, ruleset);
-    open_bridges(alone);
+    if (!alone->rules_stand)
+        alone_open_bridges(&alone->report, &cut_by);
     alone->outcome.saved = save(alone);
     stands = cut(alone, ruleset);
     if (stands)
@@ -314,14 +225,16 @@ static json_t *answer_of(struct alone *alone, const char *why)
 
 static json_t *run(struct alone *alone, const char *why)
 {
+    struct alone_cut cut_by = {0};
     int r = open_sockets(alone);
 
     if (r < 0)
         return control_error(STATUS_ERROR,
                              "lockdown: the kernel's firewall cannot be opened; nothing was done",
                              strerror(-r), NULL);
-    alone->inventory = read_inventory(alone->settings);
-    (void)lock_ask_links(alone->inventory, is_cut, alone); /* the host's addresses, to begin with */
+    alone->inventory = alone_inventory(alone->settings);
+    cut_by.inventory = alone->inventory;
+    (void)lock_ask_links(alone->inventory, alone_is_cut, &cut_by); /* the host's addresses, to begin with */
     read_request(alone);
     if (alone->asked.error)
         return alone->asked.error;
@@ -331,11 +244,13 @@ static json_t *run(struct alone *alone, const char *why)
     if (alone->locks->n > LOCKS_MAX)
         return control_error(STATUS_ERROR, "there are too many lockdowns already; nothing was done",
                              "one with a selector means many", NULL);
-    r = lock_ask_links(alone->inventory, is_cut, alone);
+    cut_by.locks = alone->locks;
+    r = lock_ask_links(alone->inventory, alone_is_cut, &cut_by);
     if (r < 0)
         lock_report_fail(&alone->report, "whose ports are whose cannot be asked: %s", strerror(-r));
-    report_portless(alone);
-    read_rules(alone);
+    report_portless(alone, &cut_by);
+    alone->rules_stand = alone_rules(alone->nft) == RULES_STAND;
+    alone->cut = alone_with_bound(alone->nft, alone->locks, alone->rules_stand);
     _cleanup_free_ char *engine = engine_socket(alone->settings);
     lock_report_containers(&alone->report, alone->inventory, alone->asked.locks, engine);
     if (alone->asked.dry_run)
@@ -357,7 +272,7 @@ json_t *lockdown_alone(const struct settings *settings, const json_t *request, c
                              "lockdown: cofferdamd does not answer, and without it only root can cut",
                              "try sudo", NULL);
     /* On a disk that is full nothing can be held, nor written by another. */
-    (void)lock_pending_hold(settings->state, HOLD_MS, &hold);
+    (void)lock_pending_hold(settings->state, ALONE_HOLD_MS, &hold);
     answer = run(&alone, why);
     if (!alone.asked.dry_run)
         cli_audit(settings, "lockdown", request, answer);

@@ -256,30 +256,50 @@ bool lockdowns_print(const json_t *lockdowns, FILE *out, bool colour)
     return true;
 }
 
+void lockdowns_print_problems(const json_t *result, FILE *out, bool colour)
+{
+    print_all(json_object_get(result, "problems"), out, colour, STYLE_BAD);
+}
+
 void lock_tables_print(const json_t *result, FILE *out, bool colour)
 {
-    const char *why = text_of(result, "lock_tables");
+    const char *why = text_of(result, "lock_tables"), *without = why_without(result);
 
-    if (why)
+    if (without)
+        print_line(out, colour, STYLE_WARN,
+                   xasprintf("%s: this is what it has left on record, and what was done since without it.",
+                             without));
+
+    else if (why)
         print_line(out, colour, STYLE_WARN,
                    xasprintf("The lock tables still stand, made while cofferdamd did not answer: %s", why));
 }
 
 /* ---- release ------------------------------------------------------------------------------------------ */
 
+static const char *who_decides(const json_t *result, int exit_status)
+{
+    if (why_without(result))
+        return json_is_true(json_object_get(result, "rules_stand"))
+                   ? "; the rules that stand decide again"
+                   : "; no rules of cofferdamd stand, and nothing is denied until it runs";
+    return exit_status == STATUS_OK ? "; the policies decide again, and the kernel was read back" : "";
+}
+
 void release_print(const json_t *result, int exit_status, FILE *out, bool colour)
 {
     const json_t *lockdowns = json_object_get(result, "lockdowns");
     _cleanup_free_ char *names = joined(json_object_get(result, "released"));
+    const char *why = why_without(result);
 
-    print_all(json_object_get(result, "problems"), out, colour, STYLE_BAD);
+    lockdowns_print_problems(result, out, colour);
     if (names)
         print_line(out, colour, STYLE_GOOD,
-                   xasprintf("released: %s%s", names,
-                             exit_status == STATUS_OK
-                                 ? "; the policies decide again, and the kernel was read back"
-                                 : ""));
-    else
+                   xasprintf("released: %s%s", names, who_decides(result, exit_status)));
+    else if (json_array_size(json_object_get(result, "stay_cut")) == 0)
         print_line(out, false, STYLE_NONE, xstrdup("Nothing was locked down."));
     lockdowns_print(lockdowns, out, colour);
+    if (why)
+        print_line(out, colour, STYLE_WARN,
+                   xasprintf("%s: this was done without it, and is on record for it.", why));
 }

@@ -89,21 +89,26 @@ void lock_record_clear(struct lock_record *record)
     *record = (struct lock_record){0};
 }
 
-int lock_record_load(const char *directory, const struct inventory *inventory, struct lock_record *ret)
+void lock_record_load(const char *directory, const struct inventory *inventory, struct lock_record *ret)
 {
-    _cleanup_(lock_list_freep) struct lock_list *list = NULL;
     _cleanup_pending_ struct lock_pending pending = {0};
     _cleanup_free_ char *aside = xasprintf("%s/" LOCK_PENDING_ASIDE, directory);
-    int r = lock_list_load(directory, &list), pending_r = lock_pending_load(directory, &pending);
+    int r = lock_list_load(directory, &ret->list), pending_r = lock_pending_load(directory, &pending);
 
-    if (r < 0 && r != -ENOENT && r != -EBADMSG)
-        return r;
-    if (pending_r < 0 && pending_r != -ENOENT)
-        return pending_r;
-    ret->damaged = r == -EBADMSG || pending.damaged || access(aside, F_OK) == 0;
-    ret->list = list ? STEAL(list) : lock_list_new();
+    ret->list_error = r == -ENOENT ? 0 : r;
+    ret->pending_error = pending_r == -ENOENT ? 0
+                         : pending_r < 0      ? pending_r
+                         : pending.damaged    ? -EBADMSG
+                                              : 0;
+    ret->aside = access(aside, F_OK) == 0;
+    if (!ret->list)
+        ret->list = lock_list_new();
     ret->merged = lock_pending_merge(ret->list, &pending, inventory);
-    return 0;
+}
+
+bool lock_record_is_whole(const struct lock_record *record)
+{
+    return !record->list_error && !record->pending_error && !record->aside;
 }
 
 int lock_request_new(char ret[static LOCK_REQUEST_SIZE])

@@ -344,32 +344,64 @@ static bool inventory_has(const struct inventory *inventory, enum key_type type,
     return false;
 }
 
-static void keep_elements(struct set *set, const struct set *old, const struct inventory *inventory)
+/* Sets whose elements alone cut. */
+static const struct {
+    enum table_id table;
+    const char *name;
+} cutting[] = {{TABLE_INET, SET_SEALED},        {TABLE_INET, SET_LOCKED4},     {TABLE_INET, SET_LOCKED6},
+               {TABLE_BRIDGE, SET_SEALED},      {TABLE_BRIDGE, SET_SEALED4},   {TABLE_BRIDGE, SET_SEALED6},
+               {TABLE_BRIDGE, SET_SEALED_MACS}, {TABLE_BRIDGE, SET_RESTRICTED}};
+
+static struct set *cutting_set(const struct ruleset *ruleset, size_t i)
 {
+    return table_set(&ruleset->tables[cutting[i].table], cutting[i].name);
+}
+
+static size_t keep_elements(struct set *set, const struct set *old,
+                            bool (*known)(const struct set *set, const uint8_t *key, const void *userdata),
+                            const void *userdata)
+{
+    size_t kept = 0;
+
     if (!old || !set_same_type(old, set))
-        return;
+        return 0;
     for (const struct element *element = old->elements; element; element = element->hh.next) {
         struct element copy = {0};
 
         memcpy(copy.key, element->key, set->key_len);
-        if (!inventory_has(inventory, set->key[0], copy.key))
-            set_insert(set, &copy);
+        if (!known(set, copy.key, userdata))
+            kept += set_insert(set, &copy);
     }
+    return kept;
+}
+
+static bool known_to_inventory(const struct set *set, const uint8_t *key, const void *inventory)
+{
+    return inventory_has(inventory, set->key[0], key);
 }
 
 void lock_tables_keep(struct ruleset *ruleset, const struct ruleset *standing,
                       const struct inventory *inventory)
 {
-    static const struct {
-        enum table_id table;
-        const char *name;
-    } sets[] = {{TABLE_INET, SET_SEALED},        {TABLE_INET, SET_LOCKED4},     {TABLE_INET, SET_LOCKED6},
-                {TABLE_BRIDGE, SET_SEALED},      {TABLE_BRIDGE, SET_SEALED4},   {TABLE_BRIDGE, SET_SEALED6},
-                {TABLE_BRIDGE, SET_SEALED_MACS}, {TABLE_BRIDGE, SET_RESTRICTED}};
+    for (size_t i = 0; i < ARRAY_SIZE(cutting); i++)
+        (void)keep_elements(cutting_set(ruleset, i), cutting_set(standing, i), known_to_inventory, inventory);
+}
 
-    for (size_t i = 0; i < ARRAY_SIZE(sets); i++)
-        keep_elements(table_set(&ruleset->tables[sets[i].table], sets[i].name),
-                      table_set(&standing->tables[sets[i].table], sets[i].name), inventory);
+static bool is_in(const struct set *set, const uint8_t *key, const void *known)
+{
+    (void)set;
+    return set_find(known, key);
+}
+
+size_t lock_tables_keep_unknown(struct ruleset *ruleset, const struct ruleset *standing,
+                                const struct ruleset *known)
+{
+    size_t kept = 0;
+
+    for (size_t i = 0; i < ARRAY_SIZE(cutting); i++)
+        kept +=
+            keep_elements(cutting_set(ruleset, i), cutting_set(standing, i), is_in, cutting_set(known, i));
+    return kept;
 }
 
 /* ---- what is bound to each other ---------------------------------------------------------------------- */

@@ -194,8 +194,11 @@ class Documents(Playground, unittest.TestCase):
         self.see("lockdown", "free")  # what cannot be cut
         self.see("release", "web")
         self.see("release", "--all")
+        self.see("lockdown", "db")
         self.cofferdam.stop(signal.SIGKILL)
         self.see("lockdown", "web", "--address", "10.91.77.77")  # by the command itself
+        self.see("release", "db", "web")  # of which the daemon's tables cut one
+        self.see("lockdown", "--list")
         self.cofferdam.start()
         self.see("lockdown", "--list")  # the address is nobody's, and stays in tables of its own
         self.see("release", "--all")

@@ -348,6 +348,178 @@ class WithRules(Alone, unittest.TestCase):
         self.assertIn("they deny a container that is restarted", lines[-1])
 
 
+class Release(Alone, unittest.TestCase):
+    """What is cut can be let go, and listed, without the daemon as well; what the daemon's own tables cut stays cut."""
+
+    def let_go(self, *arguments, status=0):
+        result = self.cofferdam("release", "--json", *arguments)
+        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
+        report = json.loads(result.stdout)
+        schemas.check("release" if "released" in report else "error", report)
+        return report
+
+    def list_alone(self, status=0):
+        result = self.cofferdam("lockdown", "--list", "--json")
+        self.assertEqual(result.returncode, status, result.stdout + result.stderr)
+        report = json.loads(result.stdout)
+        schemas.check("lockdown", report)
+        return report
+
+    def texts(self, report):
+        return sorted(lockdown["text"] for lockdown in report["lockdowns"])
+
+    def full_disk(self):
+        """Nothing can be made or written there; what is there can be read."""
+        state = self.cofferdam.settings["state"]
+        names = ("lockdown.json", "lockdown.json.copy", "lockdown-pending.json", "inventory.json")
+        held = {}
+        for name in names:
+            path = os.path.join(state, name)
+            if os.path.exists(path):
+                with open(path, "rb") as file:
+                    held[name] = file.read()
+        run(["mount", "-t", "tmpfs", "-o", "size=4m,mode=700", "tmpfs", state], check=True)
+        self.addCleanup(run, ["umount", "-l", state], check=False)
+        for name, content in held.items():
+            with open(os.path.join(state, name), "wb") as file:
+                file.write(content)
+            os.chmod(os.path.join(state, name), 0o600)
+        run(["mount", "-o", "remount,ro", state], check=True)
+        return lambda: run(["umount", "-l", state])
+
+    def test_what_was_cut_alone(self):
+        web, db, far = self.start_three()
+        self.kill()
+        self.lock("web", "db")
+        self.lock("far", "--allow", "db")
+        listed = self.list_alone()
+        self.assertEqual((self.texts(listed), listed["without_daemon"], listed["stay_cut"]), (["db", "far", "web"], "dead", []))
+        report = self.let_go("web")
+        self.assertEqual((report["released"], report["stay_cut"], report["saved"], report["verified"], report["problems"]),
+                         (["web"], [], True, True, []))
+        self.assertEqual((report["without_daemon"], report["rules_stand"]), ("dead", True))
+        self.assertEqual(self.texts(report), ["db", "far"])
+        self.assert_passes(web, "198.41.0.4", "80/tcp", ("ipv4",))
+        self.assert_cut_off(db, web)
+        self.assertIn("not locked down", self.let_go("web", status=1)["error"])
+        report = self.let_go("--all")
+        self.assertEqual((sorted(report["released"]), report["lockdowns"]), (["db", "far"], []))
+        self.assertEqual(self.lock_tables(), [])
+        self.assert_passes(db, web)
+        self.assert_passes(far, db)
+        self.assertEqual(self.list_alone()["lockdowns"], [])
+        self.cofferdam.start()
+        self.assertEqual(self.listed(), [])
+        self.follow(web, db)
+
+    def test_what_the_daemon_has_cut(self):
+        web, db, far = self.start_three()
+        self.lock("web")
+        self.kill()
+        self.lock("db")
+        report = self.let_go("web", "db", status=1)
+        self.assertEqual((report["released"], report["stay_cut"], report["saved"], report["verified"]), (["db"], ["web"], True, True))
+        self.assertEqual(report["problems"], ["web stays cut off until cofferdamd runs again, which then releases it: only it "
+                                              "can change its own rules"])
+        self.assertEqual(self.lock_tables(), [])
+        self.assert_cut_off(web, far)
+        self.assert_passes(db, "198.41.0.4", "80/tcp", ("ipv4",))
+        listed = self.list_alone(status=1)
+        self.assertEqual((listed["lockdowns"], listed["stay_cut"]), ([], ["web"]))
+        self.assertIn("on record already", self.let_go("web", status=1)["error"])
+        self.cofferdam.start()
+        wait_until(lambda: self.listed() == [], 15, "the daemon to release it")
+        self.follow(web, db)
+
+    def test_the_daemon_hangs(self):
+        web, db, far = self.start_three()
+        self.lock("web")
+        self.hang()
+        self.lock("db")
+        began = time.monotonic()
+        report = self.let_go("db")
+        print(f"release beside a daemon that hangs: {time.monotonic() - began:.1f} s", file=sys.stderr)
+        self.assertEqual((report["released"], report["without_daemon"], self.texts(report)), (["db"], "hung", ["web"]))
+        self.assert_passes(db, "198.41.0.4", "80/tcp", ("ipv4",))
+        self.assert_cut_off(web, far)
+        lines = self.cofferdam("release", "web").stdout.splitlines()
+        self.assertTrue(lines[0].startswith("web stays cut off until cofferdamd answers again"), lines)
+        self.cofferdam.process.process.send_signal(signal.SIGCONT)
+        wait_until(lambda: self.listed() == [] and not self.lock_tables(), 15, "the daemon to release it")
+        self.follow(web, db)
+
+    def test_a_disk_that_is_full(self):
+        web, db, _ = self.start_three()
+        self.kill()
+        self.lock("web")
+        room = self.full_disk()
+        error = self.let_go("web", status=1)["error"]
+        self.assertIn("nothing was released", error)
+        self.assertEqual(self.texts(self.list_alone()), ["web"])
+        self.assert_cut_off(web, db)
+        room()
+        self.let_go("web")
+        self.assert_passes(web, "198.41.0.4", "80/tcp", ("ipv4",))
+
+    def test_what_nobody_knows_stays_cut(self):
+        """The tables cut what no record accounts for: a release lets go what it names, and no more."""
+        web, db, far = self.start_three()
+        self.kill()
+        self.lock("web")
+        self.lock("far")
+        os.remove(os.path.join(self.cofferdam.settings["state"], "lockdown-pending.json"))
+        self.lock("db")
+        self.engine.host.run("nft", "add", "element", "inet", "cofferdam_lockdown", "locked4", "{ 10.91.200.7 }")
+        self.assertIn("not locked down", self.let_go("web", status=1)["error"])
+        self.lock("web")
+        report = self.let_go("db", status=1)
+        self.assertEqual((report["released"], report["verified"]), (["db"], True))
+        self.assertIn("nobody knows whose they are", report["problems"][0])
+        self.assertIn("10.91.200.7", self.engine.host.run("nft", "list", *TABLES[1].split()).stdout)
+        self.assert_cut_off(web, db)
+        self.assertTrue(far)
+        self.let_go("--all")
+        self.assertEqual(self.lock_tables(), [])
+
+    def test_a_damaged_record_lets_nothing_go(self):
+        web, db, _ = self.start_three()
+        self.kill()
+        self.lock("web")
+        with open(os.path.join(self.cofferdam.settings["state"], "lockdown-pending.json"), "a", encoding="utf-8") as file:
+            file.write("garbage\n")
+        for what in ("web", "--all"):
+            error = self.let_go(what, status=1)
+            self.assertIn("only cofferdamd can release then; nothing was done", error["error"])
+            self.assertIn("systemctl start cofferdamd", error["help"])
+        listed = self.list_alone(status=1)
+        self.assertEqual(self.texts(listed), ["web"])
+        self.assertIn("more may be locked down", listed["problems"][0])
+        self.assert_cut_off(web, db)
+
+    def test_only_root_can(self):
+        self.start_three()
+        self.kill()
+        self.lock("web")
+        for arguments, words in ((("release", "web"), "only root can release"), (("lockdown", "--list"), "only root can read the list")):
+            result = run(self.cofferdam.space.enter(sys.executable, "-c", AS_NOBODY, COMMAND, *arguments, "--control",
+                                                    "/nowhere/control.sock"), check=False)
+            self.assertEqual((result.returncode, result.stdout), (1, ""))
+            self.assertIn(words, result.stderr)
+        self.assertEqual(self.lock_tables(), list(TABLES))
+
+    def test_people_are_told(self):
+        self.start_three()
+        self.kill()
+        self.assertEqual(self.cofferdam("lockdown", "--list").stdout.splitlines(), [
+            "Nothing is locked down.", "cofferdamd does not run: this is what it has left on record, and what was done since without it."])
+        self.cofferdam("lockdown", "web", "--reason", "odd")
+        lines = self.cofferdam("lockdown", "--list").stdout.splitlines()
+        self.assertEqual(lines[:2], ["Locked down", "  web"])
+        self.assertEqual(self.cofferdam("release", "web").stdout.splitlines(), [
+            "released: web; the rules that stand decide again",
+            "cofferdamd does not run: this was done without it, and is on record for it."])
+
+
 class WithoutEngine(Alone, unittest.TestCase):
     """The Engine dies, and takes a while to get over it."""
 

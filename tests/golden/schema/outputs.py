@@ -49,6 +49,7 @@ WORDS = {
     "explain/$defs/party/properties/kind": "verdict/explain_json.c:party_kind_name",
     "explain/$defs/side/properties/near/items/properties/why": "verdict/near.c:near_miss_name",
     "lockdown/properties/without_daemon": "cli/lockdown_text.c:reasons",
+    "release/properties/without_daemon": "cli/urgent.c:absence_name",
     "plan/$defs/cause/properties/set": "verdict/changes_json.c:set_to_json",
     "plan/$defs/cause/properties/reason": "verdict/changes_json.c:reason_name",
     "plan/properties/policies/items/properties/change": "policy/compare.c:policy_change_name",
@@ -172,8 +173,8 @@ class Code(unittest.TestCase):
             self.assertIn(f'"{pointer.split("/")[-1]}"', every, pointer)
 
     def test_the_commands_read_no_other_keys(self):
-        """What is read by another name than it is written by is never there. compose: of "names", which nobody prints."""
-        known = {pointer.split("/")[-1] for pointer in schemas.keys()} | {"result", "compose"}
+        """What is read by another name than it is written by is never there. compose: of "names", which nobody prints; all: of a request."""
+        known = {pointer.split("/")[-1] for pointer in schemas.keys()} | {"result", "compose", "all"}
         files = {path: text for path, text in sources().items() if path.startswith(("cli/", "doctor/"))}
         read = {(path, key) for path, text in files.items() for key in
                 re.findall(r'\b(?:json_object_get|text_of|number_of|is_true|size_of)\([^"();]*, "(\w+)"\)', text)}

@@ -605,11 +605,36 @@ class WithDaemon(unittest.TestCase):
                 "    since 2023-11-14T22:13:20Z by user 0, process 8: no reason given\n    containers: none now\n")
         self.ok({"lockdowns": locks})
         self.assertEqual(run("lockdown", "--list", "--config", self.config), (0, text, ""))
-        self.assertEqual(self.daemon.requests, [{"verb": "lockdown-list"}])
+        self.assertEqual(self.asked(0), {"verb": "lockdown-list"})
         self.daemon.answer = {"ok": True, "exit": 0, "result": {"released": ["db", "c"], "lockdowns": locks, "problems": []}}
         self.assertEqual(run("release", "db", "c", "--config", self.config),
                          (0, "released: db, c; the policies decide again, and the kernel was read back\n" + text, ""))
-        self.assertEqual(self.daemon.requests[1], {"verb": "release", "containers": ["db", "c"], "all": False})
+        self.assertEqual(self.asked(1), {"verb": "release", "containers": ["db", "c"], "all": False})
+
+    def asked(self, number):
+        """Such a request, without what all have that do not wait for a daemon that hangs."""
+        request = dict(self.daemon.requests[number])
+        self.assertRegex(request.pop("request"), "^[0-9a-f]{32}$")
+        self.assertIsInstance(request.pop("expires"), int)
+        return request
+
+    def test_release_without_the_daemon(self):
+        locks = [{"text": "db", "direction": "both", "allow": [], "reason": "odd", "by": "user 0, process 7",
+                  "since": "2023-11-14T22:13:20Z", "until": None, "select": None, "containers": ["db"]}]
+        self.ok({"released": ["web"], "stay_cut": ["far"], "lockdowns": locks, "without_daemon": "hung", "rules_stand": False,
+                 "problems": ["far stays cut off"]}, 1)
+        self.assertEqual(run("release", "web", "far", "--config", self.config), (
+            1, "far stays cut off\nreleased: web; no rules of cofferdamd stand, and nothing is denied until it runs\n"
+               "Locked down\n  db\n    since 2023-11-14T22:13:20Z by user 0, process 7: odd\n"
+               "cofferdamd does not answer: this was done without it, and is on record for it.\n", ""))
+        self.daemon.answer = {"ok": True, "exit": 1, "result": {"released": [], "stay_cut": ["far"], "lockdowns": [], "without_daemon": "dead", "problems": ["far stays"]}}
+        self.assertEqual(run("release", "far", "--config", self.config)[1],
+                         "far stays\ncofferdamd does not run: this was done without it, and is on record for it.\n")
+        self.daemon.answer = {"ok": True, "exit": 1, "result": {"lockdowns": [], "problems": ["a part is damaged"], "lock_tables": "cofferdamd does not run",
+                 "without_daemon": "dead"}}
+        self.assertEqual(run("lockdown", "--list", "--config", self.config)[1],
+                         "a part is damaged\ncofferdamd does not run: this is what it has left on record, and what was done since "
+                         "without it.\n")
 
     def test_lockdown_wrong_usage(self):
         for arguments, words in (((), "say which"), ((b"w\xffb",), "UTF-8"), (("a", "--reason", b"\xff"), "UTF-8"), (("a", "--list"), "stands alone"), (("a", "--except", "b"), "--select"),
