@@ -48,6 +48,7 @@ struct lock {
     char *boot;            /* until: the kernel's boot ID at the time, and the end on its CLOCK_BOOTTIME */
     uint64_t boot_until;   /* microseconds */
     char *request;         /* the one that it was made by, as the command named it; may be NULL */
+    bool stands_in; /* for a list that cannot be read, until the kernel has told whom it meant; not saved */
 };
 
 struct lock_list {

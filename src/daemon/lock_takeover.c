@@ -80,13 +80,20 @@ static bool has_aside(const struct daemon *daemon)
     return access(path, F_OK) == 0 || errno != ENOENT;
 }
 
+/* In whole, and until it is released. */
+static bool means_everybody(const struct lock *lock)
+{
+    return lock->select.all && lock->cut == CUT_BOTH && !lock->n_except && !lock->n_allow && !lock->until &&
+           !lock->stands_in;
+}
+
 /* Where no tables hold what the file said, nobody knows whom it meant. */
 static void lock_unknown(struct daemon *daemon, struct lock_list *list)
 {
     struct lock *lock;
 
     for (size_t i = 0; i < list->n; i++)
-        if (list->v[i]->select.all && list->v[i]->cut == CUT_BOTH)
+        if (means_everybody(list->v[i]))
             return;
     if (daemon->takeover.tables)
         return;

@@ -196,8 +196,10 @@ void lockdown_open(struct daemon *daemon, struct brain_config *config)
         return;
     }
     config->locks = lock_list_new();
-    lock_list_add(config->locks,
-                  lock_everybody("the list of lockdowns is damaged, and nobody knows who was locked down"));
+    struct lock *all =
+        lock_everybody("the list of lockdowns is damaged, and nobody knows who was locked down");
+    all->stands_in = true;
+    lock_list_add(config->locks, all);
     log_text(LOG_CRIT,
              "the list of lockdowns, %s/" LOCK_STATE_FILE
              ", cannot be used (%s), nor its copy, " LOCK_STATE_COPY

@@ -106,21 +106,32 @@ static bool is_locked_in(const struct ruleset *kernel, const struct container *c
     return false;
 }
 
-/* Since the list was lost. */
-static bool was_asked_for(const struct lock *lock, const void *userdata)
+/* What is known for itself, and not only stands in for a list that cannot be read. */
+static bool is_known(const struct lock *lock, const void *userdata)
 {
     (void)userdata;
-    return lock->request != NULL;
+    return !lock->stands_in && !is_label_hold(lock);
 }
 
-/* Those whom such tables lock down, in whole; unmeant: only who is not cut by the list as it is. */
+/* whole: a lock in part does not do. */
+static bool is_as_locked(const struct lock_list *list, const struct inventory *inventory,
+                         const struct container *container, bool whole)
+{
+    const struct lock_effect effect = lock_effect(list, inventory, container);
+
+    if (!whole)
+        return effect.cut != 0;
+    return effect.cut == CUT_BOTH && !(effect.exceptions && effect.exceptions->n_allow > 0);
+}
+
+/* Those whom such tables lock down, and the list does not: in whole. */
 static void add_locked_in(struct lock_list *list, const struct inventory *inventory,
-                          const struct ruleset *kernel, bool unmeant, const char *reason, uint64_t since)
+                          const struct ruleset *kernel, bool whole, const char *reason, uint64_t since)
 {
     for (const struct container *c = inventory->containers; c; c = c->hh.next) {
         struct lock *lock;
 
-        if (!is_locked_in(kernel, c) || (unmeant && lock_effect(list, inventory, c).cut))
+        if (!is_locked_in(kernel, c) || is_as_locked(list, inventory, c, whole))
             continue;
         lock = lock_new();
         lock_name(lock, c);
@@ -131,10 +142,18 @@ static void add_locked_in(struct lock_list *list, const struct inventory *invent
     }
 }
 
+static bool has_stand_in(const struct lock_list *list)
+{
+    for (size_t i = 0; i < list->n; i++)
+        if (list->v[i]->stands_in)
+            return true;
+    return false;
+}
+
 /*
  * The list cannot be read, but what an earlier daemon has put into the kernel can: the containers that are locked down
  * there stay so, in whole, besides those of the list's copy. Without either nobody knows which they were, and all stay
- * locked down.
+ * locked down. A list that was never written is not there either: then the kernel has none, and nothing is lost.
  */
 void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint64_t now)
 {
@@ -144,12 +163,13 @@ void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint
     if (!brain->locks_lost || brain->loaded || !ruleset_stands(kernel) || !brain->locks)
         return;
     brain->locks_lost = false;
-    list = lock_list_copy(brain->locks, brain->locks_behind ? NULL : was_asked_for, NULL);
+    list = lock_list_copy(brain->locks, is_known, NULL);
     known = list->n;
-    add_locked_in(list, brain->inventory, kernel, brain->locks_behind,
+    /* Where the list is a copy, all that it means were meant; where it is lost, one in part may have been one in whole. */
+    add_locked_in(list, brain->inventory, kernel, !brain->locks_behind,
                   "it was locked down when the list of lockdowns was lost",
                   brain->locks->n ? brain->locks->v[0]->since : 0);
-    if (brain->locks_behind ? list->n == known : list->n + brain->locks->n == 0) {
+    if (list->n == known && !has_stand_in(brain->locks)) {
         lock_list_free(list);
         return;
     }
@@ -167,7 +187,7 @@ bool brain_adopt_locks(struct brain *brain, const struct ruleset *tables, uint64
     struct lock_list *list = lock_list_copy(brain->locks, NULL, NULL);
     size_t known = list->n;
 
-    add_locked_in(list, brain->inventory, tables, true,
+    add_locked_in(list, brain->inventory, tables, false,
                   "a command cut it off while cofferdamd did not answer, and could not write that down",
                   wall);
     if (list->n == known) {

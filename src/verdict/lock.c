@@ -118,6 +118,7 @@ struct lock *lock_copy(const struct lock *lock)
     copy->boot = xstrdup_null(lock->boot);
     copy->boot_until = lock->boot_until;
     copy->request = xstrdup_null(lock->request);
+    copy->stands_in = lock->stands_in;
     return copy;
 }
 

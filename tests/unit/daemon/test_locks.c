@@ -306,7 +306,7 @@ static void a_lost_list_is_made_up_from_the_kernel(void **state)
     struct lock_list *all = lock_list_new();
     lock_list_add(all, lock_new());
     all->v[0]->select_text = xstrdup("all");
-    all->v[0]->select.all = true;
+    all->v[0]->select.all = all->v[0]->stands_in = true;
     world->brain->locks = all;
     world->brain->locks_lost = true;
     compiler_set_locks(world->brain->compiler, all);
@@ -370,6 +370,32 @@ static void a_copy_is_as_good_as_the_list(void **state)
     world_free(world);
 }
 
+/* It was never written, and tables stand: what was done without a daemon, or meant nobody knows whom, is no less. */
+static void a_list_that_never_was_is_not_lost(void **state)
+{
+    int network;
+    struct world *world = started(&network);
+    struct lock_list *locks;
+    const char *why;
+
+    (void)state;
+    world_start(world, world_add_container(world, "web", network), network, "172.18.0.2");
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.3");
+    world_restart(world, open_policy);
+    locks = lock_list_new();
+    lock_list_add(locks, lock_new());
+    assert_int_equal(lock_select(locks->v[0], "all", &why), 0);
+    world->brain->locks = locks;
+    world->brain->locks_lost = true;
+    compiler_set_locks(world->brain->compiler, locks);
+    world_pump(world);
+    assert_ptr_equal(brain_locks(world->brain), locks);
+    assert_false(brain_locks_recovered(world->brain));
+    assert_true(is_locked(world, "172.18.0.2"));
+    assert_true(is_locked(world, "172.18.0.3"));
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +409,7 @@ int main(void)
         cmocka_unit_test(a_lost_list_is_made_up_from_the_kernel),
         cmocka_unit_test(the_kernel_makes_up_for_a_copy_that_is_behind),
         cmocka_unit_test(a_copy_is_as_good_as_the_list),
+        cmocka_unit_test(a_list_that_never_was_is_not_lost),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
