@@ -131,6 +131,40 @@ class Harm:
     def _pid(self):
         return self.cofferdam.process.process.pid
 
+    @contextlib.contextmanager
+    def _daemon_under_strace(self, kill=None):
+        """Yields the trace and what waits until the daemon has its own rules in force ("lives") or has died ("died")."""
+        before = self._daemons()
+        trace = self._trace("daemon", command=self.engine.host.enter(DAEMON, "--config", self.cofferdam.config), kill=kill)
+
+        def over():
+            if trace.process.poll() is not None:
+                return "died"
+            status = self.cofferdam.json("status")
+            return (status and status["engine"]["connected"] and status["daemon"]["policies_in_force"]
+                    and not self.cofferdam.missing(status) and "lives")
+
+        try:
+            yield trace, lambda: wait_until(over, 20, "the daemon to start or to die")
+        finally:
+            for pid in self._daemons() - before:
+                os.kill(pid, signal.SIGTERM)
+            trace.process.wait(10)
+            trace.end()
+
+    def _daemons(self):
+        """Processes of this test's daemon."""
+        wanted = [DAEMON, "--config", self.cofferdam.config]
+        found = set()
+        for name in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                with open(f"/proc/{name}/cmdline", encoding="utf-8", errors="replace") as file:
+                    if file.read().split("\0")[:3] == wanted:
+                        found.add(int(name))
+            except OSError:
+                pass
+        return found
+
 
 class Kills(Harm, Traffic, unittest.TestCase):
     POLICIES = marked("5010/tcp")
@@ -265,40 +299,6 @@ class Kills(Harm, Traffic, unittest.TestCase):
         self.cofferdam.start(**self.SETTINGS)
         self.assertEqual(self._rules(), rules)
         self.assertEqual([name for name in self._files() if name.endswith(".new")], [])
-
-    @contextlib.contextmanager
-    def _daemon_under_strace(self, kill=None):
-        """Yields the trace and what waits until the daemon has its own rules in force ("lives") or has died ("died")."""
-        before = self._daemons()
-        trace = self._trace("daemon", command=self.engine.host.enter(DAEMON, "--config", self.cofferdam.config), kill=kill)
-
-        def over():
-            if trace.process.poll() is not None:
-                return "died"
-            status = self.cofferdam.json("status")
-            return (status and status["engine"]["connected"] and status["daemon"]["policies_in_force"]
-                    and not self.cofferdam.missing(status) and "lives")
-
-        try:
-            yield trace, lambda: wait_until(over, 20, "the daemon to start or to die")
-        finally:
-            for pid in self._daemons() - before:
-                os.kill(pid, signal.SIGTERM)
-            trace.process.wait(10)
-            trace.end()
-
-    def _daemons(self):
-        """Processes of this test's daemon."""
-        wanted = [DAEMON, "--config", self.cofferdam.config]
-        found = set()
-        for name in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                with open(f"/proc/{name}/cmdline", encoding="utf-8", errors="replace") as file:
-                    if file.read().split("\0")[:3] == wanted:
-                        found.add(int(name))
-            except OSError:
-                pass
-        return found
 
 
 if __name__ == "__main__":
