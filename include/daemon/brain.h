@@ -206,9 +206,11 @@ void brain_begin_lock_flows(struct brain *brain);
 enum lock_fate brain_lock_fate(const struct brain *brain, const struct flow *flow);
 /*
  * Whom these lock tables cut and no lock does is locked down from the next brain_flush() on: the command that made them could
- * not write it down. wall: seconds since 1970. True: there is such a one. Call it where the containers are known.
+ * not write it down. ended (may be NULL): locks that the tables may still hold, but that are over. wall: seconds since 1970.
+ * True: there is such a one. Call it where the containers are known.
  */
-bool brain_adopt_locks(struct brain *brain, const struct ruleset *tables, uint64_t wall, uint64_t now);
+bool brain_adopt_locks(struct brain *brain, const struct ruleset *tables, const struct lock_list *ended,
+                       uint64_t wall, uint64_t now);
 /* Was a list that could not be read made up from the kernel's, since this was asked last? */
 bool brain_locks_recovered(struct brain *brain);
 

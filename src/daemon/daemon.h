@@ -78,12 +78,13 @@ struct expectations {
 
 /* What commands have done while no daemon answered (lock_takeover.c). */
 struct takeover {
-    bool due;     /* there is something to be done about it */
-    bool tables;  /* lock tables stand */
-    bool adopt;   /* and were not compared with the brain's list since that was seen */
-    bool file;    /* the pending file is in the brain's list, and is still there */
-    bool damaged; /* a damaged one counts, until all is released */
-    bool unsaved; /* the brain's list is not on the disk */
+    bool due;                /* there is something to be done about it */
+    bool tables;             /* lock tables stand */
+    bool adopt;              /* and were not compared with the brain's list since that was seen */
+    struct lock_list *ended; /* by their time, until then; NULL: none */
+    bool file;               /* the pending file is in the brain's list, and is still there */
+    bool damaged;            /* a damaged one counts, until all is released */
+    bool unsaved;            /* the brain's list is not on the disk */
     bool said_damaged;
     bool changed;    /* the brain was given another list, and has not acted on it yet */
     uint64_t try_at; /* not before */
@@ -330,6 +331,8 @@ void takeover_close(struct daemon *daemon);
 void takeover_take(struct daemon *daemon);
 /* After each run of the brain: removes the file, and the lock tables, once the kernel holds what they say. */
 void takeover_update(struct daemon *daemon);
+/* A lock is over, though lock tables may still hold it. */
+void takeover_ended(struct daemon *daemon, const struct lock *lock);
 /* The brain is given another list. */
 void takeover_changed(struct daemon *daemon);
 /* All lockdowns were released: also those that a damaged file told of. */

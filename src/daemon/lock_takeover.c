@@ -378,8 +378,11 @@ static int adopt(struct daemon *daemon)
         why(daemon, "they cannot be read (%s)", strerror(-r));
         return r;
     }
+    bool adopted = brain_adopt_locks(daemon->brain, tables.ruleset, daemon->takeover.ended,
+                                     (uint64_t)time(NULL), daemon_now());
     daemon->takeover.adopt = false;
-    if (!brain_adopt_locks(daemon->brain, tables.ruleset, (uint64_t)time(NULL), daemon_now()))
+    daemon->takeover.ended = lock_list_free(daemon->takeover.ended);
+    if (!adopted)
         return 0;
     daemon_touch(daemon);
     return -EAGAIN;
@@ -460,6 +463,8 @@ void takeover_update(struct daemon *daemon)
         return;
     takeover->changed = false;
     identify(daemon);
+    if (!takeover->due && !takeover->tables)
+        takeover->ended = lock_list_free(takeover->ended);
     if (!takeover->due || takeover->changed || now < takeover->try_at)
         return;
     takeover->due = false;
@@ -492,6 +497,13 @@ void takeover_watch(struct daemon *daemon)
                  "%s cannot be watched (%s): what a command does while cofferdamd does not answer is taken "
                  "over at the next command or start only",
                  daemon->settings->state, strerror(-r));
+}
+
+void takeover_ended(struct daemon *daemon, const struct lock *lock)
+{
+    if (!daemon->takeover.ended)
+        daemon->takeover.ended = lock_list_new();
+    lock_list_add(daemon->takeover.ended, lock_copy(lock));
 }
 
 void takeover_changed(struct daemon *daemon)
@@ -535,5 +547,6 @@ void takeover_close(struct daemon *daemon)
     sd_event_source_unref(daemon->takeover.watch);
     sd_event_source_unref(daemon->takeover.timer);
     free(daemon->takeover.why);
+    lock_list_free(daemon->takeover.ended);
     daemon->takeover = (struct takeover){0};
 }

@@ -44,6 +44,7 @@ static void record_ended(struct daemon *daemon, const struct lock_list *list, ui
     for (size_t i = 0; i < list->n; i++) {
         if (holds(list->v[i], &now))
             continue;
+        takeover_ended(daemon, list->v[i]);
         json_t *lockdown = lock_to_json(list->v[i], true), *text = json_text_or_null(lock_text(list->v[i]));
 
         json_object_set(lockdown, "text", text);

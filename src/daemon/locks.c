@@ -182,14 +182,25 @@ void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint
     brain->locks_recovered = true;
 }
 
-bool brain_adopt_locks(struct brain *brain, const struct ruleset *tables, uint64_t wall, uint64_t now)
+bool brain_adopt_locks(struct brain *brain, const struct ruleset *tables, const struct lock_list *ended,
+                       uint64_t wall, uint64_t now)
 {
     struct lock_list *list = lock_list_copy(brain->locks, NULL, NULL);
-    size_t known = list->n;
+    size_t known = list->n, kept = list->n;
 
     add_locked_in(list, brain->inventory, tables, false,
                   "a command cut it off while cofferdamd did not answer, and could not write that down",
                   wall);
+    for (size_t i = known; i < list->n; i++) {
+        const struct container *container;
+
+        if (inventory_find(brain->inventory, list->v[i]->id, &container) == 0 &&
+            lock_effect(ended, brain->inventory, container).cut)
+            lock_free(list->v[i]);
+        else
+            list->v[kept++] = list->v[i];
+    }
+    list->n = kept;
     if (list->n == known) {
         lock_list_free(list);
         return false;

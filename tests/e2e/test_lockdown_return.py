@@ -409,11 +409,10 @@ class Disks(Return, unittest.TestCase):
         returned = time.monotonic()
         self.assertEqual((report["saved"], report["verified"]), (False, True))
         self.assertIn("No space left", report["problems"][0])
-        self.assertIn("will not when cofferdamd is back", report["problems"][0])
+        self.assertIn("cofferdamd takes it over", report["problems"][0])
         time.sleep(0.3)
         os.unlink(self.path("filler"))
-        self.cut("web")  # as the answer says: before the daemon is back
-        self.cofferdam.start()
+        self.cofferdam.start()  # only the tables tell of it
         self.assert_taken_over("web")
         self.assert_silent_since(returned)
         self.assert_cut_off(web, db)
