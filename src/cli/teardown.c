@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * `cofferdam teardown`: through the daemon when it answers, else by itself: our tables go, and the bridges
+ * `cofferdam teardown`: through the daemon when it answers, else by itself: our tables go, those of lockdowns too, and the bridges
  * get back the settings that the daemon's state file remembers.
  */
 #include <errno.h>
@@ -9,13 +9,16 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include "cli/alone.h"
 #include "cli/cli.h"
 #include "control/client.h"
+#include "daemon/lock_state.h"
 #include "daemon/state.h"
 #include "daemon/trial.h"
 #include "files/files.h"
-#include "files/lock_store.h"
+#include "files/lock_files.h"
 #include "link/link.h"
+#include "nft/lock_tables.h"
 #include "nft/socket.h"
 #include "util/fd.h"
 
@@ -37,25 +40,30 @@ static const struct cli_verb verb = {
 
 /* ---- asking ------------------------------------------------------------------------------------------- */
 
-/* Says who would be cut off no longer. */
-static void warn_of_lockdowns(const char *directory)
+static void warn_of_damage(const char *directory, const char *file)
 {
-    _cleanup_(lock_list_freep) struct lock_list *list = NULL;
-    struct lock_store_state state;
-    int r = lock_store_load(directory, &list, &state);
+    cli_error("teardown: the list of lockdowns, %s/%s, is damaged: whoever was locked down will be free",
+              directory, file);
+}
 
-    if (r < 0) {
-        if (r == -EBADMSG)
-            cli_error("teardown: the list of lockdowns, %s/" LOCK_STATE_FILE
-                      ", is damaged: whoever was locked down will be free",
-                      directory);
-        return;
-    }
-    if (list->n)
+/* Says who would be cut off no longer: by the daemon, and by commands while it did not answer. */
+static void warn_of_lockdowns(const struct settings *settings)
+{
+    _cleanup_(inventory_freep) struct inventory *inventory = alone_inventory(settings);
+    _cleanup_lock_record_ struct lock_record record = {0};
+    size_t n;
+
+    lock_record_load(settings->state, inventory, &record);
+    if (record.list_error == -EBADMSG)
+        warn_of_damage(settings->state, LOCK_STATE_FILE);
+    if (record.pending_error == -EBADMSG || record.aside)
+        warn_of_damage(settings->state, record.aside ? LOCK_PENDING_ASIDE : LOCK_PENDING_FILE);
+    n = record.merged->n;
+    if (n)
         cli_error(
             "teardown: %zu lockdown%s in force: what %s cut off will be free until cofferdamd starts again\n"
             "  `cofferdam lockdown --list` shows them",
-            list->n, list->n == 1 ? " is" : "s are", list->n == 1 ? "it has" : "they have");
+            n, n == 1 ? " is" : "s are", n == 1 ? "it has" : "they have");
 }
 
 static bool confirmed(void)
@@ -136,30 +144,44 @@ static int look_for_tables(struct nft_socket *socket, bool *ret_found, uint32_t 
     return 0;
 }
 
-static int remove_tables(bool *ret_found)
+/* Those that commands have made by themselves (nft/lock_tables.h): nobody owns them. */
+static int remove_lock_tables(struct nft_socket *socket, const char *directory, bool *ret_found,
+                              struct diags *diags)
+{
+    _cleanup_close_ int hold = -1;
+    int r;
+
+    (void)lock_pending_hold(directory, ALONE_HOLD_MS, &hold); /* on a disk that is full nobody can */
+    r = lock_tables_exist(socket, ret_found);
+    return r == 0 && *ret_found ? lock_tables_remove(socket, diags) : r;
+}
+
+static int remove_tables(const char *directory, bool *ret_found)
 {
     _cleanup_(nft_socket_closep) struct nft_socket *socket = NULL;
     _cleanup_diags_ struct diags diags = {};
     _cleanup_delta_ struct delta delta = {};
+    bool own = false, lock = false;
     uint32_t owner = 0;
-    bool found = false;
 
     int r = nft_socket_open(&socket);
     if (r == 0)
-        r = look_for_tables(socket, &found, &owner);
+        r = look_for_tables(socket, &own, &owner);
     if (r == 0 && owner) {
         complain_owned(owner);
         return -EPERM;
     }
-    if (r == 0 && found) {
+    if (r == 0 && own) {
         delta_teardown(&delta);
         r = nft_apply(socket, &delta, &diags);
     }
+    if (r == 0)
+        r = remove_lock_tables(socket, directory, &lock, &diags);
     diags_print(&diags, stderr, cli_colour(stderr));
     if (r < 0)
         cli_error("teardown: the rules could not be removed: %s%s", strerror(-r),
                   r == -EPERM ? "\n  only root may: try sudo" : "");
-    *ret_found = found;
+    *ret_found = own || lock;
     return r;
 }
 
@@ -254,7 +276,7 @@ static int teardown_directly(const struct settings *settings, const struct cli_o
     bool found = false;
     json_t *answer;
 
-    if (lock_state(settings->state, &lock) < 0 || remove_tables(&found) < 0 ||
+    if (lock_state(settings->state, &lock) < 0 || remove_tables(settings->state, &found) < 0 ||
         restore_bridges(settings->state) < 0 || end_trial(settings->state) < 0) {
         answer = control_error(STATUS_ERROR, "not all could be removed", NULL, NULL);
         cli_audit(settings, verb.name, NULL, answer);
@@ -285,7 +307,7 @@ int cli_teardown(int argc, char **argv)
         return status;
     if (cli_settings(&options, &settings) < 0)
         return STATUS_ERROR;
-    warn_of_lockdowns(settings->state);
+    warn_of_lockdowns(settings);
     if (!options.yes && !confirmed())
         return STATUS_ERROR;
 

@@ -520,6 +520,24 @@ class Release(Alone, unittest.TestCase):
             "cofferdamd does not run: this was done without it, and is on record for it."])
 
 
+class Teardown(Alone, unittest.TestCase):
+    def test_lock_tables_go_too(self):
+        web, db, _ = self.start_three()
+        self.lock("db")
+        self.kill()
+        self.lock("web")
+        result = self.cofferdam("teardown", "--yes")
+        self.assertEqual(result.returncode, 0, result.stderr)
+        self.assertIn("2 lockdowns are in force", result.stderr)
+        self.assertEqual([table for table in self.engine.tables() if "cofferdam" in table], [])
+        self.assert_passes(web, db, "80/tcp")
+        self.cofferdam.start()  # which knows of both
+        self.cofferdam.settle(20)
+        self.assertEqual(sorted(self.listed()), ["db", "web"])
+        self.assert_cut_off(web, db)
+        self.assert_cut_off(db)
+
+
 class WithoutEngine(Alone, unittest.TestCase):
     """The Engine dies, and takes a while to get over it."""
 

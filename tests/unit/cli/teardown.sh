@@ -71,6 +71,27 @@ out=$(teardown --yes) || fail "teardown --yes"
 [ "$(switches br-other)" = "nf_call_iptables 1 nf_call_ip6tables 0 " ] || fail "br-other: $(switches br-other)"
 [ ! -e "$folder/state/bridges.json" ] || fail "the state file is left"
 
+# Those that commands have cut with by themselves go too, alone and with ours; and who they cut is counted.
+for own in inet none; do
+    [ "$own" = none ] || nft add table inet cofferdam
+    nft -f - <<'RULES'
+table inet cofferdam_lockdown {
+    set locked4 { type ipv4_addr; elements = { 10.91.0.2 } }
+    chain forward { type filter hook forward priority -20; policy accept; ip saddr @locked4 counter drop; }
+}
+table bridge cofferdam_lockdown {
+}
+RULES
+    out=$(teardown --yes) || fail "teardown of lock tables, ours: $own"
+    [[ $out == "the rules are removed"* ]] || fail "of lock tables it said: $out"
+    [ "$(nft list tables)" = "table inet other" ] || fail "what is left of lock tables: $(nft list tables)"
+done
+echo garbage >"$folder/state/lockdown-pending.json"
+teardown --yes >/dev/null 2>"$folder/said" || fail "beside a damaged list"
+grep -q 'lockdown-pending.json, is damaged: whoever was locked down will be free' "$folder/said" ||
+    fail "it does not warn of a damaged list: $(cat "$folder/said")"
+rm "$folder/state/lockdown-pending.json"*
+
 out=$(teardown --yes --json) || fail "second teardown"
 [[ $out == *"nothing of Cofferdam is in the kernel"* ]] || fail "the second time it said: $out"
 /usr/bin/python3 -B "$(dirname "$0")/../../schemas.py" teardown <<<"$out" || fail "its JSON: $out"
