@@ -359,6 +359,20 @@ class Meanwhile(Return, unittest.TestCase):
         self.follow(db, web)
         self.assert_dropped(db, far)
 
+    def test_its_time_was_over_while_it_hung(self):
+        """Whether the daemon knew it before, or hears of it only then; and no cut is made of what the tables still hold."""
+        web, db, far = self.start_three()
+        self.lock("far", "--for", "2s")
+        self.hang()
+        self.cut("web", "--for", "1s", why="hung")
+        self.assert_dropped(db, web)
+        self.assert_dropped(db, far)
+        time.sleep(1)
+        self.go_on()
+        self.assert_taken_over()
+        self.follow(db, web)
+        self.follow(db, far)
+
     def test_an_address_and_a_port_become_containers(self):
         web, db, far = self.start_three()
         self.start_flood(web, db, far)
@@ -412,8 +426,8 @@ class Disks(Return, unittest.TestCase):
         self.assertIn("cofferdamd takes it over", report["problems"][0])
         time.sleep(0.3)
         os.unlink(self.path("filler"))
-        self.cofferdam.start()  # only the tables tell of it
-        self.assert_taken_over("web")
+        self.cofferdam.start()
+        self.assert_taken_over("web")  # as the answer says
         self.assert_silent_since(returned)
         self.assert_cut_off(web, db)
 

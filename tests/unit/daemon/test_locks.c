@@ -13,6 +13,7 @@
 #include "daemon/lock_state.h"
 #include "kernel_tables.h"
 #include "ruleset/compare.h"
+#include "ruleset/lock_tables.h"
 #include "verdict/lock_list.h"
 #include "world.h"
 
@@ -396,6 +397,33 @@ static void a_list_that_never_was_is_not_lost(void **state)
     world_free(world);
 }
 
+/* A command's tables hold it still. */
+static void who_was_let_go_is_not_adopted(void **state)
+{
+    int network;
+    struct world *world = started(&network);
+    struct lock_list *ended = locking("web");
+
+    (void)state;
+    world_start(world, world_add_container(world, "web", network), network, "172.18.0.2");
+    world_start(world, world_add_container(world, "db", network), network, "172.18.0.3");
+    set_locks(world, locking("web"));
+    struct ruleset *tables = lock_tables_compile(brain_locks(world->brain), brain_inventory(world->brain));
+    set_locks(world, lock_list_new());
+    assert_false(is_locked(world, "172.18.0.2"));
+    assert_false(brain_adopt_locks(world->brain, tables, ended, 1, world->now));
+    assert_int_equal(brain_locks(world->brain)->n, 0);
+    assert_true(brain_adopt_locks(world->brain, tables, NULL, 1, world->now));
+    assert_int_equal(brain_locks(world->brain)->n, 1);
+    assert_string_equal(lock_text(brain_locks(world->brain)->v[0]), "web");
+    world_pump(world);
+    assert_true(is_locked(world, "172.18.0.2"));
+    assert_false(brain_adopt_locks(world->brain, tables, NULL, 1, world->now));
+    ruleset_free(tables);
+    lock_list_free(ended);
+    world_free(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -410,6 +438,7 @@ int main(void)
         cmocka_unit_test(the_kernel_makes_up_for_a_copy_that_is_behind),
         cmocka_unit_test(a_copy_is_as_good_as_the_list),
         cmocka_unit_test(a_list_that_never_was_is_not_lost),
+        cmocka_unit_test(who_was_let_go_is_not_adopted),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
