@@ -159,10 +159,10 @@ static struct ruleset *compile(struct release *release)
 
     if (nft_read_pair(release->nft, PAIR_LOCK, &tables) == 0 &&
         lock_tables_keep_unknown(ruleset, tables.ruleset, before) > 0)
-        lock_report_fail(&release->report,
-                         "the tables " LOCK_TABLE_NAME
-                         " cut addresses or ports of which nobody knows whose they "
-                         "are: these stay cut off until cofferdamd runs again, or all is released");
+        lock_report_fail(
+            &release->report,
+            "the tables " LOCK_TABLE_NAME " cut addresses or ports of which nobody knows whose they "
+            "are: these stay cut off, and what of them cofferdamd finds a container for it locks down");
     return ruleset;
 }
 
@@ -240,8 +240,8 @@ static void let_go(struct release *release)
         alone_report_diags(
             &release->report,
             "NOT RELEASED: the tables " LOCK_TABLE_NAME
-            " could not be changed, or not be verified, and may still cut it; it is released once "
-            "cofferdamd runs again",
+            " could not be changed, or not be verified, and may still cut it: release it again once "
+            "cofferdamd runs",
             &diags, r);
     release->verified = r == 0;
     sort_out(release, r == 0);
