@@ -31,6 +31,15 @@ void lock_tables_keep(struct ruleset *ruleset, const struct ruleset *standing,
 size_t lock_tables_keep_unknown(struct ruleset *ruleset, const struct ruleset *standing,
                                 const struct ruleset *known);
 
+/* Do these tables, or the daemon's own, lock down an address that the container has now? */
+bool ruleset_locks(const struct ruleset *kernel, const struct container *container);
+/*
+ * To the list comes, in whole, whoever the standing lock tables cut and neither it nor the known locks (may be NULL) do: the
+ * command that cut them could not write it down. wall: seconds since 1970.
+ */
+void lock_list_add_standing(struct lock_list *list, const struct lock_list *known,
+                            const struct ruleset *standing, const struct inventory *inventory, uint64_t wall);
+
 /*
  * What the daemon's rules, as the kernel holds them, know of addresses and ports: to the list come, for each lock of an
  * address, one of its port, and for one of a port those of its addresses.

@@ -30,8 +30,9 @@ struct alone {
     const char *id; /* the request's */
     struct inventory *inventory;
     struct lock_asked asked;
-    struct lock_list *locks; /* all that hold, with those that are asked for */
-    struct lock_list *cut;   /* the same, with ports and addresses that go together */
+    struct lock_list *recorded; /* all that is on record, also what is over */
+    struct lock_list *locks;    /* all that hold, with those that are asked for */
+    struct lock_list *cut;      /* the same, with ports and addresses that go together */
     struct nft_socket *nft;
     struct flow_socket *flows;
     struct lock_report report;
@@ -45,6 +46,7 @@ static void alone_clear(struct alone *alone)
 {
     inventory_free(alone->inventory);
     lock_asked_clear(&alone->asked);
+    lock_list_free(alone->recorded);
     lock_list_free(alone->locks);
     lock_list_free(alone->cut);
     nft_socket_close(alone->nft);
@@ -90,7 +92,8 @@ static struct lock_list *read_locks(struct alone *alone)
     if (record.pending_error)
         lock_report_fail(&alone->report,
                          "what was locked down before without cofferdamd cannot be read from %s", state);
-    return lock_list_copy(record.merged, alone_still_holds, boot);
+    alone->recorded = STEAL(record.merged);
+    return lock_list_copy(alone->recorded, alone_still_holds, boot);
 }
 
 /* What is cut by its addresses alone may take another. */
@@ -167,21 +170,27 @@ static bool save(struct alone *alone)
 }
 
 /* What stands and cannot be read is replaced by what is known. */
-static void keep_standing(struct alone *alone, struct ruleset *ruleset)
+static struct ruleset *compile(struct alone *alone)
 {
     _cleanup_nft_tables_ struct nft_tables tables = {0};
+    int r = nft_read_pair(alone->nft, PAIR_LOCK, &tables);
+    struct ruleset *ruleset;
 
-    if (nft_read_pair(alone->nft, PAIR_LOCK, &tables) == 0)
+    if (r == 0)
+        lock_list_add_standing(alone->cut, alone->recorded, tables.ruleset, alone->inventory,
+                               (uint64_t)time(NULL));
+    ruleset = lock_tables_compile(alone->cut, alone->inventory);
+    if (r == 0)
         lock_tables_keep(ruleset, tables.ruleset, alone->inventory);
+    return ruleset;
 }
 
 static void do_it(struct alone *alone)
 {
-    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(alone->cut, alone->inventory);
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = compile(alone);
     const struct alone_cut cut_by = {alone->locks, alone->inventory};
     bool ended = false, stands;
 
-    keep_standing(alone, ruleset);
     if (!alone->rules_stand)
         alone_open_bridges(&alone->report, &cut_by);
     alone->outcome.saved = save(alone);

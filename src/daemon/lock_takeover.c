@@ -373,6 +373,10 @@ static int adopt(struct daemon *daemon)
 
     if (!daemon->takeover.adopt || !daemon->takeover.tables || !brain_inventory_known(daemon->brain))
         return 0;
+    if (brain_labels_lost(daemon->brain)) { /* everybody is locked down, and then those would be free */
+        why(daemon, "the labels are lost: `cofferdam label --reset` ends that");
+        return -EBUSY;
+    }
     r = nft_read_pair(daemon->nft, PAIR_LOCK, &tables);
     if (r < 0) {
         why(daemon, "they cannot be read (%s)", strerror(-r));

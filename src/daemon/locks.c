@@ -8,6 +8,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "ruleset/lock_tables.h"
 #include "verdict/lock_json.h"
 
 static bool is_meant(const struct lock_list *list, const struct container *container)
@@ -96,16 +97,6 @@ json_t *brain_locks_to_json(const struct brain *brain)
 
 /* ---- a list that was lost ----------------------------------------------------------------------------- */
 
-static bool is_locked_in(const struct ruleset *kernel, const struct container *container)
-{
-    for (size_t i = 0; i < container->n_endpoints; i++)
-        for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
-            if (container->endpoints[i].id && container->endpoints[i].has_ip[family] &&
-                ruleset_has_locked(kernel, container->endpoints[i].ip[family]))
-                return true;
-    return false;
-}
-
 /* What is known for itself, and not only stands in for a list that cannot be read. */
 static bool is_known(const struct lock *lock, const void *userdata)
 {
@@ -131,7 +122,7 @@ static void add_locked_in(struct lock_list *list, const struct inventory *invent
     for (const struct container *c = inventory->containers; c; c = c->hh.next) {
         struct lock *lock;
 
-        if (!is_locked_in(kernel, c) || is_as_locked(list, inventory, c, whole))
+        if (!ruleset_locks(kernel, c) || is_as_locked(list, inventory, c, whole))
             continue;
         lock = lock_new();
         lock_name(lock, c);
@@ -186,21 +177,9 @@ bool brain_adopt_locks(struct brain *brain, const struct ruleset *tables, const 
                        uint64_t wall, uint64_t now)
 {
     struct lock_list *list = lock_list_copy(brain->locks, NULL, NULL);
-    size_t known = list->n, kept = list->n;
+    size_t known = list->n;
 
-    add_locked_in(list, brain->inventory, tables, false,
-                  "a command cut it off while cofferdamd did not answer, and could not write that down",
-                  wall);
-    for (size_t i = known; i < list->n; i++) {
-        const struct container *container;
-
-        if (inventory_find(brain->inventory, list->v[i]->id, &container) == 0 &&
-            lock_effect(ended, brain->inventory, container).cut)
-            lock_free(list->v[i]);
-        else
-            list->v[kept++] = list->v[i];
-    }
-    list->n = kept;
+    lock_list_add_standing(list, ended, tables, brain->inventory, wall);
     if (list->n == known) {
         lock_list_free(list);
         return false;

@@ -286,8 +286,10 @@ json_t *verb_release(struct daemon *daemon, const json_t *request, const struct 
     release.words = texts;
     names = json_array();
     for (i = 0; locks && i < locks->n; i++)
-        if (!is_label_hold(locks->v[i]) && !lock_outlives(locks->v[i], &release))
+        if (!is_label_hold(locks->v[i]) && !lock_outlives(locks->v[i], &release)) {
             json_array_append_new(names, json_text_or_null(lock_text(locks->v[i])));
+            takeover_ended(daemon, locks->v[i]);
+        }
     struct lock_list *list = lock_list_copy(locks, lock_outlives, &release);
     remember(list, NULL, request);
     return let_go(daemon, list, names, release.all);

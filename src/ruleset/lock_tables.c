@@ -404,6 +404,37 @@ size_t lock_tables_keep_unknown(struct ruleset *ruleset, const struct ruleset *s
     return kept;
 }
 
+/* ---- who stands in them ------------------------------------------------------------------------------- */
+
+bool ruleset_locks(const struct ruleset *kernel, const struct container *container)
+{
+    for (size_t i = 0; i < container->n_endpoints; i++)
+        for (enum ip_family family = IP4; family < IP_FAMILIES; family++)
+            if (container->endpoints[i].id && container->endpoints[i].has_ip[family] &&
+                ruleset_has_locked(kernel, container->endpoints[i].ip[family]))
+                return true;
+    return false;
+}
+
+void lock_list_add_standing(struct lock_list *list, const struct lock_list *known,
+                            const struct ruleset *standing, const struct inventory *inventory, uint64_t wall)
+{
+    for (const struct container *c = inventory->containers; c; c = c->hh.next) {
+        struct lock *lock;
+
+        if (!ruleset_locks(standing, c) || lock_effect(list, inventory, c).cut ||
+            lock_effect(known, inventory, c).cut)
+            continue;
+        lock = lock_new();
+        lock_name(lock, c);
+        lock->reason =
+            xstrdup("a command cut it off while cofferdamd did not answer, and could not write that down");
+        lock->by = xstrdup("cofferdamd");
+        lock->since = wall;
+        lock_list_add(list, lock);
+    }
+}
+
 /* ---- what is bound to each other ---------------------------------------------------------------------- */
 
 struct binding {

@@ -318,16 +318,18 @@ class WithRules(Alone, unittest.TestCase):
         run(["mount", "-t", "tmpfs", "-o", "size=4k,nr_inodes=1", "tmpfs", state], check=True)
         self.addCleanup(run, ["umount", "-l", state], check=False)
         report, _ = self.timed("web", status=1)
-        run(["umount", "-l", state])
         self.assertEqual((report["saved"], report["verified"]), (False, True))
+        self.lock("far", status=1)  # and web, which is on no record, is not let go by that
+        self.assert_cut_off(web, db)
+        run(["umount", "-l", state])
         self.assertIn("cofferdamd takes it over", report["problems"][0])
         self.assert_cut_off(web, db)
         # only the tables tell of it
         self.cofferdam.start()
         wait_until(lambda: not self.lock_tables(), 15, "the daemon to take over what was cut")
-        [lock] = self.cofferdam.json("lockdown", "--list")["lockdowns"]
-        self.assertEqual((lock["name"], lock["direction"]), ("web", "both"))
-        self.assertIn("could not write that down", lock["reason"])
+        locks = self.cofferdam.json("lockdown", "--list")["lockdowns"]
+        self.assertEqual(sorted((lock["name"], lock["direction"]) for lock in locks), [("far", "both"), ("web", "both")])
+        self.assertIn("could not write that down", locks[0]["reason"])
         self.assert_cut_off(web, db)
 
     def test_only_root_can(self):
