@@ -54,7 +54,10 @@ class PlanAfterTampering(Playground, unittest.TestCase):
     @staticmethod
     def waits(pid):
         """For an answer, having asked: the control socket is the last thing that it opens."""
-        descriptors = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        try:
+            descriptors = [os.readlink(f"/proc/{pid}/fd/{fd}") for fd in os.listdir(f"/proc/{pid}/fd")]
+        except FileNotFoundError:  # one was just closed
+            return False
         with open(f"/proc/{pid}/stat", encoding="utf-8") as file:
             return any(name.startswith("socket:") for name in descriptors) and file.read().rpartition(")")[2].split()[0] == "S"
 
