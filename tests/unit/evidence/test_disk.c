@@ -203,8 +203,8 @@ static void test_children(void **state)
         assert_int_equal(whole, cases[i].whole);
         for (size_t j = 0; j < cases[i].n; j++)
             assert_int_equal(json_integer_value(json_object_get(json_array_get(told, j), "n")), j);
-        if (cases[i].work == hang)
-            assert_true(seconds() - begun >= 0.3 && seconds() - begun < 5);
+        if (cases[i].work == hang) /* a millisecond less: it counts whole ones */
+            assert_true(seconds() - begun >= 0.299 && seconds() - begun < 5);
         json_decref(told);
     }
 }
