@@ -28,6 +28,9 @@ struct compile_options {
     /* One bit of the packet mark, for frames between two ports of a bridge that the inet rules have seen. Those without
      * it are dropped in the bridge table. */
     uint32_t mark;
+    /* What is denied goes to this group of NFLOG's, at most so many connections a second of one source; 0: nothing does. */
+    uint16_t log_group;
+    uint32_t log_rate;
 };
 
 /* As the host's settings have them. */

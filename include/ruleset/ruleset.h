@@ -18,6 +18,7 @@
 
 #include <uthash.h>
 
+#include "ruleset/deny.h"
 #include "util/addr.h"
 #include "util/mem.h"
 
@@ -81,6 +82,9 @@ enum field {
     FIELD_ICMP_TYPE,
     FIELD_ICMPV6_TYPE,
     FIELD_IGMP_TYPE,
+    /* The ports of whatever has such, or what stands there: the first and the second two bytes of the transport header. */
+    FIELD_TH_SPORT,
+    FIELD_TH_DPORT,
     /* Of the connection that the packet belongs to or, an error, is about; as tracked, before or after translation. */
     FIELD_CT_ORIGINAL_IP_SADDR,
     FIELD_CT_ORIGINAL_IP6_SADDR,
@@ -106,6 +110,9 @@ enum key_type {
     KEY_IPV6_ADDR,
     KEY_ICMP_TYPE,
     KEY_ICMPV6_TYPE,
+    KEY_INET_PROTO,
+    KEY_INET_SERVICE,
+    KEY_ETHER_TYPE,
     /* A set with one of these is declared by the fields that it is looked up with (typeof), for want of a type's name. */
     KEY_ND_TARGET,
     KEY_ND_OPTION_MAC,
@@ -139,6 +146,7 @@ enum match_kind {
     MATCH_NOT_SYN,  /* tcp flags != syn / fin,syn,rst,ack */
     MATCH_OPTIONS,  /* ip hdrlength != 5: the IPv4 header has options */
     MATCH_MARK,     /* meta mark has one of the bits of a mask */
+    MATCH_UPDATE, /* puts field or concatenation into a meter; holds unless that has a limit, and it is passed */
 };
 
 enum {
@@ -157,7 +165,7 @@ struct match {
     /* MATCH_VALUE: first. MATCH_RANGE: first and last. Numbers in host byte order; ether type likewise. */
     uint32_t first, last;
     struct cidr prefix; /* MATCH_PREFIX */
-    const char *set;    /* MATCH_SET: a set's name, interned in the ruleset (see ruleset_intern) */
+    const char *set; /* MATCH_SET, MATCH_UPDATE: a set's name, interned in the ruleset (see ruleset_intern) */
     unsigned ct_states; /* MATCH_CT_STATE */
     uint32_t mark;      /* MATCH_MARK */
 };
@@ -172,11 +180,14 @@ struct rule_stmt {
     uint64_t packets, bytes; /* what it has counted, where it was read from the kernel; never compared */
     enum mark_change mark_change; /* what becomes of the bits `mark`, before the verdict */
     uint32_t mark;                /* unless MARK_KEEP */
+    const char *log_prefix; /* what the packet is logged with, interned, at most 127 bytes; NULL: it is not */
+    uint16_t log_group;     /* of NFLOG */
     enum table_verdict verdict;
     const char *target; /* V_JUMP, V_GOTO: a chain's name, interned */
     const char *vmap;   /* instead of a verdict: a verdict map's name, interned, looked up with vmap_field */
     enum field vmap_field;
     char *comment; /* may be NULL; at most 127 bytes, printable ASCII without double quote or backslash */
+    enum deny_point deny; /* why it drops; says nothing to the kernel (ruleset/deny.h) */
     char *origin;  /* for error messages: "policies/shop.yaml:12 (policy shop-db, ingress 1)"; may be NULL */
     char *foreign; /* read from the kernel, and no rule that we can say: what it is made of; else NULL */
 };
@@ -204,13 +215,24 @@ struct element {
 };
 
 /*
- * A set, or a verdict map. None is given a size: the kernel makes a sized hash as large as it may become (1
+ * What makes a set a meter: packets put its elements in (MATCH_UPDATE), and each counts and limits those that did. An
+ * element goes by itself when no packet has updated it for a while. What is in one is not ours to compare.
+ */
+struct meter {
+    uint32_t size;             /* elements at most; 0: the set is no meter */
+    uint32_t timeout;          /* seconds */
+    uint32_t rate, per, burst; /* rate packets in so many seconds, and so many at first */
+};
+
+/*
+ * A set, or a verdict map. None but a meter is given a size: the kernel makes a sized hash as large as it may become (1
  * MiB of buckets for 65,536 elements), and one without grows as it needs to.
  */
 struct set {
     const char *name; /* interned */
     bool map;         /* : verdict */
     bool interval;    /* one field only */
+    struct meter meter;
     enum key_type key[KEY_FIELDS_MAX];
     size_t n_key;
     size_t key_len;           /* bytes, padded */

@@ -2,6 +2,7 @@
 #include "attrs.h"
 
 #include <arpa/inet.h>
+#include <endian.h>
 #include <errno.h>
 #include <string.h>
 
@@ -80,6 +81,22 @@ bool attr_u8(const struct nlattr *attr, uint8_t *ret)
     if (!attr || mnl_attr_get_payload_len(attr) != sizeof(*ret))
         return false;
     *ret = mnl_attr_get_u8(attr);
+    return true;
+}
+
+bool attr_be16(const struct nlattr *attr, uint16_t *ret)
+{
+    if (!attr || mnl_attr_get_payload_len(attr) != sizeof(*ret))
+        return false;
+    *ret = ntohs(mnl_attr_get_u16(attr));
+    return true;
+}
+
+bool attr_be64(const struct nlattr *attr, uint64_t *ret)
+{
+    if (!attr || mnl_attr_get_payload_len(attr) != sizeof(*ret))
+        return false;
+    *ret = be64toh(mnl_attr_get_u64(attr));
     return true;
 }
 

@@ -33,6 +33,8 @@ bool attrs_has_other(const struct attrs *attrs, uint64_t types);
 
 /* All return false, leaving *ret alone, when the attribute is NULL or not of that size or kind. */
 bool attr_u8(const struct nlattr *attr, uint8_t *ret);
+bool attr_be16(const struct nlattr *attr, uint16_t *ret);
 bool attr_be32(const struct nlattr *attr, uint32_t *ret);
+bool attr_be64(const struct nlattr *attr, uint64_t *ret);
 /* The text, which stays in the message; shorter than size with its NUL. */
 bool attr_text(const struct nlattr *attr, size_t size, const char **ret);

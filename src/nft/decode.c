@@ -277,7 +277,7 @@ static int decode_elements(struct nft_decoder *decoder, enum table_id id, const 
     set = table_set(table_of(decoder, id), name);
     if (!set)
         return -EBADMSG;
-    if (!list || set->foreign)
+    if (!list || set->foreign || set->meter.size) /* what packets put in is theirs */
         return 0;
     bounds = bounds_of(decoder, set);
     mnl_attr_for_each_nested (element, list) {

@@ -226,7 +226,7 @@ static bool guess_masked(struct guess *guess, enum field field)
     return true;
 }
 
-/* load, load, ..., lookup */
+/* load, load, ..., lookup or update */
 static bool guess_lookup(struct guess *guess)
 {
     const struct expr *lookup;
@@ -240,19 +240,19 @@ static bool guess_lookup(struct guess *guess)
             return false;
     }
     lookup = peek(guess, n);
-    if (n == 0 || !is(lookup, EXPR_LOOKUP))
+    if (n == 0 || (!is(lookup, EXPR_LOOKUP) && !is(lookup, EXPR_UPDATE)))
         return false;
     guess->i += n + 1;
-    if (lookup->dreg != EXPR_NO_REGISTER) {
+    if (lookup->kind == EXPR_LOOKUP && lookup->dreg != EXPR_NO_REGISTER) {
         guess->rule->vmap = ruleset_intern(guess->ruleset, lookup->name);
         guess->rule->vmap_field = fields[0];
         return n == 1;
     }
-    match = add_match(guess, MATCH_SET, fields[0]);
+    match = add_match(guess, lookup->kind == EXPR_UPDATE ? MATCH_UPDATE : MATCH_SET, fields[0]);
     memcpy(match->fields, fields, sizeof(fields));
     match->n_fields = n;
     match->set = ruleset_intern(guess->ruleset, lookup->name);
-    match->negate = lookup->flags & NFT_LOOKUP_F_INV;
+    match->negate = lookup->kind == EXPR_LOOKUP && lookup->flags & NFT_LOOKUP_F_INV;
     return true;
 }
 
@@ -311,6 +311,10 @@ static bool guess_rule(struct guess *guess)
             guess->rule->counter = true;
             guess->rule->packets = guess->exprs->packets;
             guess->rule->bytes = guess->exprs->bytes;
+            guess->i++;
+        } else if (expr->kind == EXPR_LOG && !guess->rule->log_prefix) {
+            guess->rule->log_prefix = ruleset_intern(guess->ruleset, expr->name);
+            guess->rule->log_group = (uint16_t)expr->flags;
             guess->i++;
         } else if (!(is_load(expr) ? guess_match(guess) : guess_verdict(guess))) {
             return false;

@@ -92,6 +92,42 @@ static bool has_description(const struct nlattr *attr)
     return attr && (attrs_read_nest(attr, &attrs) < 0 || attrs_has_other(&attrs, 0));
 }
 
+/* counter limit rate RATE/PER burst BURST packets, and nothing else. */
+static bool read_meter_exprs(const struct nlattr *list, struct meter *meter)
+{
+    struct exprs exprs = {0};
+    bool ours;
+
+    if (!list || exprs_read(list, &exprs) < 0)
+        return false;
+    ours = exprs.n == 2 && exprs.v[0].kind == EXPR_COUNTER && exprs.v[1].kind == EXPR_LIMIT;
+    if (ours) {
+        meter->rate = exprs.v[1].what;
+        meter->per = exprs.v[1].offset;
+        meter->burst = exprs.v[1].len;
+    }
+    exprs_clear(&exprs);
+    return ours;
+}
+
+/* A set that packets fill; what is not as ours are leaves *meter zero. */
+static void read_meter(const struct attrs *attrs, uint32_t flags, struct meter *ret)
+{
+    struct attrs description = ATTRS(NFTA_SET_DESC_MAX);
+    struct meter meter = {0};
+    uint64_t timeout;
+
+    if ((flags & SET_METER_FLAGS) != SET_METER_FLAGS || !attrs->v[NFTA_SET_DESC] ||
+        attrs_read_nest(attrs->v[NFTA_SET_DESC], &description) < 0 ||
+        attrs_has_other(&description, ATTR_BIT(NFTA_SET_DESC_SIZE)) ||
+        !attr_be32(description.v[NFTA_SET_DESC_SIZE], &meter.size) ||
+        !attr_be64(attrs->v[NFTA_SET_TIMEOUT], &timeout) || timeout % 1000 != 0 ||
+        timeout / 1000 > UINT32_MAX || !read_meter_exprs(attrs->v[NFTA_SET_EXPRESSIONS], &meter))
+        return;
+    meter.timeout = (uint32_t)(timeout / 1000);
+    *ret = meter;
+}
+
 static bool set_is_ours(const struct set *set, uint32_t flags, const struct attrs *attrs)
 {
     static const uint64_t known =
@@ -100,11 +136,14 @@ static bool set_is_ours(const struct set *set, uint32_t flags, const struct attr
         ATTR_BIT(NFTA_SET_DATA_LEN) | ATTR_BIT(NFTA_SET_DESC) | ATTR_BIT(NFTA_SET_ID) |
         ATTR_BIT(NFTA_SET_USERDATA) | ATTR_BIT(NFTA_SET_PAD) | ATTR_BIT(NFTA_SET_HANDLE) |
         ATTR_BIT(SET_TYPE) | ATTR_BIT(SET_COUNT);
+    static const uint64_t of_meters = ATTR_BIT(NFTA_SET_TIMEOUT) | ATTR_BIT(NFTA_SET_EXPRESSIONS);
+    bool is_meter = set->meter.size;
     uint32_t key_len, data_type;
 
-    if (attrs_has_other(attrs, known) || has_description(attrs->v[NFTA_SET_DESC]) ||
-        flags & ~(uint32_t)(NFT_SET_INTERVAL | NFT_SET_MAP) || set->n_key == 0 ||
-        !attr_be32(attrs->v[NFTA_SET_KEY_LEN], &key_len) || key_len != set->key_len)
+    if (attrs_has_other(attrs, known | (is_meter ? of_meters : 0)) ||
+        (!is_meter && has_description(attrs->v[NFTA_SET_DESC])) ||
+        flags & ~(is_meter ? SET_METER_FLAGS : (uint32_t)(NFT_SET_INTERVAL | NFT_SET_MAP)) ||
+        set->n_key == 0 || !attr_be32(attrs->v[NFTA_SET_KEY_LEN], &key_len) || key_len != set->key_len)
         return false;
     if (set->map
             ? !attr_be32(attrs->v[NFTA_SET_DATA_TYPE], &data_type) || data_type != (uint32_t)NFT_DATA_VERDICT
@@ -136,6 +175,7 @@ struct set *set_decode(struct ruleset *ruleset, enum table_id table, const char 
     settle_raw(attrs, set);
     set->map = flags & NFT_SET_MAP;
     set->interval = flags & NFT_SET_INTERVAL;
+    read_meter(attrs, flags, &set->meter);
     if (!set_is_ours(set, flags, attrs))
         set->foreign = describe(flags, type, attrs);
     return set;

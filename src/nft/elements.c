@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include <libmnl/libmnl.h>
+#include <libnftnl/expr.h>
 #include <libnftnl/set.h>
 #include <libnftnl/udata.h>
 #include <linux/netfilter/nf_tables.h>
@@ -20,6 +21,9 @@ enum {
     TYPE_IPADDR = 7,
     TYPE_IP6ADDR = 8,
     TYPE_ETHERADDR = 9,
+    TYPE_ETHERTYPE = 10,
+    TYPE_INET_PROTOCOL = 12,
+    TYPE_INET_SERVICE = 13,
     TYPE_ICMP_TYPE = 14,
     TYPE_ICMP6_TYPE = 29
 };
@@ -64,6 +68,12 @@ uint32_t set_key_type_number(enum key_type type)
         return TYPE_ICMP_TYPE;
     case KEY_ICMPV6_TYPE:
         return TYPE_ICMP6_TYPE;
+    case KEY_INET_PROTO:
+        return TYPE_INET_PROTOCOL;
+    case KEY_INET_SERVICE:
+        return TYPE_INET_SERVICE;
+    case KEY_ETHER_TYPE:
+        return TYPE_ETHERTYPE;
     case KEY_ND_TARGET:
     case KEY_ND_OPTION_MAC:
         return TYPE_INTEGER;
@@ -108,6 +118,9 @@ static bool put_loaded(struct nftnl_udata_buf *data, enum key_type type)
     case KEY_IPV6_ADDR:
     case KEY_ICMP_TYPE:
     case KEY_ICMPV6_TYPE:
+    case KEY_INET_PROTO:
+    case KEY_INET_SERVICE:
+    case KEY_ETHER_TYPE:
     case KEY_TYPES:
         break;
     }
@@ -186,7 +199,8 @@ static int check_set(const struct set *set)
 {
     if (strlen(set->name) > NFT_NAME_LEN_MAX || set->key_len > KEY_BYTES_MAX)
         return -E2BIG;
-    if (set->n_key < 1 || set->n_key > KEY_FIELDS_MAX || (set->interval && (set->n_key != 1 || set->map)))
+    if (set->n_key < 1 || set->n_key > KEY_FIELDS_MAX || (set->interval && (set->n_key != 1 || set->map)) ||
+        (set->meter.size && (set->interval || set->map)))
         return -EINVAL;
     for (size_t i = 0; i < set->n_key; i++) {
         if (set->key[i] >= KEY_TYPES || (set_has_raw_key(set) && !typeof_says(set->key[i])))
@@ -195,9 +209,36 @@ static int check_set(const struct set *set)
     return 0;
 }
 
+static struct nftnl_expr *meter_expr(struct nftnl_set *nftnl, const char *name)
+{
+    struct nftnl_expr *expr = nftnl_expr_alloc(name);
+
+    if (!expr)
+        abort(); /* out of memory */
+    nftnl_set_add_expr(nftnl, expr);
+    return expr;
+}
+
+/* counter limit rate RATE/PER burst BURST packets */
+static void put_meter(const struct meter *meter, struct nftnl_set *nftnl)
+{
+    struct nftnl_expr *limit;
+
+    nftnl_set_set_u64(nftnl, NFTNL_SET_TIMEOUT, (uint64_t)meter->timeout * 1000);
+    nftnl_set_set_u32(nftnl, NFTNL_SET_DESC_SIZE, meter->size);
+    meter_expr(nftnl, "counter");
+    limit = meter_expr(nftnl, "limit");
+    nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_RATE, meter->rate);
+    nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, meter->per);
+    nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_BURST, meter->burst);
+    nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
+    nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, 0);
+}
+
 int set_encode(const struct set *set, uint32_t id, struct nftnl_set *nftnl)
 {
-    uint32_t flags = (set->interval ? NFT_SET_INTERVAL : 0u) | (set->map ? NFT_SET_MAP : 0u);
+    uint32_t flags = (set->interval ? NFT_SET_INTERVAL : 0u) | (set->map ? NFT_SET_MAP : 0u) |
+                     (set->meter.size ? SET_METER_FLAGS : 0u);
     uint32_t type = 0;
     int r = check_set(set);
 
@@ -215,6 +256,8 @@ int set_encode(const struct set *set, uint32_t id, struct nftnl_set *nftnl)
         nftnl_set_set_u32(nftnl, NFTNL_SET_DATA_TYPE, TYPE_VERDICT);
         nftnl_set_set_u32(nftnl, NFTNL_SET_DATA_LEN, 0);
     }
+    if (set->meter.size)
+        put_meter(&set->meter, nftnl);
     put_user_data(set, nftnl);
     return 0;
 }

@@ -5,6 +5,7 @@
  */
 #pragma once
 
+#include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>
 
 #include "ruleset/delta.h"
@@ -14,6 +15,9 @@ struct nftnl_set;
 #define ELEMENTS_PER_MESSAGE 400
 #define ELEMENTS_BYTES_MAX                                                                                   \
     (32 * 1024) /* of one message; well below what an attribute's 16-bit length can say */
+
+/* flags dynamic,timeout, and with expressions */
+#define SET_METER_FLAGS ((uint32_t)(NFT_SET_EVAL | NFT_SET_TIMEOUT | NFT_SET_EXPR))
 
 /* nft's number of a data type, which a set's listing shows. */
 uint32_t set_key_type_number(enum key_type type);

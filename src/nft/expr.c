@@ -123,6 +123,23 @@ void expr_counter(struct nftnl_rule *rule)
     expr_add(rule, "counter");
 }
 
+void expr_update(struct nftnl_rule *rule, const char *set, uint32_t reg)
+{
+    struct nftnl_expr *expr = expr_add(rule, "dynset");
+
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_SREG_KEY, reg);
+    nftnl_expr_set_u32(expr, NFTNL_EXPR_DYNSET_OP, NFT_DYNSET_OP_UPDATE);
+    set_text(expr, NFTNL_EXPR_DYNSET_SET_NAME, set);
+}
+
+void expr_log(struct nftnl_rule *rule, const char *prefix, uint16_t group)
+{
+    struct nftnl_expr *expr = expr_add(rule, "log");
+
+    nftnl_expr_set_u16(expr, NFTNL_EXPR_LOG_GROUP, group);
+    set_text(expr, NFTNL_EXPR_LOG_PREFIX, prefix);
+}
+
 void expr_verdict(struct nftnl_rule *rule, int verdict, const char *chain)
 {
     struct nftnl_expr *expr = expr_add(rule, "immediate");

@@ -33,6 +33,10 @@ void expr_lookup(struct nftnl_rule *rule, const char *set, bool invert, uint32_t
 /* Takes the verdict that the map has for the key. */
 void expr_vmap(struct nftnl_rule *rule, const char *map, uint32_t reg);
 void expr_counter(struct nftnl_rule *rule);
+/* Puts the key from the register on into the set, or finds it there; ends the rule where a limit of the element is passed. */
+void expr_update(struct nftnl_rule *rule, const char *set, uint32_t reg);
+/* To this group of NFLOG's. */
+void expr_log(struct nftnl_rule *rule, const char *prefix, uint16_t group);
 /* verdict: NF_ACCEPT, NFT_JUMP, ...; chain: where to, else NULL. */
 void expr_verdict(struct nftnl_rule *rule, int verdict, const char *chain);
 void expr_reject(struct nftnl_rule *rule, enum nft_reject_types type, uint8_t code);

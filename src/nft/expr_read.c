@@ -16,7 +16,10 @@
 enum attr_kind {
     ATTR_IGNORED,
     ATTR_U32,
+    ATTR_ZERO, /* whatever its size; else it is none of ours */
     ATTR_U8,
+    ATTR_U16,
+    ATTR_U64,
     ATTR_DIRECTION,
     ATTR_REGISTER,
     ATTR_DATA,
@@ -80,6 +83,28 @@ static const struct attr_place reject_attrs[] = {
     PLACE(NFTA_REJECT_ICMP_CODE, ATTR_U8, flags),
 };
 
+static const struct attr_place limit_attrs[] = {
+    PLACE(NFTA_LIMIT_RATE, ATTR_U64, what),   PLACE(NFTA_LIMIT_UNIT, ATTR_U64, offset),
+    PLACE(NFTA_LIMIT_BURST, ATTR_U32, len),   PLACE(NFTA_LIMIT_TYPE, ATTR_ZERO, kind),
+    PLACE(NFTA_LIMIT_FLAGS, ATTR_ZERO, kind), PLACE(NFTA_LIMIT_PAD, ATTR_IGNORED, kind),
+};
+static const struct attr_place dynset_attrs[] = {
+    PLACE(NFTA_DYNSET_SET_NAME, ATTR_NAME, name),
+    PLACE(NFTA_DYNSET_SET_ID, ATTR_IGNORED, kind),
+    PLACE(NFTA_DYNSET_OP, ATTR_U32, what),
+    PLACE(NFTA_DYNSET_SREG_KEY, ATTR_REGISTER, sreg),
+    PLACE(NFTA_DYNSET_SREG_DATA, ATTR_REGISTER, dreg),
+    PLACE(NFTA_DYNSET_TIMEOUT, ATTR_ZERO, kind),
+    PLACE(NFTA_DYNSET_PAD, ATTR_IGNORED, kind),
+    PLACE(NFTA_DYNSET_FLAGS, ATTR_ZERO, kind),
+};
+static const struct attr_place log_attrs[] = {
+    PLACE(NFTA_LOG_GROUP, ATTR_U16, flags),
+    PLACE(NFTA_LOG_PREFIX, ATTR_NAME, name),
+    PLACE(NFTA_LOG_SNAPLEN, ATTR_ZERO, kind),
+    PLACE(NFTA_LOG_QTHRESHOLD, ATTR_ZERO, kind),
+};
+
 static const struct {
     const char *name;
     const struct attr_place *attrs;
@@ -94,6 +119,9 @@ static const struct {
     [EXPR_COUNTER] = {"counter", counter_attrs, ARRAY_SIZE(counter_attrs)},
     [EXPR_VERDICT] = {"immediate", verdict_attrs, ARRAY_SIZE(verdict_attrs)},
     [EXPR_REJECT] = {"reject", reject_attrs, ARRAY_SIZE(reject_attrs)},
+    [EXPR_LIMIT] = {"limit", limit_attrs, ARRAY_SIZE(limit_attrs)},
+    [EXPR_UPDATE] = {"dynset", dynset_attrs, ARRAY_SIZE(dynset_attrs)},
+    [EXPR_LOG] = {"log", log_attrs, ARRAY_SIZE(log_attrs)},
 };
 
 /* The same register has two numbers where it begins at a multiple of 16 bytes. */
@@ -143,16 +171,47 @@ bool verdict_read(const struct nlattr *data, uint32_t *ret_code, char name[stati
     return attr_be32(verdict.v[NFTA_VERDICT_CODE], ret_code);
 }
 
+static bool is_zero(const struct nlattr *attr)
+{
+    const uint8_t *bytes = mnl_attr_get_payload(attr);
+
+    for (size_t i = 0; i < mnl_attr_get_payload_len(attr); i++)
+        if (bytes[i])
+            return false;
+    return true;
+}
+
+/* What does not fit is none of ours. */
+static bool read_u64(const struct nlattr *attr, uint32_t *to)
+{
+    uint64_t value;
+
+    if (!attr_be64(attr, &value) || value > UINT32_MAX)
+        return false;
+    *to = (uint32_t)value;
+    return true;
+}
+
 static bool read_attr(const struct nlattr *attr, const struct attr_place *place, struct expr *expr)
 {
     void *to = (char *)expr + place->offset;
     uint8_t byte;
+    uint16_t number;
 
     switch (place->kind) {
     case ATTR_IGNORED:
         return true;
     case ATTR_U32:
         return attr_be32(attr, to);
+    case ATTR_ZERO:
+        return is_zero(attr);
+    case ATTR_U16:
+        if (!attr_be16(attr, &number))
+            return false;
+        *(uint32_t *)to = number;
+        return true;
+    case ATTR_U64:
+        return read_u64(attr, to);
     case ATTR_U8:
         if (!attr_u8(attr, &byte))
             return false;

@@ -23,6 +23,9 @@ enum expr_kind {
     EXPR_COUNTER,
     EXPR_VERDICT,
     EXPR_REJECT,
+    EXPR_LIMIT,
+    EXPR_UPDATE, /* dynset */
+    EXPR_LOG,
     EXPR_FOREIGN, /* another, or with an attribute that ours never have */
     EXPR_KINDS = EXPR_FOREIGN,
 };
@@ -37,13 +40,15 @@ struct expr_data {
 
 /* Unused members are zero, and there is no padding, so that memcmp() compares. */
 struct expr {
-    uint32_t kind;              /* enum expr_kind */
-    uint32_t sreg, dreg;        /* EXPR_NO_REGISTER: none */
-    uint32_t what;              /* key, base, operation, type of reject, or code of the verdict */
-    uint32_t offset, len;       /* payload; bitwise: len; ct: offset is an enum ct_direction */
-    uint32_t flags;             /* lookup; reject: the code */
+    uint32_t kind;       /* enum expr_kind */
+    uint32_t sreg, dreg; /* EXPR_NO_REGISTER: none */
+    uint32_t what;       /* key, base, operation, type of reject, or code of the verdict; limit: the rate */
+    uint32_t offset,
+        len;        /* payload; bitwise: len; ct: offset is an enum ct_direction; limit: unit and burst */
+    uint32_t flags; /* lookup; reject: the code; log: the group */
     struct expr_data data, xor; /* cmp: data; bitwise: mask and xor */
-    char name[NFT_NAME_MAXLEN]; /* lookup: the set; verdict: the chain; foreign: what expression it is */
+    char name
+        [NFT_NAME_MAXLEN]; /* lookup, update: the set; verdict: the chain; log: the prefix; foreign: what expression it is */
 };
 
 struct exprs {

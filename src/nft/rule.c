@@ -77,6 +77,8 @@ static const struct field_place places[FIELDS] = {
     [FIELD_ICMP_TYPE] = TRANSPORT(ETH_P_IP, IPPROTO_ICMP, 0, 1),
     [FIELD_ICMPV6_TYPE] = TRANSPORT(ETH_P_IPV6, IPPROTO_ICMPV6, 0, 1),
     [FIELD_IGMP_TYPE] = TRANSPORT(0, IPPROTO_IGMP, 0, 1),
+    [FIELD_TH_SPORT] = TRANSPORT(0, 0, 0, 2),
+    [FIELD_TH_DPORT] = TRANSPORT(0, 0, 2, 2),
     [FIELD_CT_ORIGINAL_IP_SADDR] = CONNECTION(NFT_CT_SRC_IP, CT_ORIGINAL, 4),
     [FIELD_CT_ORIGINAL_IP6_SADDR] = CONNECTION(NFT_CT_SRC_IP6, CT_ORIGINAL, 16),
     [FIELD_CT_ORIGINAL_IP_DADDR] = CONNECTION(NFT_CT_DST_IP, CT_ORIGINAL, 4),
@@ -319,7 +321,10 @@ static int encode_set(struct rule_context *context, const struct match *match)
         load(context->rule, place, place->len, register_at(offset));
         offset += (place->len + 3) & ~3u;
     }
-    expr_lookup(context->rule, match->set, match->negate, NFT_REG_1);
+    if (match->kind == MATCH_UPDATE)
+        expr_update(context->rule, match->set, NFT_REG_1);
+    else
+        expr_lookup(context->rule, match->set, match->negate, NFT_REG_1);
     return 0;
 }
 
@@ -394,7 +399,9 @@ static int encode_match(struct rule_context *context, const struct match *match)
     case MATCH_PREFIX:
         return fields_are_valid(match, 1) ? encode_prefix(context, match) : -EINVAL;
     case MATCH_SET:
-        if (!match->set || !fields_are_valid(match, KEY_FIELDS_MAX))
+    case MATCH_UPDATE:
+        if (!match->set || (match->kind == MATCH_UPDATE && match->negate) ||
+            !fields_are_valid(match, KEY_FIELDS_MAX))
             return -EINVAL;
         return strlen(match->set) <= NFT_NAME_LEN_MAX ? encode_set(context, match) : -E2BIG;
     case MATCH_CT_STATE:
@@ -487,6 +494,19 @@ static void encode_mark_change(struct rule_context *context, const struct rule_s
     expr_meta_set(context->rule, NFT_META_MARK, NFT_REG_1);
 }
 
+/* Of ours, nothing stands behind it. */
+static int encode_log(struct rule_context *context, const struct rule_stmt *rule)
+{
+    if (!rule->log_prefix)
+        return 0;
+    if (rule->vmap || rule->verdict != V_NONE)
+        return -EINVAL;
+    if (strlen(rule->log_prefix) > RULE_PREFIX_MAX)
+        return -E2BIG;
+    expr_log(context->rule, rule->log_prefix, rule->log_group);
+    return 0;
+}
+
 static int encode_comment(const char *comment, struct nftnl_rule *rule)
 {
     struct nftnl_udata_buf *data;
@@ -516,6 +536,9 @@ int rule_encode(enum table_id table, const struct rule_stmt *rule, struct nftnl_
     if (rule->counter)
         expr_counter(nftnl);
     encode_mark_change(&context, rule);
+    r = encode_log(&context, rule);
+    if (r < 0)
+        return r;
     r = rule->vmap ? encode_vmap(&context, rule) : encode_verdict(&context, rule);
     if (r == 0 && rule->comment)
         r = encode_comment(rule->comment, nftnl);

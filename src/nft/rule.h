@@ -12,6 +12,7 @@ struct nftnl_rule;
 
 #define RULE_MATCHES_MAX 64  /* keeps the expressions of a rule below the 64 KiB of one netlink attribute */
 #define RULE_COMMENT_MAX 127 /* what nft accepts */
+#define RULE_PREFIX_MAX 127  /* NF_LOG_PREFIXLEN, without its end */
 #define NFT_NAME_LEN_MAX (NFT_NAME_MAXLEN - 1)
 
 /*

@@ -36,6 +36,8 @@
 #define SET_NEIGHBOUR_DISCOVERY "neighbour_discovery"
 #define SET_INTERNET4 "internet/4"
 #define SET_INTERNET6 "internet/6"
+#define SET_PORTED "ported"
+#define SET_UNLOGGED6 "unlogged6"
 #define MAP_FROM "from"
 
 static inline struct set *add_set(struct ruleset *ruleset, enum table_id table, const char *name,
@@ -182,6 +184,12 @@ static inline void counted(struct rule_stmt *rule, enum table_verdict how, const
 {
     rule->counter = true;
     verdict(rule, how, target);
+}
+
+static inline void denied(struct rule_stmt *rule, enum deny_point point)
+{
+    counted(rule, V_DROP, NULL);
+    rule->deny = point;
 }
 
 static inline void vmap(struct rule_stmt *rule, enum field field, const char *map)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "build.h"
+#include "deny_log.h"
 #include "inventory/match.h"
 #include "names.h"
 #include "util/mem.h"
@@ -376,17 +377,22 @@ static bool needs_reject(const struct subject *subject)
 
 /* What no rule allowed. `reject: true` in any policy of the class answers instead of leaving the sender to
  * wait. */
-static void write_end(struct chain *chain, const struct subject *subject)
+static void write_end(const struct class_context *context, struct chain *chain, const struct subject *subject,
+                      enum deny_point point)
 {
     bool reject = needs_reject(subject);
     struct rule_stmt *rule;
 
     if (reject) {
+        deny_log_jump(context->ruleset, chain, point);
         rule = chain_add_rule(chain);
         on_value(rule, FIELD_L4PROTO, false, IPPROTO_TCP);
         counted(rule, V_REJECT_TCP_RESET, NULL);
     }
-    counted(chain_add_rule(chain), reject ? V_REJECT_ADMIN : V_DROP, NULL);
+    rule = chain_add_rule(chain);
+    denied(rule, point);
+    if (reject)
+        verdict(rule, V_REJECT_ADMIN, NULL);
 }
 
 /* ---- chains ------------------------------------------------------------------------------------------- */
@@ -405,8 +411,10 @@ static void chain_content_clear(struct chain *content)
 const struct chain *chain_publish(const struct class_context *context, const struct subject *subject,
                                   const char *word, struct chain *content)
 {
-    _cleanup_free_ char *base = class_chain_name(word, subject, content);
     struct chain *chain;
+
+    deny_log_divert(context->ruleset, content);
+    _cleanup_free_ char *base = class_chain_name(word, subject, content);
 
     for (unsigned i = 1;; i++) {
         _cleanup_free_ char *name = i == 1 ? xstrdup(base) : xasprintf("%s/%u", base, i);
@@ -456,7 +464,7 @@ static const struct chain *build_chain(const struct class_context *context, cons
     write_grants(&writer, grants);
     if (content.n_rules == 0 && !needs_reject(subject))
         return NULL;
-    write_end(&content, subject);
+    write_end(context, &content, subject, dispatch_deny_point(dispatch));
     return chain_publish(context, subject, dispatch_word(dispatch), &content);
 }
 

@@ -36,7 +36,7 @@ void discovery_refuse_hidden(struct chain *chain)
 
     on_set(rule, FIELD_ICMPV6_TYPE, false, SET_NEIGHBOUR_DISCOVERY);
     on_value(rule, FIELD_IP6_NEXTHDR, true, IPPROTO_ICMPV6);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_PROTOCOL);
 }
 
 static void build_sets(struct ruleset *ruleset)
@@ -67,9 +67,9 @@ static void on_own_option(struct rule_stmt *rule, unsigned type)
     on_set2(rule, FIELD_IIFNAME, FIELD_ND_OPTION_MAC, SET_OPTION_MACS6);
 }
 
-static void drop_rest(struct chain *chain, const char *why)
+static void drop_rest(struct chain *chain, const char *why, enum deny_point point)
 {
-    counted(comment(chain_add_rule(chain), why), V_DROP, NULL);
+    denied(comment(chain_add_rule(chain), why), point);
 }
 
 /* "Has anybody this address already?" (RFC 4862, 5.4): whoever asks for a neighbour's makes it give it up. */
@@ -86,7 +86,7 @@ static void build_probe(struct ruleset *ruleset)
     on_value(rule, FIELD_ND_OPTION, false, ND_OPTION(ND_OPT_NONCE));
     on_own_target(rule);
     verdict(rule, V_RETURN, NULL);
-    drop_rest(chain, "a search for its own address that is not this port's");
+    drop_rest(chain, "a search for its own address that is not this port's", DENY_SPOOFED);
 }
 
 /* Whoever hears the question learns from it where the sender's address is. The address asked for may be anybody's. */
@@ -103,7 +103,7 @@ static void build_solicit(struct ruleset *ruleset)
     rule = chain_add_rule(chain);
     on_own_option(rule, ND_OPT_SOURCE_LINKADDR);
     verdict(rule, V_RETURN, NULL);
-    drop_rest(chain, "neighbour solicitation with another's hardware address");
+    drop_rest(chain, "neighbour solicitation with another's hardware address", DENY_SPOOFED);
 }
 
 static void build_advertise(struct ruleset *ruleset)
@@ -118,7 +118,7 @@ static void build_advertise(struct ruleset *ruleset)
     on_own_option(rule, ND_OPT_TARGET_LINKADDR);
     on_own_target(rule);
     verdict(rule, V_RETURN, NULL);
-    drop_rest(chain, "neighbour advertisement of another's address");
+    drop_rest(chain, "neighbour advertisement of another's address", DENY_SPOOFED);
 }
 
 void discovery_refuse_claims(struct chain *chain)
@@ -127,7 +127,7 @@ void discovery_refuse_claims(struct chain *chain)
 
     on_value(rule, FIELD_ICMPV6_TYPE, false, ND_NEIGHBOR_ADVERT);
     on_set(rule, FIELD_ND_TARGET, false, SET_TAKEN6);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_SPOOFED);
 }
 
 /* With unknown_endpoints: internet, a port that no container has may speak of any address that no container has. */
@@ -148,7 +148,7 @@ static void build_discovery(struct ruleset *ruleset, const struct compile_option
     struct rule_stmt *rule = comment(chain_add_rule(chain), "no container is a router");
 
     on_set(rule, FIELD_ICMPV6_TYPE, false, SET_ROUTER_MESSAGES);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_PROTOCOL);
     discovery_refuse_hidden(chain);
     if (options->unknown_endpoints == UNKNOWN_INTERNET)
         build_free_port(ruleset, chain);
@@ -171,7 +171,7 @@ static void build_hop_by_hop(struct ruleset *ruleset)
 
     on_set(rule, FIELD_ICMPV6_TYPE, false, SET_LISTENER_REPORTS);
     verdict(rule, V_RETURN, NULL);
-    drop_rest(chain, "hop-by-hop options, and no multicast listener's report");
+    drop_rest(chain, "hop-by-hop options, and no multicast listener's report", DENY_PROTOCOL);
 }
 
 /* A bridge takes who asks for members, or says that it is a multicast router (RFC 4286), for one that gets all groups. */
@@ -186,7 +186,7 @@ static void build_membership(struct ruleset *ruleset)
         on_value(rule, FIELD_IGMP_TYPE, false, membership_reports[i]);
         verdict(rule, V_RETURN, NULL);
     }
-    drop_rest(chain, "no container is a router");
+    drop_rest(chain, "no container is a router", DENY_PROTOCOL);
 }
 
 /* What a neighbour would make of ARP in other formats is for it to know. RFC 826 */
@@ -205,12 +205,12 @@ static void build_arp(struct ruleset *ruleset)
     for (size_t i = 0; i < ARRAY_SIZE(format); i++) {
         rule = comment(chain_add_rule(chain), "ARP, but not of IPv4 over Ethernet");
         on_value(rule, format[i].field, true, format[i].value);
-        counted(rule, V_DROP, NULL);
+        denied(rule, DENY_PROTOCOL);
     }
     rule = comment(chain_add_rule(chain), "ARP, but neither request nor reply");
     on_value(rule, FIELD_ARP_OPERATION, true, ARPOP_REQUEST);
     on_value(rule, FIELD_ARP_OPERATION, true, ARPOP_REPLY);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_PROTOCOL);
 }
 
 void discovery_build(struct ruleset *ruleset, const struct compile_options *options)
@@ -235,7 +235,7 @@ void discovery_check_ip(struct chain *chain)
     rule = comment(chain_add_rule(chain), "no container is a router");
     on_value(rule, FIELD_L4PROTO, false, IPPROTO_PIM);
     on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_PROTOCOL);
     rule = chain_add_rule(chain);
     on_value(rule, FIELD_L4PROTO, false, IPPROTO_ICMPV6);
     on_set(rule, FIELD_IIFNAME, false, SET_PORTS);

@@ -89,6 +89,7 @@ void lockdown_refuse(struct chain *chain, enum table_verdict how, const char *ta
                family == IP4 ? SET_LOCKED4 : SET_LOCKED6);
         rule->counter = how == V_DROP;
         verdict(rule, how, target);
+        rule->deny = DENY_LOCKED;
     }
 }
 
@@ -97,7 +98,7 @@ void lockdown_refuse_sealed(struct chain *chain, enum field port)
     struct rule_stmt *rule = comment(chain_add_rule(chain), LOCKED_DOWN);
 
     on_set(rule, port, false, SET_SEALED);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_LOCKED);
 }
 
 /* With the host, which is its router, an endpoint that has exceptions may always speak. */
@@ -111,7 +112,7 @@ void lockdown_refuse_neighbours(struct chain *chain)
     for (size_t i = 0; i < ARRAY_SIZE(ports); i++) {
         rule = comment(chain_add_rule(chain), LOCKED_DOWN);
         on_set(rule, ports[i], false, SET_RESTRICTED);
-        counted(rule, V_DROP, NULL);
+        denied(rule, DENY_LOCKED);
     }
 }
 
@@ -132,7 +133,7 @@ static void return_errors(struct chain *chain)
 
 static void refuse_rest(struct chain *chain)
 {
-    counted(comment(chain_add_rule(chain), LOCKED_DOWN), V_DROP, NULL);
+    denied(comment(chain_add_rule(chain), LOCKED_DOWN), DENY_LOCKED);
 }
 
 /*

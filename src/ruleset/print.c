@@ -65,6 +65,10 @@ static const char *field_name(enum field field)
         return "icmpv6 type";
     case FIELD_IGMP_TYPE:
         return "igmp type";
+    case FIELD_TH_SPORT:
+        return "th sport";
+    case FIELD_TH_DPORT:
+        return "th dport";
     case FIELD_CT_ORIGINAL_IP_SADDR:
         return "ct original ip saddr";
     case FIELD_CT_ORIGINAL_IP6_SADDR:
@@ -179,6 +183,8 @@ static void print_value(enum field field, uint32_t value, FILE *out)
     case FIELD_UDP_SPORT:
     case FIELD_UDP_DPORT:
     case FIELD_SCTP_DPORT:
+    case FIELD_TH_SPORT:
+    case FIELD_TH_DPORT:
     case FIELD_IIFNAME:
     case FIELD_OIFNAME:
     case FIELD_ETHER_SADDR:
@@ -271,6 +277,11 @@ static void print_match(const struct match *match, FILE *out)
     case MATCH_MARK:
         print_mark(match, out);
         break;
+    case MATCH_UPDATE:
+        fprintf(out, "update @%s { ", match->set);
+        print_fields(match, out);
+        fputs(" }", out);
+        break;
     }
     fputc(' ', out);
 }
@@ -329,7 +340,7 @@ static void print_counter(const struct rule_stmt *rule, bool last, bool counted,
 
 static void print_rule(const struct rule_stmt *rule, bool counted, FILE *out)
 {
-    bool last = rule->verdict == V_NONE && !rule->vmap;
+    bool last = rule->verdict == V_NONE && !rule->vmap && !rule->log_prefix;
 
     if (rule->foreign) {
         fprintf(out, "# foreign: %s", rule->foreign);
@@ -342,6 +353,8 @@ static void print_rule(const struct rule_stmt *rule, bool counted, FILE *out)
     print_mark_change(rule, out);
     if (rule->mark_change != MARK_KEEP && !last)
         fputc(' ', out);
+    if (rule->log_prefix)
+        fprintf(out, "log prefix \"%s\" group %u", rule->log_prefix, rule->log_group);
     if (rule->vmap)
         fprintf(out, "%s vmap @%s", field_name(rule->vmap_field), rule->vmap);
     else
@@ -394,6 +407,15 @@ static void print_key_field(enum key_type type, const uint8_t *bytes, FILE *out)
         break;
     case KEY_ICMPV6_TYPE:
         print_symbol(icmpv6_types, ARRAY_SIZE(icmpv6_types), *bytes, out);
+        break;
+    case KEY_INET_PROTO:
+        print_symbol(protocols, ARRAY_SIZE(protocols), *bytes, out);
+        break;
+    case KEY_INET_SERVICE:
+        fprintf(out, "%u", (unsigned)bytes[0] << 8 | bytes[1]);
+        break;
+    case KEY_ETHER_TYPE:
+        print_symbol(ether_types, ARRAY_SIZE(ether_types), (uint32_t)bytes[0] << 8 | bytes[1], out);
         break;
     case KEY_ND_TARGET:
     case KEY_ND_OPTION_MAC:
@@ -475,6 +497,26 @@ static void print_key_types(const struct set *set, FILE *out)
     fputs(set->map ? " : verdict\n" : "\n", out);
 }
 
+static void print_span(uint32_t seconds, FILE *out)
+{
+    if (seconds % 60 == 0)
+        fprintf(out, "%um", seconds / 60);
+    else
+        fprintf(out, "%us", seconds);
+}
+
+static void print_meter(const struct meter *meter, FILE *out)
+{
+    if (!meter->size)
+        return;
+    fprintf(out, "\t\tsize %u\n\t\tflags dynamic,timeout\n", meter->size);
+    fprintf(out, "\t\tcounter limit rate %u/%s burst %u packets\n", meter->rate,
+            meter->per == 60 ? "minute" : "second", meter->burst);
+    fputs("\t\ttimeout ", out);
+    print_span(meter->timeout, out);
+    fputc('\n', out);
+}
+
 void set_print(const struct set *set, FILE *out)
 {
     const struct element **elements;
@@ -484,6 +526,7 @@ void set_print(const struct set *set, FILE *out)
     print_key_types(set, out);
     if (set->interval)
         fputs("\t\tflags interval\n", out);
+    print_meter(&set->meter, out);
     elements = sorted_elements(set, &n);
     for (size_t i = 0; i < n; i++) {
         fputs(i ? ",\n\t\t\t     " : "\t\telements = { ", out);

@@ -25,7 +25,11 @@ size_t key_type_size(enum key_type type)
         return 16;
     case KEY_ICMP_TYPE:
     case KEY_ICMPV6_TYPE:
+    case KEY_INET_PROTO:
         return 1;
+    case KEY_INET_SERVICE:
+    case KEY_ETHER_TYPE:
+        return 2;
     case KEY_ND_TARGET:
         return 16;
     case KEY_ND_OPTION_MAC:
@@ -56,6 +60,12 @@ const char *key_type_name(enum key_type type)
         return "icmp_type";
     case KEY_ICMPV6_TYPE:
         return "icmpv6_type";
+    case KEY_INET_PROTO:
+        return "inet_proto";
+    case KEY_INET_SERVICE:
+        return "inet_service";
+    case KEY_ETHER_TYPE:
+        return "ether_type";
     case KEY_ND_TARGET:
         return "@nh,384,128";
     case KEY_ND_OPTION_MAC:
@@ -339,6 +349,8 @@ bool rule_equal(const struct rule_stmt *a, const struct rule_stmt *b)
         return false;
     if (a->mark_change != b->mark_change || (a->mark_change != MARK_KEEP && a->mark != b->mark))
         return false;
+    if (!text_equal(a->log_prefix, b->log_prefix) || (a->log_prefix && a->log_group != b->log_group))
+        return false;
     for (size_t i = 0; i < a->n_matches; i++) {
         if (!match_equal(&a->matches[i], &b->matches[i]))
             return false;
@@ -363,9 +375,16 @@ bool chain_equal(const struct chain *a, const struct chain *b)
     return true;
 }
 
+static bool meter_equal(const struct meter *a, const struct meter *b)
+{
+    return a->size == b->size && a->timeout == b->timeout && a->rate == b->rate && a->per == b->per &&
+           a->burst == b->burst;
+}
+
 bool set_same_type(const struct set *a, const struct set *b)
 {
-    if (a->foreign || b->foreign || a->map != b->map || a->interval != b->interval || a->n_key != b->n_key)
+    if (a->foreign || b->foreign || a->map != b->map || a->interval != b->interval || a->n_key != b->n_key ||
+        !meter_equal(&a->meter, &b->meter))
         return false;
     for (size_t i = 0; i < a->n_key; i++) {
         if (a->key[i] != b->key[i])

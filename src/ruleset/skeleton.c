@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "build.h"
+#include "deny_log.h"
 #include "discovery.h"
 #include "lockdown.h"
 #include "util/mem.h"
@@ -37,6 +38,14 @@ static const char *const map_names[DISPATCHES][IP_FAMILIES] = {
 const char *dispatch_map_name(enum dispatch dispatch, enum ip_family family)
 {
     return map_names[dispatch][family];
+}
+
+enum deny_point dispatch_deny_point(enum dispatch dispatch)
+{
+    static const enum deny_point points[DISPATCHES] = {DENY_EGRESS, DENY_INGRESS, DENY_HOST_EGRESS,
+                                                       DENY_HOST_INGRESS};
+
+    return points[dispatch];
 }
 
 const char *dispatch_word(enum dispatch dispatch)
@@ -124,7 +133,7 @@ static void build_not_live(struct ruleset *ruleset)
 
     accept_neighbour_discovery(chain);
     lockdown_refuse(chain, V_DROP, NULL);
-    counted(comment(chain_add_rule(chain), "no live container has this address"), V_DROP, NULL);
+    denied(comment(chain_add_rule(chain), "no live container has this address"), DENY_UNKNOWN);
 }
 
 static struct rule_stmt *accept_error(struct chain *chain, enum ip_family family)
@@ -180,7 +189,7 @@ static void refuse_stray_ports(struct chain *chain)
     struct rule_stmt *rule = comment(chain_add_rule(chain), "a container's port that has left its bridge");
 
     on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_STRAY);
 }
 
 /*
@@ -223,16 +232,16 @@ static void build_unusual(struct ruleset *ruleset)
 
     accept_errors(managed);
     accept_neighbour_discovery(managed);
-    counted(comment(chain_add_rule(managed),
-                    "invalid, untracked, or related and no error from an end of the flow"),
-            V_DROP, NULL);
+    denied(comment(chain_add_rule(managed),
+                   "invalid, untracked, or related and no error from an end of the flow"),
+           DENY_INVALID);
 
     rule = comment(chain_add_rule(not_syn), "new TCP connection without SYN");
     on_set(rule, FIELD_IIFNAME, false, SET_BRIDGES);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_INVALID);
     rule = comment(chain_add_rule(not_syn), "new TCP connection without SYN");
     on_set(rule, FIELD_OIFNAME, false, SET_BRIDGES);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_INVALID);
 }
 
 static void build_missed(struct ruleset *ruleset)
@@ -240,7 +249,7 @@ static void build_missed(struct ruleset *ruleset)
     for (size_t i = 0; i < DISPATCHES; i++) {
         struct chain *chain = ruleset_add_chain(ruleset, TABLE_INET, missed[i].chain);
 
-        counted(comment(chain_add_rule(chain), missed[i].comment), V_DROP, NULL);
+        denied(comment(chain_add_rule(chain), missed[i].comment), dispatch_deny_point((enum dispatch)i));
     }
 }
 
@@ -262,7 +271,7 @@ static void refuse_dhcp_servers(struct chain *chain)
         struct rule_stmt *rule = comment(chain_add_rule(chain), "no container is a DHCP server");
 
         on_value(rule, FIELD_UDP_SPORT, false, ports[i]);
-        counted(rule, V_DROP, NULL);
+        denied(rule, DENY_PROTOCOL);
     }
 }
 
@@ -283,7 +292,7 @@ static void refuse_loopback(struct chain *chain, const char *text)
 
         cidr_parse(loopback[i].block, &block);
         on_prefix(rule, loopback[i].field, block);
-        counted(rule, V_DROP, NULL);
+        denied(rule, DENY_LOOPBACK);
     }
 }
 
@@ -303,7 +312,7 @@ static void build_dispatch(struct ruleset *ruleset)
         rule = comment(chain_add_rule(outside), "a container's address from outside");
         on_set(rule, source_field(owned[i].family), false, owned[i].set);
         on_set(rule, FIELD_OIFNAME, false, SET_BRIDGES);
-        counted(rule, V_DROP, NULL);
+        denied(rule, DENY_SPOOFED);
     }
     from = ruleset_add_chain(ruleset, TABLE_INET, "from_managed");
     refuse_dhcp_servers(from);
@@ -377,7 +386,7 @@ static void refuse_routes4(struct chain *chain)
     on_options(rule);
     on_set(rule, FIELD_IIFNAME, false, SET_BRIDGES);
     on_set(rule, FIELD_OIFNAME, true, SET_BRIDGES);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_PROTOCOL);
 }
 
 /* In front of a routing header there may be options; fragments have been put together. */
@@ -389,7 +398,7 @@ static void refuse_routes6(struct chain *chain)
         struct rule_stmt *rule = comment(chain_add_rule(chain), "extension headers, which can hold a route");
 
         on_value(rule, FIELD_IP6_NEXTHDR, false, headers[i]);
-        counted(rule, V_DROP, NULL);
+        denied(rule, DENY_PROTOCOL);
     }
 }
 
@@ -417,7 +426,7 @@ static void refuse_not_syn(struct chain *chain)
     struct rule_stmt *rule = comment(chain_add_rule(chain), "new TCP connection without SYN");
 
     on_not_syn(rule);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_INVALID);
 }
 
 static void build_input(struct ruleset *ruleset)
@@ -428,7 +437,7 @@ static void build_input(struct ruleset *ruleset)
     /* Frames to 01:80:c2:00:00:0x skip the bridge and reach the host with the port as their interface. */
     rule = comment(chain_add_rule(chain), "past the bridge");
     on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_STRAY);
     /*
      * The host's own services may know a container by its address. By the loopback interface come the resets with which
      * the kernel refuses the host a connection to a container in the container's name (reject).
@@ -438,7 +447,7 @@ static void build_input(struct ruleset *ruleset)
         on_set(rule, source_field(owned[i].family), false, owned[i].set);
         on_set(rule, FIELD_IIFNAME, true, SET_BRIDGES);
         on_set(rule, FIELD_IIFNAME, true, SET_LOOPBACK);
-        counted(rule, V_DROP, NULL);
+        denied(rule, DENY_SPOOFED);
     }
     rule = comment(chain_add_rule(chain), "not ours");
     on_set(rule, FIELD_IIFNAME, true, SET_BRIDGES);
@@ -527,7 +536,7 @@ static void refuse_claims(struct chain *chain)
         struct rule_stmt *rule = comment(chain_add_rule(chain), "a container's address at another port");
 
         on_set(rule, claims[i].field, false, claims[i].live);
-        counted(rule, V_DROP, NULL);
+        denied(rule, DENY_SPOOFED);
     }
     discovery_refuse_claims(chain); /* the host would believe them, and send there what is the container's */
 }
@@ -553,7 +562,7 @@ static void build_bridge_in(struct ruleset *ruleset, const struct compile_option
     on_value(rule, FIELD_ETHER_TYPE, true, ETHER_IP6);
     on_value(rule, FIELD_ETHER_TYPE, true, ETHER_ARP);
     on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_PROTOCOL);
 
     discovery_check_ip(chain);
     rule = chain_add_rule(chain);
@@ -573,7 +582,7 @@ static void build_bridge_in(struct ruleset *ruleset, const struct compile_option
     lockdown_refuse_sealed(chain, FIELD_IIFNAME);
     rule = comment(chain_add_rule(chain), "not this port's address");
     on_set(rule, FIELD_IIFNAME, false, SET_PORTS);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_SPOOFED);
     refuse_claims(chain);
 }
 
@@ -613,7 +622,7 @@ static void build_deliver(struct ruleset *ruleset, const struct compile_options 
     }
     rule = comment(chain_add_rule(chain), "not this port's address");
     on_set(rule, FIELD_OIFNAME, false, SET_PORTS);
-    counted(rule, V_DROP, NULL);
+    counted(rule, V_DROP, NULL); /* a bridge that does not know the port yet sends to all of them */
     refuse_delivery(chain);
 }
 
@@ -639,12 +648,12 @@ static void build_neighbours(struct ruleset *ruleset, const struct compile_optio
 
     on_set(rule, FIELD_IIFNAME, true, SET_PORTS);
     on_set(rule, FIELD_OIFNAME, false, SET_PORTS);
-    counted(rule, V_DROP, NULL);
+    denied(rule, DENY_UNKNOWN);
     if (options->unknown_endpoints == UNKNOWN_INTERNET) {
         rule = comment(chain_add_rule(chain), "from a port that is no container's");
         on_set(rule, FIELD_IIFNAME, false, SET_FREE_PORTS);
         on_set(rule, FIELD_OIFNAME, false, SET_PORTS);
-        counted(rule, V_DROP, NULL);
+        denied(rule, DENY_UNKNOWN);
     }
     lockdown_refuse_neighbours(chain);
 }
@@ -691,12 +700,13 @@ static void build_bridge_seen(struct ruleset *ruleset, const struct compile_opti
 
         on_value(rule, FIELD_ETHER_TYPE, true, ETHER_ARP);
         on_set(rule, ports[i], false, SET_PORTS);
-        counted(rule, V_DROP, NULL);
+        denied(rule, DENY_UNSEEN);
     }
 }
 
 void skeleton_build(struct ruleset *ruleset, const struct compile_options *options)
 {
+    deny_log_build(ruleset, options);
     build_bridge_sets(ruleset, options);
     discovery_build(ruleset, options);
     build_bridge_in(ruleset, options);
@@ -716,4 +726,5 @@ void skeleton_build(struct ruleset *ruleset, const struct compile_options *optio
     build_forward(ruleset, options);
     build_input(ruleset);
     build_output(ruleset, options);
+    deny_log_divert_all(ruleset);
 }

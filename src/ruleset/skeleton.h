@@ -14,6 +14,7 @@ enum dispatch { DISPATCH_EGRESS, DISPATCH_INGRESS, DISPATCH_HOST_EGRESS, DISPATC
 /* "egress4" and so on; static. */
 const char *dispatch_map_name(enum dispatch dispatch, enum ip_family family);
 /* The word in the names of the class chains that the map leads to. */
+enum deny_point dispatch_deny_point(enum dispatch dispatch);
 const char *dispatch_word(enum dispatch dispatch);
 
 /* Has the field in question, of an address, in either family. */

@@ -52,7 +52,7 @@ static void apply(struct nft_socket *socket, const struct delta *delta, double *
 static struct compiler *measure_loads(struct nft_socket *socket, const struct policy_set *policies,
                                       const struct inventory *inventory, struct sample *sample)
 {
-    static const struct compile_options options = {MODE_ENFORCE, UNKNOWN_DENY, MARK_DEFAULT};
+    static const struct compile_options options = {MODE_ENFORCE, UNKNOWN_DENY, MARK_DEFAULT, 0, 0};
     double compile[LOADS], user[LOADS], kernel[LOADS];
     struct compiler *compiler = NULL;
 

@@ -3,7 +3,7 @@
  * ruleset-case print|apply POLICIES... INVENTORY.json
  *
  * print writes the compiled ruleset as nft text; apply loads it into the kernel of the network namespace that
- * it runs in, and requires that what is read back is the same. --audit and --unknown-internet, in front, set what the
+ * it runs in, and requires that what is read back is the same. --audit, --unknown-internet and --log, in front, set what the
  * host's settings would; --lock=CONTAINER,in|out|both[,PEER...] locks one down, --lock-address=IP and
  * --lock-interface=NAME what has no name. --alone: the lock tables instead, as the command makes them by itself.
  */
@@ -145,7 +145,7 @@ static int show(const char *how, const struct ruleset *ruleset)
 
 int main(int argc, char **argv)
 {
-    struct compile_options options = {MODE_ENFORCE, UNKNOWN_DENY, MARK_DEFAULT};
+    struct compile_options options = {MODE_ENFORCE, UNKNOWN_DENY, MARK_DEFAULT, 0, 0};
     _cleanup_(lock_list_freep) struct lock_list *locks = lock_list_new();
     bool alone = false;
     int first = 1;
@@ -155,6 +155,8 @@ int main(int argc, char **argv)
             options.default_mode = MODE_AUDIT;
         else if (strcmp(argv[first], "--unknown-internet") == 0)
             options.unknown_endpoints = UNKNOWN_INTERNET;
+        else if (strcmp(argv[first], "--log") == 0)
+            options.log_group = 64, options.log_rate = 100;
         else if (strncmp(argv[first], "--lock=", 7) == 0)
             add_lock(locks, argv[first] + 7);
         else if (strncmp(argv[first], "--lock-address=", 15) == 0)

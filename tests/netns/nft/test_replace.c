@@ -235,7 +235,7 @@ static void add_container(struct inventory *inventory, const char *name, unsigne
 
 static void compile(struct host *host)
 {
-    static const struct compile_options options = {MODE_ENFORCE, UNKNOWN_DENY, MARK_DEFAULT};
+    static const struct compile_options options = {MODE_ENFORCE, UNKNOWN_DENY, MARK_DEFAULT, 0, 0};
     _cleanup_diags_ struct diags diags = {0};
 
     host->policies = policy_set_new();

@@ -243,6 +243,37 @@ static void marks(struct chain *chain)
     rule->counter = true;
 }
 
+static void log_rule(struct chain *chain, const char *meter, size_t n_fields, const enum field *fields)
+{
+    struct rule_stmt *rule = sample_rule(chain, V_NONE, NULL);
+    struct match *match = rule_add_match(rule);
+
+    match->kind = MATCH_UPDATE;
+    match->set = meter;
+    match->n_fields = n_fields;
+    memcpy(match->fields, fields, n_fields * sizeof(*fields));
+    rule->log_prefix = "sample";
+    rule->log_group = 64;
+}
+
+/* Sets that packets fill, and packets that are logged. */
+static void meters(struct ruleset *ruleset, enum table_id table, struct chain *chain)
+{
+    static const enum key_type connection[] = {KEY_IPV6_ADDR, KEY_INET_PROTO, KEY_INET_SERVICE};
+    static const enum field fields[] = {FIELD_IP6_SADDR, FIELD_L4PROTO, FIELD_TH_DPORT};
+    static const enum field others[] = {FIELD_IP6_SADDR, FIELD_L4PROTO, FIELD_TH_SPORT};
+    static const enum key_type kind = KEY_ETHER_TYPE;
+    static const enum field type[] = {FIELD_ETHER_TYPE};
+    struct set *set = ruleset_add_set(ruleset, table, "meter", ARRAY_SIZE(connection), connection);
+
+    set->meter = (struct meter){.size = 65536, .timeout = 60, .rate = 6, .per = 60, .burst = 1};
+    log_rule(chain, "meter", ARRAY_SIZE(fields), fields);
+    log_rule(chain, "meter", ARRAY_SIZE(others), others);
+    set = ruleset_add_set(ruleset, table, "kinds", 1, &kind);
+    set->meter = (struct meter){.size = 100, .timeout = 7, .rate = 100, .per = 1, .burst = 200};
+    log_rule(chain, "kinds", 1, type);
+}
+
 static void bridge_chain(struct ruleset *ruleset)
 {
     struct chain *chain = ruleset_add_chain(ruleset, TABLE_BRIDGE, "prerouting");
@@ -274,6 +305,7 @@ static void bridge_chain(struct ruleset *ruleset)
     bridge_raw_sets(ruleset);
     bridge_discovery(ruleset, chain);
     marks(chain);
+    meters(ruleset, TABLE_BRIDGE, chain);
 }
 
 static void inet_sets(struct ruleset *ruleset)

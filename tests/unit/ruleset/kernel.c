@@ -47,9 +47,11 @@ static bool load_field(const struct packet *packet, enum field field, uint8_t *k
     case FIELD_ICMPV6_TYPE:
         key[0] = (uint8_t)packet->port;
         return packet->proto == IPPROTO_ICMPV6 && packet->source.family == IP6;
+    case FIELD_L4PROTO:
+        key[0] = packet->proto;
+        return true;
     case FIELD_IP6_HOPLIMIT:
     case FIELD_NFPROTO:
-    case FIELD_L4PROTO:
     case FIELD_TCP_DPORT:
     case FIELD_UDP_SPORT:
     case FIELD_UDP_DPORT:
@@ -67,6 +69,8 @@ static bool load_field(const struct packet *packet, enum field field, uint8_t *k
     case FIELD_IP6_LENGTH:
     case FIELD_IP6_NEXTHDR:
     case FIELD_IGMP_TYPE:
+    case FIELD_TH_SPORT:
+    case FIELD_TH_DPORT:
     case FIELD_ND_TARGET:
     case FIELD_ND_OPTION:
     case FIELD_ND_OPTION_MAC:
@@ -162,6 +166,8 @@ static bool matches(const struct ruleset *ruleset, const struct packet *packet, 
         return false;
     case MATCH_MARK:
         return (packet->mark & match->mark) != 0;
+    case MATCH_UPDATE: /* whatever it is, what follows only logs */
+        return true;
     }
     return false;
 }

@@ -206,7 +206,7 @@ static void compare(struct flow_judge *judge, const struct ruleset *ruleset, con
 static void judge_world(unsigned number, struct tally *tally)
 {
     struct compile_options options = {number % 5 ? MODE_ENFORCE : MODE_AUDIT,
-                                      number % 3 ? UNKNOWN_DENY : UNKNOWN_INTERNET, true};
+                                      number % 3 ? UNKNOWN_DENY : UNKNOWN_INTERNET, true, 64, 100};
     unsigned seed = number;
     struct world world = world_make(number);
     struct settings *settings = settings_new();

@@ -25,8 +25,8 @@
 
 #define OTHERS_MARK (0xcafe1234u & ~MARK_DEFAULT)
 
-static const struct compile_options enforce = {MODE_ENFORCE, UNKNOWN_DENY, MARK_DEFAULT};
-static const struct compile_options audit = {MODE_AUDIT, UNKNOWN_DENY, MARK_DEFAULT};
+static const struct compile_options enforce = {MODE_ENFORCE, UNKNOWN_DENY, MARK_DEFAULT, 64, 100};
+static const struct compile_options audit = {MODE_AUDIT, UNKNOWN_DENY, MARK_DEFAULT, 0, 0};
 
 static const struct traffic all_traffic[] = {
     {IP4, IPPROTO_TCP, 80}, {IP4, IPPROTO_TCP, 443},    {IP4, IPPROTO_TCP, 5432},   {IP4, IPPROTO_UDP, 53},
@@ -368,7 +368,7 @@ static void walk_world(unsigned seed, const struct compile_options *options)
 
 static void deltas_lead_to_the_same_ruleset(void **state)
 {
-    static const struct compile_options lenient = {MODE_ENFORCE, UNKNOWN_INTERNET, MARK_DEFAULT};
+    static const struct compile_options lenient = {MODE_ENFORCE, UNKNOWN_INTERNET, MARK_DEFAULT, 0, 0};
 
     (void)state;
     for (unsigned seed = 1; seed <= WORLDS; seed++)

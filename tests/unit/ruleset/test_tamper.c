@@ -20,7 +20,7 @@
 #define WORLDS 400
 #define NAME_MAX_ 32
 
-static const struct compile_options enforce = {MODE_ENFORCE, UNKNOWN_DENY, true};
+static const struct compile_options enforce = {MODE_ENFORCE, UNKNOWN_DENY, true, 0, 0};
 
 struct tamperer {
     struct ruleset *ruleset;

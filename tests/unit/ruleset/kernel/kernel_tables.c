@@ -60,6 +60,7 @@ static void copy_set(struct ruleset *ruleset, enum table_id table, const struct 
     set = ruleset_add_set(ruleset, table, from->name, from->n_key, from->key);
     set->map = from->map;
     set->interval = from->interval;
+    set->meter = from->meter;
 }
 
 static void add_element(struct ruleset *ruleset, const struct op *op)
