@@ -160,6 +160,9 @@ static bool field_is_of(enum key_type type, const uint8_t *bytes, const struct e
         return endpoint->has_ip[IP6] && ip_equal(ip_from_bytes(IP6, bytes), endpoint->ip[IP6]);
     case KEY_ICMP_TYPE:
     case KEY_ICMPV6_TYPE:
+    case KEY_INET_PROTO:
+    case KEY_INET_SERVICE:
+    case KEY_ETHER_TYPE:
     case KEY_TYPES:
         return false;
     }
