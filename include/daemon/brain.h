@@ -241,6 +241,20 @@ uint64_t brain_inventory_changes(const struct brain *brain);
 bool brain_inventory_known(const struct brain *brain);
 /* And all that was asked about them was answered, or the time for that is over. */
 bool brain_inventory_complete(const struct brain *brain);
+/* Whose an address is, or was: who has it, or else who had it last when the packet came. */
+struct whose {
+    struct ip ip;
+    bool has_ip;
+    unsigned port; /* index of the bridge's port that a frame came by: then that alone counts; 0: none */
+    bool has_mac;  /* of the sender: whoever has another one is not meant */
+    struct mac mac;
+    uint64_t at; /* when the packet came */
+};
+/* What is found is valid until the next event. */
+bool brain_whose(const struct brain *brain, const struct whose *whose, const struct container **ret_container,
+                 const struct endpoint **ret_endpoint);
+/* The addresses of endpoints that have ended since this was asked last. The caller frees the list. */
+size_t brain_take_ended(struct brain *brain, struct ip **ret);
 const struct policy_set *brain_policies(const struct brain *brain);
 /* The ruleset that the kernel should hold now. */
 const struct ruleset *brain_ruleset(const struct brain *brain);
@@ -262,6 +276,7 @@ struct status_facts {
     bool tables_protected, tables_kept; /* the latter: their owner outlives the daemon */
     const char *unprotected_reason;     /* NULL: they are */
     int pid;
+    const json_t *log; /* denied_log_status(); borrowed */
     uint64_t generation;
 };
 

@@ -13,6 +13,8 @@
 
 enum unknown_endpoints { UNKNOWN_DENY, UNKNOWN_INTERNET };
 enum group_may { GROUP_MAY_READ, GROUP_MAY_CHANGE };
+enum log_denied { LOG_DENIED_OFF, LOG_DENIED_ON };
+enum log_journal { LOG_JOURNAL_OFF, LOG_JOURNAL_ON };
 enum protect_table { PROTECT_AUTO, PROTECT_OFF };
 
 /*
@@ -42,8 +44,11 @@ struct settings {
     bool trust_image_labels;
     uint32_t mark; /* the one bit of the packet mark that is ours */
     struct {
+        enum log_denied denied;
         unsigned group; /* NFLOG group */
-        unsigned rate;  /* records per second */
+        unsigned rate;  /* connections per second, of one source */
+        char *file;     /* a path, or NULL: none */
+        enum log_journal journal;
     } log;
 };
 

@@ -118,6 +118,19 @@ static void print_tables(const json_t *tables, FILE *out, bool colour)
                    xasprintf("Tables in the kernel not protected%s%s", reason ? ": " : "", reason ?: ""));
 }
 
+/* Only where there is something to see to. */
+static void print_log(const json_t *log, FILE *out, bool colour)
+{
+    const char *error = text_of(log, "error");
+    long long lost = json_integer_value(json_object_get(log, "lost"));
+
+    if (error)
+        print_line(out, colour, STYLE_BAD, xasprintf("Denied connections are not logged: %s", error));
+    if (lost > 0)
+        print_line(out, colour, STYLE_WARN,
+                   xasprintf("%lld denied connection%s could not be logged", lost, lost == 1 ? "" : "s"));
+}
+
 static void print_engine(const json_t *engine, FILE *out, bool colour)
 {
     const char *socket = text_of(engine, "socket") ?: "?", *error = text_of(engine, "error");
@@ -347,6 +360,7 @@ void status_print(const json_t *result, int exit_status, FILE *out, bool colour)
     print_trial(json_object_get(json_object_get(result, "daemon"), "trial"), out, colour);
     print_held(json_object_get(result, "daemon"), out, colour);
     print_tables(json_object_get(result, "tables"), out, colour);
+    print_log(json_object_get(result, "log"), out, colour);
     print_engine(engine, out, colour);
     if (exit_status != STATUS_OK)
         print_line(out, colour, STYLE_BAD,

@@ -125,6 +125,7 @@ struct brain *brain_free(struct brain *brain)
     brain_engine_clear(brain);
     brain_containers_clear(brain);
     brain_ports_clear(brain);
+    brain_past_clear(brain);
     inventory_free(brain->inventory);
     ruleset_free(brain->kernel);
     free(brain->gone_ports);
@@ -331,7 +332,7 @@ void brain_flush(struct brain *brain, uint64_t now)
     brain_match_ports(brain, now);
     brain_decide_bridges(brain, now);
     brain_find_elsewhere(brain);
-    brain_derive(brain);
+    brain_derive(brain, now);
     decide_hold(brain, now);
 
     bool whole = brain->hold || brain->need_full;

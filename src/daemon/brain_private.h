@@ -147,6 +147,13 @@ struct fetch {
     UT_hash_handle hh;
 };
 
+/* An endpoint that has ended. */
+struct past {
+    struct container *container; /* with that endpoint alone */
+    uint64_t until;
+    bool taken; /* by brain_take_ended() */
+};
+
 struct brain {
     const struct settings *settings;
     struct compile_options options;
@@ -211,6 +218,10 @@ struct brain {
     struct delta delta;
     bool loaded; /* our rules were in force at least once */
     bool torn_down;
+
+    struct past *past; /* endpoints that have ended not long ago, the oldest first: see past.c */
+    size_t n_past;
+    bool past_changed; /* since brain_take_ended() */
 
     /* Connections: see flows.c. */
     struct ip *ended; /* addresses of identities that have ended, until their flows are ended too */
@@ -284,11 +295,17 @@ void brain_mark(struct brain *brain, const char *container_id);
 /* Who asks the name servers, after the Engine or the host's resolv.conf has changed. */
 void brain_judge_lookups(struct brain *brain);
 void brain_containers_clear(struct brain *brain);
-void brain_derive(struct brain *brain);
+void brain_derive(struct brain *brain, uint64_t now);
 void brain_reconcile(struct brain *brain, struct delta *delta, uint64_t now);
 void brain_compile_all(const struct brain *brain, struct compiler *compiler);
 void brain_drop_waiting(struct brain *brain);
 void brain_adopt_ports(struct brain *brain, const struct ruleset *kernel);
+
+/* past.c: endpoints that have ended */
+void brain_remember(struct brain *brain, const struct container *container, const struct endpoint *endpoint,
+                    uint64_t now);
+void brain_remember_all(struct brain *brain, const struct container *container, uint64_t now);
+void brain_past_clear(struct brain *brain);
 
 /* flows.c: connections that must end */
 void brain_end_address(struct brain *brain, struct ip ip);

@@ -147,6 +147,7 @@ void daemon_run(struct daemon *daemon)
     takeover_update(daemon);
     inventory_keep_update(daemon);
     labels_update(daemon);
+    denied_log_update(daemon);
     deadline = brain_deadline(daemon->brain);
     sd_event_source_set_time(daemon->timer, deadline);
     sd_event_source_set_enabled(daemon->timer, deadline == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
@@ -325,6 +326,7 @@ static int make_brain(struct daemon *daemon, struct diags *diags)
                  "all dropped",
                  strerror(-r));
     }
+    denied_log_open(daemon);
     lockdown_open(daemon, &config);
     takeover_watch(daemon); /* before it is read: nothing is missed in between */
     takeover_begin(daemon, &config);
@@ -411,7 +413,7 @@ int daemon_start(struct daemon *daemon)
     sigset_t signals;
     int r;
 
-    daemon->state_lock = daemon->namespace_lock = -1;
+    daemon->state_lock = daemon->namespace_lock = daemon->denied.file = -1;
     daemon->started = daemon_wall_clock();
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -447,6 +449,7 @@ void daemon_clear(struct daemon *daemon)
     daemon->changes = nft_monitor_close(daemon->changes);
     daemon->nft = nft_socket_close(daemon->nft);
     daemon->flows = flow_socket_close(daemon->flows);
+    denied_log_close(daemon);
     daemon->brain = brain_free(daemon->brain);
     sd_event_source_unref(daemon->run);
     sd_event_source_unref(daemon->timer);

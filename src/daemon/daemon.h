@@ -12,12 +12,15 @@
 #include "daemon/policy_state.h"
 #include "daemon/trial.h"
 #include "daemon/who.h"
+#include "denial/reader.h"
+#include "denial/table.h"
 #include "docker/client.h"
 #include "files/state_files.h"
 #include "flow/socket.h"
 #include "link/link.h"
 #include "lockdown/report.h"
 #include "nft/decode.h"
+#include "nft/meter.h"
 #include "nft/monitor.h"
 #include "nft/socket.h"
 #include "plan/plan_basis.h"
@@ -101,6 +104,20 @@ struct inventory_keep {
     int error;                       /* of the last time; 0 or a negative errno */
 };
 
+/* The log of what is denied (denials_io.c). */
+struct denied_log {
+    struct denial_reader *reader; /* NULL: it is off, or cannot be had */
+    struct meter_socket *meters;  /* NULL: not open yet */
+    struct denials *denials;      /* NULL: it is off */
+    sd_event_source *timer;
+    uint64_t timer_at;
+    int file;                     /* -1: not open */
+    int reader_error, file_error; /* 0 or a negative errno */
+    char *hostname;
+    uint64_t n_records, unwritten;
+    uint64_t lost_before, lost_said, said_at; /* of readers that are closed; when the loss was logged last */
+};
+
 struct daemon {
     struct settings *settings;
     sd_event *event;
@@ -123,6 +140,7 @@ struct daemon {
     struct cut_log *cut;      /* while a lockdown is made; else NULL */
     uint64_t applied_at;      /* the kernel has taken a change last */
 
+    struct denied_log denied;
     int state_lock, namespace_lock;
     char *docker_socket;
     char *started, *policies_loaded; /* RFC 3339 */
@@ -370,8 +388,20 @@ void host_refresh(struct daemon *daemon);
 /* flow_io.c: carries ACTION_END_FLOWS out */
 void flows_end(struct daemon *daemon);
 
+/* denials_io.c: what is denied, into the log */
+/* Before the rules are made. Where the kernel cannot log, the settings say afterwards that nothing is to be. */
+void denied_log_open(struct daemon *daemon);
+/* Whose addresses others may have from now on: what was denied them is written, and forgotten. */
+void denied_log_update(struct daemon *daemon);
+/* Writes what is open. The brain must be there still. */
+void denied_log_close(struct daemon *daemon);
+/* As status has it. A new reference. */
+json_t *denied_log_status(const struct daemon *daemon);
+
 /* log.c */
 void log_open(void);
+/* Does what is logged go to the journal? */
+bool log_is_journal(void);
 void log_text(int priority, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void log_diags(const struct diags *diags);
 /* An entry of the audit log. */

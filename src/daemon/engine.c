@@ -402,8 +402,10 @@ static void put_container(struct brain *brain, struct container *container, uint
         return;
     }
     fact->gone = false;
-    if (old)
+    if (old) {
+        brain_remember_all(brain, old, now);
         inherit(container, old);
+    }
     take_settings(fact, container);
     judge_labels(brain, container, now);
     brain_overlay(brain, container);

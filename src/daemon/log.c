@@ -25,6 +25,11 @@ void log_open(void)
                  fstat(STDERR_FILENO, &stat) == 0 && stat.st_dev == device && stat.st_ino == inode;
 }
 
+bool log_is_journal(void)
+{
+    return to_journal;
+}
+
 static const char *priority_name(int priority)
 {
     static const char *const names[] = {"emergency", "alert",  "critical", "error",

@@ -106,12 +106,32 @@ static void leave_none(struct container *container)
             container->mode = NETMODE_BRIDGE;
 }
 
-static void derive_endpoints(struct brain *brain, struct fact_container *fact, struct container *container)
+static bool has_same_endpoint(const struct container *container, const struct endpoint *endpoint)
 {
     for (size_t i = 0; i < container->n_endpoints; i++)
-        endpoint_clear(&container->endpoints[i]);
-    free(container->endpoints);
-    container->endpoints = NULL;
+        if (container->endpoints[i].id && strcmp(container->endpoints[i].id, endpoint->id) == 0)
+            return true;
+    return false;
+}
+
+/* What has ended is remembered, as packets of its may be told of later. */
+static void end_endpoints(struct brain *brain, struct container *container, struct endpoint *endpoints,
+                          size_t n, uint64_t now)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (endpoints[i].id && !has_same_endpoint(container, &endpoints[i]))
+            brain_remember(brain, container, &endpoints[i], now);
+        endpoint_clear(&endpoints[i]);
+    }
+    free(endpoints);
+}
+
+static void derive_endpoints(struct brain *brain, struct fact_container *fact, struct container *container,
+                             uint64_t now)
+{
+    struct endpoint *former = STEAL(container->endpoints);
+    size_t n_former = container->n_endpoints;
+
     container->n_endpoints = 0;
     container->running = fact->running;
     container->mode = fact->mode;
@@ -126,9 +146,17 @@ static void derive_endpoints(struct brain *brain, struct fact_container *fact, s
             add_live(brain, container, network, live);
     }
     leave_none(container);
+    end_endpoints(brain, container, former, n_former, now);
 }
 
-void brain_derive(struct brain *brain)
+/* It is gone with all its endpoints. */
+static void drop_container(struct brain *brain, struct container *container, uint64_t now)
+{
+    brain_remember_all(brain, container, now);
+    inventory_drop_container(brain->inventory, container->id);
+}
+
+void brain_derive(struct brain *brain, uint64_t now)
 {
     if (!brain->containers_dirty)
         return;
@@ -138,9 +166,9 @@ void brain_derive(struct brain *brain)
             continue;
         brain_mark_joined(brain, container);
         if (fact->gone)
-            inventory_drop_container(brain->inventory, fact->id);
+            drop_container(brain, container, now);
         else
-            derive_endpoints(brain, fact, container);
+            derive_endpoints(brain, fact, container, now);
     }
 }
 

@@ -600,6 +600,7 @@ json_t *brain_status(const struct brain *brain, const struct status_facts *facts
     json_object_set_new(status, "lock_tables", json_text_or_null(facts->lock_tables));
     json_object_set_new(status, "daemon", daemon_status(brain, facts));
     json_object_set_new(status, "tables", tables_status(facts));
+    json_object_set_new(status, "log", facts->log ? json_deep_copy(facts->log) : json_null());
     json_object_set_new(status, "engine", engine_status(brain, facts));
     json_object_set_new(status, "networks", networks_status(brain));
     json_object_set_new(status, "containers", containers);

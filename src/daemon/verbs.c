@@ -53,9 +53,12 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request, const s
            *held = daemon->trial.running ? json_null() : held_to_json(&daemon->keep.held);
     facts.trial = trial;
     facts.held = held;
+    json_t *log = denied_log_status(daemon);
+    facts.log = log;
     json_t *status = brain_status(daemon->brain, &facts, &enforced);
     json_decref(trial);
     json_decref(held);
+    json_decref(log);
     return control_answer(enforced ? STATUS_OK : STATUS_ATTENTION, status);
 }
 

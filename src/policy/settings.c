@@ -22,7 +22,10 @@ struct settings *settings_new(void)
     settings->control = xstrdup("/run/cofferdam/control.sock");
     settings->audit = xstrdup("/var/log/cofferdam/audit.log");
     settings->managed_all = true;
+    settings->log.denied = LOG_DENIED_ON;
     settings->log.group = 64;
+    settings->log.file = xstrdup("/var/log/cofferdam/verdicts.log");
+    settings->log.journal = LOG_JOURNAL_ON;
     settings->log.rate = 100;
     settings->mark = MARK_DEFAULT;
     return settings;
@@ -47,6 +50,7 @@ struct settings *settings_free(struct settings *settings)
     free(settings->control);
     free(settings->control_group);
     free(settings->audit);
+    free(settings->log.file);
     names_free(&settings->managed, &settings->n_managed);
     names_free(&settings->unmanaged, &settings->n_unmanaged);
     free(settings);
@@ -184,15 +188,46 @@ static void import_networks(struct import *import, const struct key *key, const 
 
 /* ---- the tables --------------------------------------------------------------------------------------- */
 
+static const char *const switch_words[] = {"off", "on", NULL}; /* enum log_denied, log_journal */
+
+/* The word off stands for no file. */
+static void import_log_file(struct import *import, const struct key *key, const struct node *value,
+                            void *object)
+{
+    struct settings *settings = object;
+    const char *text = import_text(import, "'file'", value, PATH_MAX - 1);
+
+    (void)key;
+    if (!text || (strcmp(text, "off") != 0 && !check_absolute(import, value)))
+        return;
+    free(settings->log.file);
+    settings->log.file = strcmp(text, "off") == 0 ? NULL : xstrdup(text);
+}
+
 static const struct key log_keys[] = {
+    {.name = "denied",
+     .type = KEY_WORD,
+     .summary = "on, or off: log what is denied",
+     .offset = offsetof(struct settings, log.denied),
+     .words = switch_words},
+    {.name = "file",
+     .type = KEY_OTHER,
+     .summary = "where the records go, as lines of JSON: a path, or off",
+     .import = import_log_file},
+    {.name = "journal",
+     .type = KEY_WORD,
+     .summary = "on, or off: the same records to the journal",
+     .offset = offsetof(struct settings, log.journal),
+     .words = switch_words},
     {.name = "group",
      .type = KEY_NUMBER,
-     .summary = "NFLOG group",
+     .summary = "the NFLOG group by which the kernel tells of what is denied",
      .offset = offsetof(struct settings, log.group),
+     .min = 1,
      .max = 65535},
     {.name = "rate",
      .type = KEY_NUMBER,
-     .summary = "records per second",
+     .summary = "denied connections that are logged of one source, in a second",
      .offset = offsetof(struct settings, log.rate),
      .min = 1,
      .max = 1000000},

@@ -95,6 +95,8 @@ struct compile_options compile_options_of(const struct settings *settings)
         .default_mode = settings->default_mode,
         .unknown_endpoints = settings->unknown_endpoints,
         .mark = settings->mark,
+        .log_group = settings->log.denied ? (uint16_t)settings->log.group : 0,
+        .log_rate = settings->log.rate,
     };
 }
 

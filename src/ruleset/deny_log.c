@@ -168,11 +168,21 @@ static void return_unlogged(struct chain *chain)
     verdict(rule, V_RETURN, NULL);
 }
 
+/* Of members of groups, which each kernel sends by itself. */
+static void return_reports(struct chain *chain)
+{
+    struct rule_stmt *rule = chain_add_rule(chain);
+
+    on_value(rule, FIELD_L4PROTO, false, IPPROTO_IGMP);
+    verdict(rule, V_RETURN, NULL);
+}
+
 static void build_inet_log(const struct logging *logging)
 {
     log_connections(logging, IP4, true);
     log_connections(logging, IP6, true);
     return_unlogged(logging->chain);
+    return_reports(logging->chain);
     log_connections(logging, IP4, false);
     log_connections(logging, IP6, false);
 }

@@ -36,7 +36,7 @@ class Cofferdam:
         self.policies = engine.path("policies")
         self.config = engine.path("cofferdam.yaml")
         self.settings = {"docker": engine.socket, "policies": self.policies, "state": engine.path("state"),
-                         "control": engine.path("control.sock"), "audit": engine.path("audit.log")}
+                         "control": engine.path("control.sock"), "audit": engine.path("audit.log"), "log": {"denied": "off"}}
         os.makedirs(self.policies, exist_ok=True)
         os.makedirs(engine.path("state"), exist_ok=True)
 

@@ -50,6 +50,14 @@ WORDS = {
     "explain/$defs/side/properties/near/items/properties/why": "verdict/near.c:near_miss_name",
     "lockdown/properties/without_daemon": "cli/lockdown_text.c:reasons",
     "release/properties/without_daemon": "cli/urgent.c:absence_name",
+    "verdict/properties/event/properties/type/items": None,
+    "verdict/properties/event/properties/action": None,
+    "verdict/properties/network/properties/type": None,
+    "verdict/properties/network/properties/direction": "denial/judge.c:network_direction",
+    "verdict/properties/cofferdam/properties/point": None,  # and one that is not logged
+    "verdict/properties/cofferdam/properties/direction": None,
+    "verdict/properties/cofferdam/properties/source/properties/kind": "denial/judge.c:kind_word",
+    "verdict/properties/cofferdam/properties/destination/properties/kind": "denial/judge.c:kind_word",
     "plan/$defs/cause/properties/set": "verdict/changes_json.c:set_to_json",
     "plan/$defs/cause/properties/reason": "verdict/changes_json.c:reason_name",
     "plan/properties/policies/items/properties/change": "policy/compare.c:policy_change_name",
@@ -104,6 +112,8 @@ class Schemas(unittest.TestCase):
 
     def test_every_document_carries_its_version(self):
         for name, schema in schemas.published().items():
+            if name == "verdict":  # its names outside this are not ours
+                schema = schema["properties"]["cofferdam"]
             if name != "common":
                 self.assertIn("format_version", schema["required"], name)
                 self.assertEqual(schema["properties"]["format_version"]["$ref"], "common.schema.json#/$defs/format_version")

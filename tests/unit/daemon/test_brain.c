@@ -414,8 +414,8 @@ static void bridges_of_the_last_run_are_closed_before_the_engine_answers(void **
     world_pump(world);
     assert_int_equal(world->n_applied[APPLY_FULL], 1);
     assert_true(world_link(world, world->networks[network].bridge_index)->link.switches.nf_call_iptables);
-    struct compiler *fresh =
-        compiler_new(brain_policies(world->brain), &(struct compile_options){.mark = MARK_DEFAULT});
+    const struct compile_options options = {.mark = MARK_DEFAULT, .log_group = 64, .log_rate = 100};
+    struct compiler *fresh = compiler_new(brain_policies(world->brain), &options);
     _cleanup_delta_ struct delta delta = {0};
     compiler_add_bridge(fresh, "br-backend", NULL);
     compiler_add_port(fresh, "veth1", NULL);

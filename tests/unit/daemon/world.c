@@ -525,7 +525,8 @@ void world_restart(struct world *world, const char *policies)
 
 struct ruleset *world_tables(void)
 {
-    const struct compile_options options = {.default_mode = MODE_ENFORCE, .mark = MARK_DEFAULT};
+    const struct compile_options options = {
+        .default_mode = MODE_ENFORCE, .mark = MARK_DEFAULT, .log_group = 64, .log_rate = 100};
     struct policy_set *none = policy_set_new();
     struct compiler *compiler = compiler_new(none, &options);
     struct ruleset *tables = kernel_copy(compiler_ruleset(compiler));
@@ -819,7 +820,8 @@ static void fail_with_difference(const struct ruleset *now, const struct ruleset
 
 void world_check_fresh(const struct world *world, bool exact)
 {
-    const struct compile_options options = {.default_mode = MODE_ENFORCE, .mark = MARK_DEFAULT};
+    const struct compile_options options = {
+        .default_mode = MODE_ENFORCE, .mark = MARK_DEFAULT, .log_group = 64, .log_rate = 100};
     struct compiler *fresh = compiler_new(brain_policies(world->brain), &options);
     const struct ruleset *now = compiler_ruleset(world->brain->compiler);
     _cleanup_delta_ struct delta delta = {0};

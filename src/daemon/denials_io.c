@@ -1,0 +1,528 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What is denied, from the kernel into the log: packets in, records out. */
+#include "daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/if_ether.h>
+#include <net/if.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <systemd/sd-journal.h>
+
+#include "denial/judge.h"
+#include "ruleset/meters.h"
+#include "util/text.h"
+
+#define RETRY 30000000ull     /* of what could not be opened, microseconds */
+#define SAY_AGAIN 60000000ull /* that something is lost */
+#define TICK 250000ull        /* what is due is looked for no oftener */
+#define MESSAGE_DENIED "8d3f2c61a7b94e5c9f0e64b1d27a3c58"
+
+static void free_facts(void *facts)
+{
+    json_decref(facts);
+}
+
+/* ---- who ---------------------------------------------------------------------------------------------- */
+
+static struct denial_end find_end(const struct daemon *daemon, const struct whose *whose)
+{
+    struct denial_end end = {0};
+
+    (void)brain_whose(daemon->brain, whose, &end.container, &end.endpoint);
+    return end;
+}
+
+/* A frame's sender is whose port it came by; a packet's, whose address it has, as the bridge's rules have seen to. */
+static struct denial_end find_source(const struct daemon *daemon, const struct denied_packet *packet,
+                                     uint64_t at)
+{
+    struct whose whose = {.ip = packet->source,
+                          .has_ip = packet->has_ip,
+                          .port = packet->bridged ? packet->in : packet->port_in,
+                          .has_mac = packet->has_mac,
+                          .mac = packet->source_mac,
+                          .at = at};
+    struct denial_end end = find_end(daemon, &whose);
+
+    if (end.container || packet->bridged || packet->point == DENY_SPOOFED)
+        return end;
+    whose.port = 0;
+    return find_end(daemon, &whose);
+}
+
+static struct denial_end find_destination(const struct daemon *daemon, const struct denied_packet *packet,
+                                          uint64_t at)
+{
+    const struct whose whose = {.ip = packet->destination, .has_ip = packet->has_ip, .at = at};
+
+    return find_end(daemon, &whose);
+}
+
+static json_t *judge(const struct daemon *daemon, const struct denial *denial)
+{
+    const struct denied_packet *packet = &denial->packet;
+    char in[IFNAMSIZ], out[IFNAMSIZ];
+    unsigned in_index = packet->port_in ? packet->port_in : packet->in;
+    unsigned out_index = packet->port_out ? packet->port_out : packet->out;
+    const struct denial_context context = {
+        .with = {.policies = brain_policies(daemon->brain),
+                 .inventory = brain_inventory(daemon->brain),
+                 .settings = daemon->settings},
+        .locks = brain_locks(daemon->brain),
+        .source = find_source(daemon, packet, denial->first_seen),
+        .destination = find_destination(daemon, packet, denial->first_seen),
+        .generation = daemon->history.in_force,
+        .hostname = daemon->denied.hostname,
+        .in = denial->port[0] ? denial->port
+              : in_index      ? if_indextoname(in_index, in)
+                              : NULL,
+        .out = out_index ? if_indextoname(out_index, out) : NULL,
+    };
+
+    return denial_judge(packet, &context);
+}
+
+/* ---- how many ----------------------------------------------------------------------------------------- */
+
+static void add_address(struct meter_key *key, struct ip ip)
+{
+    uint8_t bytes[16];
+
+    ip_to_bytes(ip, bytes);
+    meter_key_add(key, bytes, ip_size(ip.family));
+}
+
+static bool packet_meter(const struct denied_packet *packet, struct meter_key *key)
+{
+    const uint8_t port[] = {(uint8_t)(packet->destination_port >> 8), (uint8_t)packet->destination_port};
+
+    if (!packet->has_ip || !packet->has_proto || !(packet->has_ports || packet->has_head))
+        return false;
+    key->table = TABLE_INET;
+    key->meter = packet->source.family == IP4 ? METER_DENIED4 : METER_DENIED6;
+    add_address(key, packet->source);
+    add_address(key, packet->destination);
+    meter_key_add(key, &packet->proto, sizeof(packet->proto));
+    meter_key_add(key, packet->has_ports ? port : packet->head, 2);
+    return true;
+}
+
+static bool frame_meter(const struct denial *denial, struct meter_key *key)
+{
+    const struct denied_packet *packet = &denial->packet;
+    const uint8_t type[] = {(uint8_t)(packet->ether_type >> 8), (uint8_t)packet->ether_type};
+    bool is_ip = packet->ether_type == ETH_P_IP || packet->ether_type == ETH_P_IPV6;
+
+    if (!denial->port[0] || !(is_ip ? packet->has_ip : packet->has_mac))
+        return false;
+    key->table = TABLE_BRIDGE;
+    key->meter = packet->ether_type == ETH_P_IP     ? METER_FRAMES4
+                 : packet->ether_type == ETH_P_IPV6 ? METER_FRAMES6
+                                                    : METER_FRAMES;
+    meter_key_add(key, denial->port, sizeof(denial->port));
+    if (is_ip) {
+        add_address(key, packet->source);
+        add_address(key, packet->destination);
+    } else {
+        meter_key_add(key, type, sizeof(type));
+        meter_key_add(key, packet->source_mac.bytes, sizeof(packet->source_mac.bytes));
+    }
+    return true;
+}
+
+static bool read_meter(struct daemon *daemon, const struct denial *denial, struct meter_key *key,
+                       struct meter_reading *ret)
+{
+    bool found = denial->packet.bridged ? frame_meter(denial, key) : packet_meter(&denial->packet, key);
+
+    if (found && !daemon->denied.meters)
+        found = meter_socket_open(&daemon->denied.meters) == 0;
+    return found && meter_read(daemon->denied.meters, key, ret) == 0;
+}
+
+/* What its source was over its rate with. */
+static void poll_source(struct daemon *daemon, struct denial *denial, uint64_t now)
+{
+    const struct denied_packet *packet = &denial->packet;
+    struct meter_key key = {.table = packet->bridged ? TABLE_BRIDGE : TABLE_INET};
+    struct meter_reading reading;
+
+    if (!denial_source_is_due(denial, now) || !daemon->denied.meters)
+        return;
+    if (packet->bridged) {
+        key.meter = METER_SENDERS;
+        meter_key_add(&key, denial->port, sizeof(denial->port));
+    } else if (packet->has_ip) {
+        key.meter = packet->source.family == IP4 ? METER_DENIERS4 : METER_DENIERS6;
+        add_address(&key, packet->source);
+    }
+    if (key.meter && meter_read(daemon->denied.meters, &key, &reading) == 0)
+        denials_source_read(daemon->denied.denials, denial, reading.packets, now);
+}
+
+/* Has it ended? */
+static bool poll_meter(struct daemon *daemon, struct denial *denial, uint64_t now)
+{
+    struct meter_reading reading = {0};
+    struct meter_key key = {0};
+    uint64_t since = 0;
+    bool found = read_meter(daemon, denial, &key, &reading);
+
+    if (found && reading.left_ms < METER_TIMEOUT * 1000)
+        since = (METER_TIMEOUT * 1000 - reading.left_ms) * 1000;
+    poll_source(daemon, denial, now);
+    return denial_poll(denial, found, reading.packets, since, now);
+}
+
+/* ---- the file ----------------------------------------------------------------------------------------- */
+
+/* Whoever rotates the log moves it away; then the path is another file, or none. */
+static bool is_moved(const char *path, int fd)
+{
+    struct stat is, open;
+
+    return stat(path, &is) < 0 || fstat(fd, &open) < 0 || is.st_dev != open.st_dev ||
+           is.st_ino != open.st_ino;
+}
+
+static int open_file(struct denied_log *log, const char *path)
+{
+    if (log->file >= 0 && !is_moved(path, log->file))
+        return 0;
+    if (log->file >= 0)
+        close(log->file);
+    log->file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
+    return log->file < 0 ? -errno : 0;
+}
+
+/* A line whole, or marked as broken by a line end. */
+static int append_line(int fd, const char *text)
+{
+    _cleanup_free_ char *line = xasprintf("%s\n", text);
+    size_t len = strlen(line), done = 0;
+
+    while (done < len) {
+        ssize_t n = write(fd, line + done, len - done);
+
+        if (n < 0 && errno == EINTR)
+            continue;
+        if (n <= 0) {
+            int r = n < 0 ? -errno : -EIO;
+
+            if (done > 0)
+                (void)!write(fd, "\n", 1);
+            return r;
+        }
+        done += (size_t)n;
+    }
+    return 0;
+}
+
+static void write_file(struct daemon *daemon, const json_t *record)
+{
+    struct denied_log *log = &daemon->denied;
+    const char *path = daemon->settings->log.file;
+    int r;
+
+    if (!path)
+        return;
+    _cleanup_free_ char *text = json_dumps(record, JSON_COMPACT);
+    r = open_file(log, path);
+    if (r == 0)
+        r = text ? append_line(log->file, text) : -ENOMEM;
+    if (r < 0)
+        log->unwritten++;
+    if (r < 0 && r != log->file_error)
+        log_text(LOG_ERR, "denied connections cannot be written to %s: %s", path, strerror(-r));
+    log->file_error = r;
+}
+
+/* ---- the journal -------------------------------------------------------------------------------------- */
+
+static const char *text_at(const json_t *record, const char *a, const char *b, const char *c)
+{
+    const json_t *json = json_object_get(json_object_get(record, a), b);
+    const char *text = json_string_value(c ? json_object_get(json, c) : json);
+
+    return text ? text : "";
+}
+
+static const char *container_at(const json_t *record, const char *end, const char *key)
+{
+    const json_t *container =
+        json_object_get(json_object_get(json_object_get(record, "cofferdam"), end), "container");
+    const char *text = json_string_value(json_object_get(container, key));
+
+    return text ? text : "";
+}
+
+static void write_journal(const struct daemon *daemon, const json_t *record, const struct denial *denial)
+{
+    if (daemon->settings->log.journal == LOG_JOURNAL_OFF || !log_is_journal())
+        return;
+    sd_journal_send(
+        "MESSAGE=%s; %llu packet%s", denial_message(record), (unsigned long long)denial->count,
+        denial->count == 1 ? "" : "s", "MESSAGE_ID=" MESSAGE_DENIED, "PRIORITY=%i", LOG_NOTICE,
+        "COFFERDAM_VERDICT=deny", "COFFERDAM_POINT=%s", text_at(record, "cofferdam", "point", NULL),
+        "COFFERDAM_DIRECTION=%s", text_at(record, "cofferdam", "direction", NULL), "COFFERDAM_SOURCE=%s",
+        text_at(record, "source", "ip", NULL), "COFFERDAM_DESTINATION=%s",
+        text_at(record, "destination", "ip", NULL), "COFFERDAM_SOURCE_CONTAINER=%s",
+        container_at(record, "source", "name"), "COFFERDAM_SOURCE_CONTAINER_ID=%s",
+        container_at(record, "source", "id"), "COFFERDAM_DESTINATION_CONTAINER=%s",
+        container_at(record, "destination", "name"), "COFFERDAM_DESTINATION_CONTAINER_ID=%s",
+        container_at(record, "destination", "id"), "COFFERDAM_POLICY=%s",
+        text_at(record, "rule", "ruleset", NULL), "COFFERDAM_RULE=%s", text_at(record, "rule", "name", NULL),
+        "COFFERDAM_COUNT=%llu", (unsigned long long)denial->count, NULL);
+}
+
+/* ---- records ------------------------------------------------------------------------------------------ */
+
+static uint64_t wall_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Who had just begun when its first packet came is known by now. */
+static void settle_facts(const struct daemon *daemon, struct denial *denial)
+{
+    json_t *now;
+
+    if (denial->facts && !denial_is_unsure(denial->facts))
+        return;
+    now = judge(daemon, denial);
+    json_decref(denial->facts);
+    denial->facts = now;
+}
+
+static void end_record(struct daemon *daemon, struct denial *denial, uint64_t now)
+{
+    uint64_t since_1970 = wall_now() - now;
+
+    settle_facts(daemon, denial);
+    denial_finish(denial->facts, denial, since_1970 + denial->first_seen, since_1970 + denial->last_seen);
+    write_file(daemon, denial->facts);
+    write_journal(daemon, denial->facts, denial);
+    daemon->denied.n_records++;
+    denials_close(daemon->denied.denials, denial, now);
+}
+
+static uint64_t lost(const struct denied_log *log)
+{
+    return log->lost_before + denial_reader_lost(log->reader) +
+           (log->denials ? denials_lost(log->denials) : 0) + log->unwritten;
+}
+
+static void say_lost(struct denied_log *log, uint64_t now)
+{
+    uint64_t n = lost(log);
+
+    if (n == log->lost_said || (log->said_at && now < log->said_at + SAY_AGAIN))
+        return;
+    log_text(
+        LOG_WARNING,
+        "of denied connections, %llu could not be logged since the start (%llu since this was last said)",
+        (unsigned long long)n, (unsigned long long)(n - log->lost_said));
+    log->lost_said = n;
+    log->said_at = now;
+}
+
+/* ---- events ------------------------------------------------------------------------------------------- */
+
+static void open_reader(struct daemon *daemon, uint64_t now);
+
+static void set_timer(struct daemon *daemon, uint64_t at, uint64_t now)
+{
+    struct denied_log *log = &daemon->denied;
+
+    if (at != UINT64_MAX && at < now + TICK)
+        at = now + TICK;
+    log->timer_at = at;
+    sd_event_source_set_time(log->timer, at);
+    sd_event_source_set_enabled(log->timer, at == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
+}
+
+static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
+{
+    struct daemon *daemon = userdata;
+    struct denied_log *log = &daemon->denied;
+    uint64_t now = daemon_now(), next;
+
+    (void)source, (void)usec;
+    if (!log->reader)
+        open_reader(daemon, now);
+    for (struct denial *denial; (denial = denials_due(log->denials, now, &next));)
+        if (poll_meter(daemon, denial, now))
+            end_record(daemon, denial, now);
+    say_lost(log, now);
+    if (!log->reader && now + RETRY < next)
+        next = now + RETRY;
+    set_timer(daemon, next, now);
+    return 0;
+}
+
+static void end_now(struct daemon *daemon, struct denial *denial, uint64_t now)
+{
+    (void)poll_meter(daemon, denial, now);
+    end_record(daemon, denial, now);
+}
+
+static void on_packet(const struct denied_packet *packet, void *userdata)
+{
+    struct daemon *daemon = userdata;
+    struct denied_log *log = &daemon->denied;
+    uint64_t now = daemon_now();
+    struct denial *crowded = denials_crowded(log->denials, packet), *other, *denial;
+    bool is_new;
+
+    if (crowded)
+        end_now(daemon, crowded, now);
+    if (crowded) /* what is closed makes room */
+        (void)denials_crowded(log->denials, packet);
+    denial = denials_add(log->denials, packet, now, &is_new, &other);
+    if (other) {
+        end_now(daemon, other, now);
+        denial = denials_add(log->denials, packet, now, &is_new, &other);
+    }
+    if (!denial || !is_new)
+        return;
+    if (packet->bridged && packet->in)
+        (void)if_indextoname(packet->in, denial->port);
+    denial->facts = judge(daemon, denial);
+    poll_source(daemon, denial, now);
+    if (denial->poll_at < log->timer_at)
+        set_timer(daemon, denial->poll_at, now);
+}
+
+/* ---- addresses that change hands ------------------------------------------------------------------------ */
+
+static bool is_of(const struct denial *denial, const struct ip *ended, size_t n)
+{
+    for (size_t i = 0; i < n && denial->packet.has_ip && !denial->packet.bridged; i++)
+        if (ip_equal(denial->packet.source, ended[i]) || ip_equal(denial->packet.destination, ended[i]))
+            return true;
+    return false;
+}
+
+/* So that the kernel tells of the first packet of whoever comes next. */
+static void reset_meter(struct daemon *daemon, const struct denial *denial, struct delta *delta)
+{
+    struct element element = {0};
+    struct meter_reading reading;
+    struct meter_key key = {0};
+    const struct set *set;
+
+    if (!read_meter(daemon, denial, &key, &reading))
+        return;
+    set = table_set(&brain_ruleset(daemon->brain)->tables[key.table], key.meter);
+    memcpy(element.key, key.bytes, sizeof(element.key));
+    if (set && set->key_len == key.len)
+        delta_delete_element(delta, key.table, set, &element);
+}
+
+void denied_log_update(struct daemon *daemon)
+{
+    struct denied_log *log = &daemon->denied;
+    _cleanup_free_ struct ip *ended = NULL;
+    size_t n = brain_take_ended(daemon->brain, &ended);
+    _cleanup_diags_ struct diags diags = {0};
+    _cleanup_delta_ struct delta delta = {0};
+    struct denial *next;
+
+    if (!log->denials || n == 0)
+        return;
+    for (struct denial *denial = denials_next(log->denials, NULL); denial; denial = next) {
+        next = denials_next(log->denials, denial);
+        if (!is_of(denial, ended, n))
+            continue;
+        if (!denial->closed)
+            end_now(daemon, denial, daemon_now());
+        reset_meter(daemon, denial, &delta);
+        denials_forget(log->denials, denial);
+    }
+    if (delta_count(&delta) > 0)
+        (void)nft_apply(daemon->nft, &delta, &diags); /* what went by itself meanwhile needs no help */
+}
+
+/* ---- start and end ------------------------------------------------------------------------------------ */
+
+static void open_reader(struct daemon *daemon, uint64_t now)
+{
+    struct denied_log *log = &daemon->denied;
+    const struct settings *settings = daemon->settings;
+    int r = denial_reader_open(daemon->event, (uint16_t)settings->log.group, on_packet, daemon, &log->reader);
+
+    (void)now;
+    if (r < 0 && r != log->reader_error)
+        log_text(LOG_ERR, "denied connections are not logged: NFLOG group %u cannot be read: %s",
+                 settings->log.group,
+                 r == -EBUSY ? "another program reads it; set another in log: {group: ...}" : strerror(-r));
+    log->reader_error = r;
+}
+
+/* Rules that log fail to load where the kernel cannot log: so whether it can is found out before. */
+void denied_log_open(struct daemon *daemon)
+{
+    struct denied_log *log = &daemon->denied;
+    char hostname[256] = "";
+
+    log->file = -1;
+    log->timer_at = UINT64_MAX;
+    if (daemon->settings->log.denied == LOG_DENIED_ON)
+        (void)meter_socket_open(&log->meters); /* else it is tried again when it is needed */
+    if (daemon->settings->log.denied == LOG_DENIED_OFF)
+        return;
+    if (gethostname(hostname, sizeof(hostname) - 1) == 0 && hostname[0])
+        log->hostname = xstrdup(hostname);
+    log->denials = denials_new(free_facts);
+    open_reader(daemon, 0);
+    if (log->reader_error < 0 && log->reader_error != -EBUSY) {
+        daemon->settings->log.denied = LOG_DENIED_OFF;
+        return;
+    }
+    if (sd_event_add_time(daemon->event, &log->timer, CLOCK_MONOTONIC, UINT64_MAX, 1000, on_timer, daemon) >=
+            0 &&
+        !log->reader)
+        set_timer(daemon, daemon_now() + RETRY, daemon_now());
+}
+
+void denied_log_close(struct daemon *daemon)
+{
+    struct denied_log *log = &daemon->denied;
+    uint64_t now = daemon_now();
+
+    for (struct denial *denial; log->denials && daemon->brain && (denial = denials_first_open(log->denials));)
+        end_now(daemon, denial, now);
+    log->reader = denial_reader_close(log->reader);
+    log->meters = meter_socket_close(log->meters);
+    log->denials = denials_free(log->denials);
+    sd_event_source_unref(log->timer);
+    if (log->file >= 0)
+        close(log->file);
+    free(log->hostname);
+    *log = (struct denied_log){.file = -1};
+}
+
+json_t *denied_log_status(const struct daemon *daemon)
+{
+    const struct denied_log *log = &daemon->denied;
+    _cleanup_free_ char *error = NULL;
+
+    if (log->reader_error < 0)
+        error = xasprintf("NFLOG group %u cannot be read: %s", daemon->settings->log.group,
+                          strerror(-log->reader_error));
+    else if (log->file_error < 0)
+        error = xasprintf("%s cannot be written: %s", daemon->settings->log.file, strerror(-log->file_error));
+    return json_pack("{s:b, s:s?, s:I, s:I, s:I, s:s?}", "on", log->reader != NULL, "file",
+                     daemon->settings->log.file, "open",
+                     (json_int_t)(log->denials ? denials_open(log->denials) : 0), "records",
+                     (json_int_t)log->n_records, "lost", (json_int_t)lost(log), "error", error);
+}
