@@ -41,6 +41,7 @@ struct denial {
     char port[IFNAMSIZ]; /* the name of packet.in, where it is a bridge's port, for who asks the meter */
     uint64_t first_seen, last_seen;
     uint64_t count;
+    uint64_t since_1970;    /* the user's own: when the clock started, for times that people read */
     void *facts;            /* the user's own, e.g. who it was at that time; see denials_new() */
     bool closed;            /* written; kept until the kernel has forgotten its count as well */
     uint64_t base, metered; /* the meter's count before the record, and when it was asked last */

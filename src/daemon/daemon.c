@@ -413,7 +413,7 @@ int daemon_start(struct daemon *daemon)
     sigset_t signals;
     int r;
 
-    daemon->state_lock = daemon->namespace_lock = daemon->denied.file = -1;
+    daemon->state_lock = daemon->namespace_lock = daemon->records.file = -1;
     daemon->started = daemon_wall_clock();
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -450,6 +450,7 @@ void daemon_clear(struct daemon *daemon)
     daemon->nft = nft_socket_close(daemon->nft);
     daemon->flows = flow_socket_close(daemon->flows);
     denied_log_close(daemon);
+    records_close(&daemon->records);
     daemon->brain = brain_free(daemon->brain);
     sd_event_source_unref(daemon->run);
     sd_event_source_unref(daemon->timer);
@@ -469,5 +470,5 @@ void daemon_clear(struct daemon *daemon)
     free(daemon->expectations.first);
     audit_log_free(daemon->audit);
     settings_free(daemon->settings);
-    *daemon = (struct daemon){.state_lock = -1, .namespace_lock = -1};
+    *daemon = (struct daemon){.state_lock = -1, .namespace_lock = -1, .records.file = -1};
 }

@@ -104,17 +104,22 @@ struct inventory_keep {
     int error;                       /* of the last time; 0 or a negative errno */
 };
 
-/* The log of what is denied (denials_io.c). */
+/* Where records go (records.c). */
+struct records {
+    int file;       /* -1: not open */
+    int file_error; /* 0 or a negative errno */
+    uint64_t n_written, unwritten;
+};
+
+/* What is denied (denials_io.c). */
 struct denied_log {
     struct denial_reader *reader; /* NULL: it is off, or cannot be had */
     struct meter_socket *meters;  /* NULL: not open yet */
     struct denials *denials;      /* NULL: it is off */
     sd_event_source *timer;
     uint64_t timer_at;
-    int file;                     /* -1: not open */
-    int reader_error, file_error; /* 0 or a negative errno */
+    int reader_error; /* 0 or a negative errno */
     char *hostname;
-    uint64_t n_records, unwritten;
     uint64_t lost_before, lost_said, said_at; /* of readers that are closed; when the loss was logged last */
 };
 
@@ -140,6 +145,7 @@ struct daemon {
     struct cut_log *cut;      /* while a lockdown is made; else NULL */
     uint64_t applied_at;      /* the kernel has taken a change last */
 
+    struct records records;
     struct denied_log denied;
     int state_lock, namespace_lock;
     char *docker_socket;
@@ -388,7 +394,16 @@ void host_refresh(struct daemon *daemon);
 /* flow_io.c: carries ACTION_END_FLOWS out */
 void flows_end(struct daemon *daemon);
 
-/* denials_io.c: what is denied, into the log */
+/* records.c */
+/*
+ * A record of a connection (docs/log.md), for all who want it: when it is opened, with a count of 1 and who the ends are as
+ * far as that is known by then; and when it is final. Its fields but for those of its times and count may have changed in
+ * between, where somebody turned out to be another.
+ */
+void records_publish(struct daemon *daemon, const json_t *record, bool final);
+void records_close(struct records *records);
+
+/* denials_io.c: what is denied, as records */
 /* Before the rules are made. Where the kernel cannot log, the settings say afterwards that nothing is to be. */
 void denied_log_open(struct daemon *daemon);
 /* Whose addresses others may have from now on: what was denied them is written, and forgotten. */

@@ -1,18 +1,14 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* What is denied, from the kernel into the log: packets in, records out. */
+/* What is denied: packets in, records out (records.c). */
 #include "daemon.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/if_ether.h>
 #include <net/if.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
-
-#include <systemd/sd-journal.h>
 
 #include "denial/judge.h"
 #include "ruleset/meters.h"
@@ -21,7 +17,6 @@
 #define RETRY 30000000ull     /* of what could not be opened, microseconds */
 #define SAY_AGAIN 60000000ull /* that something is lost */
 #define TICK 250000ull        /* what is due is looked for no oftener */
-#define MESSAGE_DENIED "8d3f2c61a7b94e5c9f0e64b1d27a3c58"
 
 static void free_facts(void *facts)
 {
@@ -180,107 +175,6 @@ static bool poll_meter(struct daemon *daemon, struct denial *denial, uint64_t no
     return denial_poll(denial, found, reading.packets, since, now);
 }
 
-/* ---- the file ----------------------------------------------------------------------------------------- */
-
-/* Whoever rotates the log moves it away; then the path is another file, or none. */
-static bool is_moved(const char *path, int fd)
-{
-    struct stat is, open;
-
-    return stat(path, &is) < 0 || fstat(fd, &open) < 0 || is.st_dev != open.st_dev ||
-           is.st_ino != open.st_ino;
-}
-
-static int open_file(struct denied_log *log, const char *path)
-{
-    if (log->file >= 0 && !is_moved(path, log->file))
-        return 0;
-    if (log->file >= 0)
-        close(log->file);
-    log->file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
-    return log->file < 0 ? -errno : 0;
-}
-
-/* A line whole, or marked as broken by a line end. */
-static int append_line(int fd, const char *text)
-{
-    _cleanup_free_ char *line = xasprintf("%s\n", text);
-    size_t len = strlen(line), done = 0;
-
-    while (done < len) {
-        ssize_t n = write(fd, line + done, len - done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            int r = n < 0 ? -errno : -EIO;
-
-            if (done > 0)
-                (void)!write(fd, "\n", 1);
-            return r;
-        }
-        done += (size_t)n;
-    }
-    return 0;
-}
-
-static void write_file(struct daemon *daemon, const json_t *record)
-{
-    struct denied_log *log = &daemon->denied;
-    const char *path = daemon->settings->log.file;
-    int r;
-
-    if (!path)
-        return;
-    _cleanup_free_ char *text = json_dumps(record, JSON_COMPACT);
-    r = open_file(log, path);
-    if (r == 0)
-        r = text ? append_line(log->file, text) : -ENOMEM;
-    if (r < 0)
-        log->unwritten++;
-    if (r < 0 && r != log->file_error)
-        log_text(LOG_ERR, "denied connections cannot be written to %s: %s", path, strerror(-r));
-    log->file_error = r;
-}
-
-/* ---- the journal -------------------------------------------------------------------------------------- */
-
-static const char *text_at(const json_t *record, const char *a, const char *b, const char *c)
-{
-    const json_t *json = json_object_get(json_object_get(record, a), b);
-    const char *text = json_string_value(c ? json_object_get(json, c) : json);
-
-    return text ? text : "";
-}
-
-static const char *container_at(const json_t *record, const char *end, const char *key)
-{
-    const json_t *container =
-        json_object_get(json_object_get(json_object_get(record, "cofferdam"), end), "container");
-    const char *text = json_string_value(json_object_get(container, key));
-
-    return text ? text : "";
-}
-
-static void write_journal(const struct daemon *daemon, const json_t *record, const struct denial *denial)
-{
-    if (daemon->settings->log.journal == LOG_JOURNAL_OFF || !log_is_journal())
-        return;
-    sd_journal_send(
-        "MESSAGE=%s; %llu packet%s", denial_message(record), (unsigned long long)denial->count,
-        denial->count == 1 ? "" : "s", "MESSAGE_ID=" MESSAGE_DENIED, "PRIORITY=%i", LOG_NOTICE,
-        "COFFERDAM_VERDICT=deny", "COFFERDAM_POINT=%s", text_at(record, "cofferdam", "point", NULL),
-        "COFFERDAM_DIRECTION=%s", text_at(record, "cofferdam", "direction", NULL), "COFFERDAM_SOURCE=%s",
-        text_at(record, "source", "ip", NULL), "COFFERDAM_DESTINATION=%s",
-        text_at(record, "destination", "ip", NULL), "COFFERDAM_SOURCE_CONTAINER=%s",
-        container_at(record, "source", "name"), "COFFERDAM_SOURCE_CONTAINER_ID=%s",
-        container_at(record, "source", "id"), "COFFERDAM_DESTINATION_CONTAINER=%s",
-        container_at(record, "destination", "name"), "COFFERDAM_DESTINATION_CONTAINER_ID=%s",
-        container_at(record, "destination", "id"), "COFFERDAM_POLICY=%s",
-        text_at(record, "rule", "ruleset", NULL), "COFFERDAM_RULE=%s", text_at(record, "rule", "name", NULL),
-        "COFFERDAM_COUNT=%llu", (unsigned long long)denial->count, NULL);
-}
-
 /* ---- records ------------------------------------------------------------------------------------------ */
 
 static uint64_t wall_now(void)
@@ -303,27 +197,40 @@ static void settle_facts(const struct daemon *daemon, struct denial *denial)
     denial->facts = now;
 }
 
+static void complete(struct denial *denial)
+{
+    denial_finish(denial->facts, denial, denial->since_1970 + denial->first_seen,
+                  denial->since_1970 + denial->last_seen);
+}
+
+static void begin_record(struct daemon *daemon, struct denial *denial, uint64_t now)
+{
+    denial->since_1970 = wall_now() - now;
+    denial->facts = judge(daemon, denial);
+    complete(denial);
+    records_publish(daemon, denial->facts, false);
+}
+
 static void end_record(struct daemon *daemon, struct denial *denial, uint64_t now)
 {
-    uint64_t since_1970 = wall_now() - now;
-
     settle_facts(daemon, denial);
-    denial_finish(denial->facts, denial, since_1970 + denial->first_seen, since_1970 + denial->last_seen);
-    write_file(daemon, denial->facts);
-    write_journal(daemon, denial->facts, denial);
-    daemon->denied.n_records++;
+    complete(denial);
+    records_publish(daemon, denial->facts, true);
     denials_close(daemon->denied.denials, denial, now);
 }
 
-static uint64_t lost(const struct denied_log *log)
+static uint64_t lost(const struct daemon *daemon)
 {
+    const struct denied_log *log = &daemon->denied;
+
     return log->lost_before + denial_reader_lost(log->reader) +
-           (log->denials ? denials_lost(log->denials) : 0) + log->unwritten;
+           (log->denials ? denials_lost(log->denials) : 0) + daemon->records.unwritten;
 }
 
-static void say_lost(struct denied_log *log, uint64_t now)
+static void say_lost(struct daemon *daemon, uint64_t now)
 {
-    uint64_t n = lost(log);
+    struct denied_log *log = &daemon->denied;
+    uint64_t n = lost(daemon);
 
     if (n == log->lost_said || (log->said_at && now < log->said_at + SAY_AGAIN))
         return;
@@ -362,7 +269,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
     for (struct denial *denial; (denial = denials_due(log->denials, now, &next));)
         if (poll_meter(daemon, denial, now))
             end_record(daemon, denial, now);
-    say_lost(log, now);
+    say_lost(daemon, now);
     if (!log->reader && now + RETRY < next)
         next = now + RETRY;
     set_timer(daemon, next, now);
@@ -396,7 +303,7 @@ static void on_packet(const struct denied_packet *packet, void *userdata)
         return;
     if (packet->bridged && packet->in)
         (void)if_indextoname(packet->in, denial->port);
-    denial->facts = judge(daemon, denial);
+    begin_record(daemon, denial, now);
     poll_source(daemon, denial, now);
     if (denial->poll_at < log->timer_at)
         set_timer(daemon, denial->poll_at, now);
@@ -474,7 +381,6 @@ void denied_log_open(struct daemon *daemon)
     struct denied_log *log = &daemon->denied;
     char hostname[256] = "";
 
-    log->file = -1;
     log->timer_at = UINT64_MAX;
     if (daemon->settings->log.denied == LOG_DENIED_ON)
         (void)meter_socket_open(&log->meters); /* else it is tried again when it is needed */
@@ -505,24 +411,24 @@ void denied_log_close(struct daemon *daemon)
     log->meters = meter_socket_close(log->meters);
     log->denials = denials_free(log->denials);
     sd_event_source_unref(log->timer);
-    if (log->file >= 0)
-        close(log->file);
     free(log->hostname);
-    *log = (struct denied_log){.file = -1};
+    *log = (struct denied_log){0};
 }
 
 json_t *denied_log_status(const struct daemon *daemon)
 {
     const struct denied_log *log = &daemon->denied;
+    const struct records *records = &daemon->records;
     _cleanup_free_ char *error = NULL;
 
     if (log->reader_error < 0)
         error = xasprintf("NFLOG group %u cannot be read: %s", daemon->settings->log.group,
                           strerror(-log->reader_error));
-    else if (log->file_error < 0)
-        error = xasprintf("%s cannot be written: %s", daemon->settings->log.file, strerror(-log->file_error));
+    else if (records->file_error < 0)
+        error =
+            xasprintf("%s cannot be written: %s", daemon->settings->log.file, strerror(-records->file_error));
     return json_pack("{s:b, s:s?, s:I, s:I, s:I, s:s?}", "on", log->reader != NULL, "file",
                      daemon->settings->log.file, "open",
                      (json_int_t)(log->denials ? denials_open(log->denials) : 0), "records",
-                     (json_int_t)log->n_records, "lost", (json_int_t)lost(log), "error", error);
+                     (json_int_t)records->n_written, "lost", (json_int_t)lost(daemon), "error", error);
 }
