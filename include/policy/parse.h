@@ -35,3 +35,5 @@ struct diag *policy_report(const struct policy_set *set, struct diags *diags, en
 /* Parses "5432/tcp", "icmp/echo-request" and so on as in `ports:`. 0, or -EINVAL with *ret_why (static) set.
  */
 int port_parse(const char *text, struct port *ret, const char **ret_why);
+/* The name of the ICMP type with this index; NULL after the last. */
+const char *icmp_type_name(size_t index);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "policy/parse.h"
 #include "schema.h"
 
 #define DRAFT "https://json-schema.org/draft/2020-12/schema"

@@ -107,8 +107,6 @@ extern const struct mapping policy_mapping, rule_mapping, ingress_rule_mapping, 
 
 /* The words that stand for peers, and what ports are written with; each list ends with NULL. */
 extern const char *const peer_words[], *const protocol_words[];
-/* The name of the ICMP type with this index; NULL after the last. */
-const char *icmp_type_name(size_t index);
 
 /* What the files of this folder share. */
 void import_selector(struct import *import, const struct node *node, struct selector *selector);
