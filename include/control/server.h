@@ -55,5 +55,22 @@ int control_server_open(sd_event *event, const char *path, const struct control_
 struct control_server *control_server_close(struct control_server *server);
 DEFINE_CLEANUP(struct control_server *, control_server_close);
 
+/*
+ * A client that is told of things as they happen: its answer is followed by lines until it goes, or the server closes. A
+ * slow one holds nothing up: what it has no time for is lost to it, and it is told how much that was (line_queue.h).
+ */
+#define CONTROL_STREAMS_MAX 12
+#define CONTROL_OTHER_STREAMS_MAX 8          /* of them for other users than the server's own */
+#define CONTROL_STREAM_MAX ((size_t)1 << 20) /* bytes that wait for one of them */
+
+struct control_stream;
+/* It is over: not to be used any more. */
+typedef void (*control_stream_end)(void *userdata);
+/* Only while a request is handled: whoever has sent it becomes one. Borrowed until it ends; NULL: there are too many. */
+struct control_stream *control_stream_open(struct control_server *server, control_stream_end ended,
+                                           void *userdata);
+/* A line without its end. Nothing ends by this. */
+void control_stream_send(struct control_stream *stream, const char *line, size_t len);
+
 /* Is an answer still on its way to a client? */
 bool control_server_busy(const struct control_server *server);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdbool.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -11,8 +12,9 @@
 
 #include "control/protocol.h"
 #include "util/fd.h"
+#include "util/mem.h"
 
-#define READ_SIZE (64 * 1024)
+#define READ_SIZE ((size_t)64 * 1024)
 
 static int64_t now_ms(void)
 {
@@ -74,33 +76,45 @@ static int send_all(int fd, const char *bytes, size_t len, int64_t deadline)
     return 0;
 }
 
-/* Reads until the daemon closes. */
-static int receive_all(int fd, int64_t deadline, char **ret, size_t *ret_len)
-{
-    _cleanup_free_ char *bytes = NULL;
-    size_t len = 0, size = 0;
+struct input {
+    char *bytes;
+    size_t len, size;
+};
 
+static void input_clear(struct input *input)
+{
+    free(input->bytes);
+}
+
+/* Reads what is there: how many bytes, 0 at the end, or a negative errno (-EAGAIN: nothing is there). */
+static ssize_t receive(int fd, struct input *input)
+{
+    if (input->size - input->len < READ_SIZE) {
+        input->size = input->size ? input->size * 2 : READ_SIZE * 2;
+        input->bytes = xreallocarray(input->bytes, input->size, 1);
+    }
+    ssize_t n = recv(fd, input->bytes + input->len, input->size - input->len, 0);
+    if (n < 0)
+        return errno == EINTR ? -EAGAIN : -errno;
+    input->len += (size_t)n;
+    return input->len > CONTROL_MESSAGE_MAX ? -EMSGSIZE : n;
+}
+
+/* Reads until the daemon closes, or one line is there. */
+static int receive_answer(int fd, int64_t deadline, bool line, struct input *input)
+{
     for (;;) {
         int r = wait_for(fd, POLLIN, deadline);
         if (r < 0)
             return r;
-        if (size - len < READ_SIZE) {
-            size = size ? size * 2 : READ_SIZE * 2;
-            bytes = xreallocarray(bytes, size, 1);
-        }
-        ssize_t n = recv(fd, bytes + len, size - len, 0);
-        if (n < 0 && errno != EAGAIN && errno != EINTR)
-            return -errno;
+        ssize_t n = receive(fd, input);
         if (n == 0)
-            break;
-        if (n > 0)
-            len += (size_t)n;
-        if (len > CONTROL_MESSAGE_MAX)
-            return -EMSGSIZE;
+            return input->len ? 0 : -ECONNRESET;
+        if (n < 0 && n != -EAGAIN)
+            return (int)n;
+        if (line && input->len && memchr(input->bytes, '\n', input->len))
+            return 0;
     }
-    *ret = STEAL(bytes);
-    *ret_len = len;
-    return 0;
 }
 
 static int parse_answer(const char *bytes, size_t len, json_t **ret)
@@ -116,13 +130,10 @@ static int parse_answer(const char *bytes, size_t len, json_t **ret)
     return 0;
 }
 
-int control_call(const char *path, const json_t *request, int timeout_ms, json_t **ret_answer)
+static int send_request(const char *path, const json_t *request, int64_t deadline, int *ret_fd)
 {
-    int64_t deadline = now_ms() + timeout_ms;
     _cleanup_free_ char *text = json_dumps(request, JSON_COMPACT);
-    _cleanup_free_ char *bytes = NULL;
     _cleanup_close_ int fd = -1;
-    size_t len = 0;
 
     if (!text)
         return -EINVAL;
@@ -134,11 +145,105 @@ int control_call(const char *path, const json_t *request, int timeout_ms, json_t
         r = send_all(fd, line, strlen(line), deadline);
     /* A daemon that refuses the caller answers and closes without reading: the answer counts, not the EPIPE.
      */
-    if (r == 0 || r == -EPIPE)
-        r = receive_all(fd, deadline, &bytes, &len);
-    if (r == 0 && len == 0)
-        r = -ECONNRESET;
+    if (r < 0 && r != -EPIPE)
+        return r;
+    *ret_fd = fd;
+    fd = -1;
+    return 0;
+}
+
+int control_call(const char *path, const json_t *request, int timeout_ms, json_t **ret_answer)
+{
+    int64_t deadline = now_ms() + timeout_ms;
+    _cleanup_(input_clear) struct input input = {};
+    _cleanup_close_ int fd = -1;
+    int r = send_request(path, request, deadline, &fd);
+
     if (r == 0)
-        r = parse_answer(bytes, len, ret_answer);
-    return r;
+        r = receive_answer(fd, deadline, false, &input);
+    return r < 0 ? r : parse_answer(input.bytes, input.len, ret_answer);
+}
+
+/* ---- an answer that goes on ----------------------------------------------------------------------------- */
+
+struct control_follow {
+    int fd;
+    struct input input;
+};
+
+struct control_follow *control_follow_close(struct control_follow *follow)
+{
+    if (!follow)
+        return NULL;
+    if (follow->fd >= 0)
+        close(follow->fd);
+    input_clear(&follow->input);
+    free(follow);
+    return NULL;
+}
+
+static void input_take(struct input *input, size_t n)
+{
+    input->len -= n;
+    memmove(input->bytes, input->bytes + n, input->len);
+}
+
+int control_follow_open(const char *path, const json_t *request, int timeout_ms, json_t **ret_answer,
+                        struct control_follow **ret)
+{
+    _cleanup_(control_follow_closep) struct control_follow *follow = xnew(struct control_follow);
+    int64_t deadline = now_ms() + timeout_ms;
+
+    follow->fd = -1;
+    int r = send_request(path, request, deadline, &follow->fd);
+    if (r == 0)
+        r = receive_answer(follow->fd, deadline, true, &follow->input);
+    if (r < 0)
+        return r;
+    const char *bytes = follow->input.bytes, *end = memchr(bytes, '\n', follow->input.len);
+    size_t len = end ? (size_t)(end - bytes) + 1 : follow->input.len;
+
+    r = parse_answer(bytes, len, ret_answer);
+    if (r < 0)
+        return r;
+    input_take(&follow->input, len);
+    *ret = STEAL(follow);
+    return 0;
+}
+
+int control_follow_fd(const struct control_follow *follow)
+{
+    return follow->fd;
+}
+
+/* Hands out the lines that are complete. */
+static int hand_out(struct input *input, control_line handle, void *userdata)
+{
+    size_t done = 0;
+
+    for (const char *end; (end = memchr(input->bytes + done, '\n', input->len - done));) {
+        size_t len = (size_t)(end - input->bytes) - done;
+        json_t *line = json_loadb(input->bytes + done, len, JSON_REJECT_DUPLICATES, NULL);
+
+        if (!json_is_object(line)) {
+            json_decref(line);
+            return -EBADMSG;
+        }
+        handle(line, userdata);
+        json_decref(line);
+        done += len + 1;
+    }
+    input_take(input, done);
+    return 0;
+}
+
+int control_follow_read(struct control_follow *follow, control_line handle, void *userdata)
+{
+    /* What came with the answer is there already. */
+    int r = follow->input.len ? hand_out(&follow->input, handle, userdata) : 0;
+    ssize_t n = r < 0 ? r : receive(follow->fd, &follow->input);
+
+    if (n <= 0)
+        return n == -EAGAIN ? 0 : n == 0 ? -ECONNRESET : (int)n;
+    return hand_out(&follow->input, handle, userdata);
 }

@@ -14,9 +14,18 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
+#include "control/line_queue.h"
 #include "control/protocol.h"
 
 #define REQUEST_SIZE_MIN ((size_t)4096) /* doubled until CONTROL_REQUEST_MAX, a power of two */
+
+/* What follows an answer. */
+struct control_stream {
+    struct client *client;
+    struct line_queue queue;
+    control_stream_end ended;
+    void *userdata;
+};
 
 struct client {
     struct control_server *server;
@@ -25,8 +34,9 @@ struct client {
     struct control_peer peer;
     char *request;
     size_t request_len, request_size;
-    char *answer; /* NULL until the request is complete */
+    char *answer; /* NULL until the request is complete; of a stream, once more when it is sent */
     size_t answer_len, answer_sent;
+    struct control_stream *stream; /* NULL: the answer is all */
     struct client *next;
 };
 
@@ -37,19 +47,105 @@ struct control_server {
     char *path;
     struct control_service service;
     struct client *clients;
+    struct client *asking;      /* whose request is being handled; else NULL */
     size_t n_clients, n_others; /* the latter of other users than the server's */
+    size_t n_streams, n_other_streams;
 };
-
-/* ---- one client --------------------------------------------------------------------------------------- */
 
 static bool is_other(const struct control_peer *peer)
 {
     return peer->uid != geteuid();
 }
 
+/* ---- streams ------------------------------------------------------------------------------------------ */
+
+static void stream_end(struct client *client)
+{
+    struct control_server *server = client->server;
+    struct control_stream *stream = STEAL(client->stream);
+
+    if (!stream)
+        return;
+    server->n_streams--;
+    server->n_other_streams -= is_other(&client->peer);
+    line_queue_clear(&stream->queue);
+    if (stream->ended)
+        stream->ended(stream->userdata);
+    free(stream);
+}
+
+/* A client that goes is noticed as it can be read from. */
+static void stream_await(const struct client *client)
+{
+    sd_event_source_set_io_events(client->io, client->stream->queue.len ? EPOLLIN | EPOLLOUT : EPOLLIN);
+}
+
+/* The answer is sent: what comes now may take as long as it likes. */
+static void stream_begin(struct client *client)
+{
+    free(STEAL(client->answer));
+    free(STEAL(client->request));
+    sd_event_source_set_enabled(client->timer, SD_EVENT_OFF);
+    stream_await(client);
+}
+
+static bool stream_write(struct client *client)
+{
+    struct line_queue *queue = &client->stream->queue;
+    ssize_t n = send(client->fd, queue->bytes + queue->start, queue->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+    if (n < 0)
+        return errno == EAGAIN || errno == EINTR;
+    line_queue_take(queue, (size_t)n);
+    stream_await(client);
+    return true;
+}
+
+/* Returns false when the client is to be dropped: it has gone, or says something where there is nothing to be said. */
+static bool stream_serve(struct client *client, uint32_t events)
+{
+    char byte;
+
+    if (events & ~(uint32_t)EPOLLOUT) {
+        ssize_t n = recv(client->fd, &byte, 1, MSG_DONTWAIT);
+        if (n >= 0 || (errno != EAGAIN && errno != EINTR))
+            return false;
+    }
+    return !(events & EPOLLOUT) || stream_write(client);
+}
+
+struct control_stream *control_stream_open(struct control_server *server, control_stream_end ended,
+                                           void *userdata)
+{
+    struct client *client = server->asking;
+
+    if (!client || client->stream || server->n_streams >= CONTROL_STREAMS_MAX ||
+        (is_other(&client->peer) && server->n_other_streams >= CONTROL_OTHER_STREAMS_MAX))
+        return NULL;
+    client->stream = xnew(struct control_stream);
+    *client->stream = (struct control_stream){
+        .client = client, .queue = LINE_QUEUE(CONTROL_STREAM_MAX), .ended = ended, .userdata = userdata};
+    server->n_streams++;
+    server->n_other_streams += is_other(&client->peer);
+    return client->stream;
+}
+
+void control_stream_send(struct control_stream *stream, const char *line, size_t len)
+{
+    bool waited = stream->queue.len > 0;
+
+    line_queue_add(&stream->queue, line, len);
+    if (!waited && !stream->client->answer)
+        stream_await(stream->client);
+}
+
+/* ---- one client --------------------------------------------------------------------------------------- */
+
 static void client_drop(struct client *client)
 {
     struct control_server *server = client->server;
+
+    stream_end(client);
 
     for (struct client **at = &server->clients; *at; at = &(*at)->next)
         if (*at == client) {
@@ -108,8 +204,12 @@ static void client_handle(struct client *client, size_t len)
         client_refuse(client, "the request is not a JSON object on one line");
     else if (!json_is_string(json_object_get(request, "verb")))
         client_refuse(client, "the request has no \"verb\"");
-    else
-        client_answer(client, service->handle(request, &client->peer, service->userdata));
+    else {
+        client->server->asking = client;
+        json_t *answer = service->handle(request, &client->peer, service->userdata);
+        client->server->asking = NULL;
+        client_answer(client, answer);
+    }
     json_decref(request);
 }
 
@@ -149,17 +249,22 @@ static bool client_write(struct client *client)
     if (n < 0)
         return errno == EAGAIN || errno == EINTR;
     client->answer_sent += (size_t)n;
-    return client->answer_sent < client->answer_len;
+    if (client->answer_sent < client->answer_len)
+        return true;
+    if (client->stream)
+        stream_begin(client);
+    return client->stream;
 }
 
 static int on_client(sd_event_source *source, int fd, uint32_t events, void *userdata)
 {
     struct client *client = userdata;
-    bool keep = client->answer ? client_write(client) : client_read(client);
+    bool keep = client->answer   ? client_write(client)
+                : client->stream ? stream_serve(client, events)
+                                 : client_read(client);
 
     (void)source;
     (void)fd;
-    (void)events;
     if (!keep)
         client_drop(client);
     return 0;

@@ -28,7 +28,17 @@ struct fixture {
     struct control_server *server;
     unsigned n_handled, n_refused;
     struct control_peer peer;
+    struct control_stream *stream;
+    unsigned n_streams, n_ended;
 };
+
+static void ended(void *userdata)
+{
+    struct fixture *fixture = userdata;
+
+    fixture->n_ended++;
+    fixture->stream = NULL;
+}
 
 static json_t *handle(const json_t *request, const struct control_peer *peer, void *userdata)
 {
@@ -37,6 +47,16 @@ static json_t *handle(const json_t *request, const struct control_peer *peer, vo
 
     fixture->n_handled++;
     fixture->peer = *peer;
+    if (strcmp(verb, "follow") == 0) {
+        struct control_stream *stream = control_stream_open(fixture->server, ended, fixture);
+
+        if (!stream)
+            return control_error(STATUS_ERROR, "too many", NULL, NULL);
+        assert_null(control_stream_open(fixture->server, ended, fixture)); /* once is enough */
+        fixture->stream = stream;
+        fixture->n_streams++;
+        control_stream_send(stream, "{\"first\":1}", 11);
+    }
     if (strcmp(verb, "large") == 0) {
         char *text = malloc(8 * 1024 * 1024 + 1);
         memset(text, 'x', 8 * 1024 * 1024);
@@ -338,6 +358,130 @@ static void a_silent_client_is_dropped_in_time(void **state)
     close(fd);
 }
 
+/* ---- streams ------------------------------------------------------------------------------------------ */
+
+static int follow(struct fixture *fixture)
+{
+    int fd = dial(fixture);
+
+    assert_int_equal(send(fd, "{\"verb\":\"follow\"}\n", 18, 0), 18);
+    turn(fixture);
+    return fd;
+}
+
+static void expect_text(struct fixture *fixture, int fd, const char *wanted)
+{
+    char text[256] = "";
+
+    turn(fixture);
+    ssize_t n = recv(fd, text, sizeof(text) - 1, 0);
+    assert_int_equal(n, strlen(wanted));
+    assert_string_equal(text, wanted);
+}
+
+static void a_stream_goes_on_until_its_client_goes(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = follow(fixture);
+
+    expect_text(fixture, fd, "{\"ok\":true,\"exit\":0,\"result\":{\"verb\":\"follow\"}}\n{\"first\":1}\n");
+    assert_false(control_server_busy(fixture->server));
+    control_stream_send(fixture->stream, "{\"a\":1}", 7);
+    control_stream_send(fixture->stream, "{\"b\":2}", 7);
+    expect_text(fixture, fd, "{\"a\":1}\n{\"b\":2}\n");
+    assert_int_equal(fixture->n_ended, 0);
+    close(fd);
+    turn(fixture);
+    assert_int_equal(fixture->n_ended, 1);
+    assert_null(control_stream_open(fixture->server, ended, fixture)); /* nobody asks now */
+}
+
+static void who_says_more_is_dropped(void **state)
+{
+    struct fixture *fixture = *state;
+    int fd = follow(fixture);
+    char text[256];
+
+    assert_int_equal(send(fd, "x", 1, 0), 1);
+    turn(fixture);
+    assert_int_equal(fixture->n_ended, 1);
+    while (recv(fd, text, sizeof(text), 0) > 0)
+        ;
+    assert_int_not_equal(errno, EAGAIN);
+    close(fd);
+}
+
+static void a_slow_reader_loses_lines_and_is_told(void **state)
+{
+    struct fixture *fixture = *state;
+    const unsigned sent = 20000;
+    char line[1001], *text, *save;
+    unsigned got = 0, lost = 0, told = 0;
+    int fd = follow(fixture);
+
+    memset(line, 'x', sizeof(line));
+    for (unsigned i = 0; i < sent; i++) {
+        control_stream_send(fixture->stream, line, sizeof(line));
+        if (i % 100 == 0)
+            turn(fixture);
+    }
+    text = ask(fixture, "{\"verb\":\"status\"}\n", 18);
+    assert_non_null(strstr(text, "\"ok\":true"));
+    free(text);
+
+    text = malloc(64 * 1024 * 1024);
+    size_t len = 0;
+    for (unsigned idle = 0; idle < 3; idle++) {
+        ssize_t n = recv(fd, text + len, 64 * 1024, 0);
+        if (n > 0)
+            idle = 0;
+        len += n > 0 ? (size_t)n : 0;
+        turn(fixture);
+    }
+    text[len] = '\0';
+    assert_true(len < 3 * CONTROL_STREAM_MAX);
+    for (char *at = strtok_r(text, "\n", &save); at; at = strtok_r(NULL, "\n", &save)) {
+        unsigned n;
+
+        if (sscanf(at, "{\"lost\":%u}", &n) == 1) {
+            lost += n;
+            told++;
+        } else if (*at == 'x') {
+            assert_int_equal(strlen(at), sizeof(line));
+            got++;
+        }
+    }
+    free(text);
+    assert_int_equal(got + lost, sent);
+    assert_int_equal(told, 1);
+    assert_true(lost > sent / 2);
+    control_stream_send(fixture->stream, "{\"a\":1}", 7);
+    expect_text(fixture, fd, "{\"a\":1}\n");
+    close(fd);
+}
+
+static void there_are_only_so_many_streams(void **state)
+{
+    struct fixture *fixture = *state;
+    int fds[CONTROL_STREAMS_MAX];
+    char *text;
+
+    for (size_t i = 0; i < CONTROL_STREAMS_MAX; i++)
+        fds[i] = follow(fixture);
+    assert_int_equal(fixture->n_streams, CONTROL_STREAMS_MAX);
+    text = ask(fixture, "{\"verb\":\"follow\"}\n", 18);
+    assert_non_null(strstr(text, "too many"));
+    free(text);
+    close(fds[0]);
+    turn(fixture);
+    fds[0] = follow(fixture);
+    assert_int_equal(fixture->n_streams, CONTROL_STREAMS_MAX + 1);
+    fixture->server = control_server_close(fixture->server);
+    assert_int_equal(fixture->n_ended, CONTROL_STREAMS_MAX + 1);
+    for (size_t i = 0; i < CONTROL_STREAMS_MAX; i++)
+        close(fds[i]);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -352,6 +496,10 @@ int main(void)
                                         teardown),
         cmocka_unit_test_setup_teardown(more_clients_than_places_wait_for_their_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(a_silent_client_is_dropped_in_time, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stream_goes_on_until_its_client_goes, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_says_more_is_dropped, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_slow_reader_loses_lines_and_is_told, setup, teardown),
+        cmocka_unit_test_setup_teardown(there_are_only_so_many_streams, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
