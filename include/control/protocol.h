@@ -4,7 +4,7 @@
  * line each way, then the daemon closes.
  *
  *   request   {"verb": "status" | "explain" | "plan" | "apply" | "confirm" | "rollback" | "history" | "verify" | "teardown" |
- *            "lockdown" | "release" | "lockdown-list" | "label" | "label-list" | "label-reset" | "names", ...arguments}
+ *            "lockdown" | "release" | "lockdown-list" | "label" | "label-list" | "label-reset" | "names" | "watch", ...arguments}
  *             explain: "from", "to", "port" (optional text such as "5432/tcp")
  *             apply: "only": TEXT (optional, the plan_id of the plan that it must be), "force": BOOL (optional, whether
  *             policies are loaded though their expectations fail or cannot be tested yet)
@@ -24,6 +24,11 @@
  *             label: "containers" or "select": lists of texts; "set": {KEY: VALUE} and "remove": [KEY], at least one of
  *             them; "reason", "follow": BOOL, "dry_run": BOOL, all optional.
  *             label-list: "container" (optional).
+ *             watch: "filters": [{"field", "value", "not": BOOL (optional)}] and "allowed": BOOL, both optional
+ *             (watch/filter.h). After the answer, {"watching": true, "problem": TEXT (optional: why nothing may come)}, comes a
+ *             line for each record, {"record": {...}, "final": BOOL}: first those that are open, then each as it is opened;
+ *             and once more when it is final, where that tells more (watch/record.h). {"lost": N}: so many lines found no
+ *             room. That goes on until either side closes.
  *   answer    {"ok": true, "exit": N, "result": {...}}
  *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT | null, "diagnostics": [...], "code": TEXT (only where
  *             a program must know it: "expired"; "done", such a request was carried out already)}

@@ -86,7 +86,7 @@ void denials_close(struct denials *denials, struct denial *denial, uint64_t now)
 /* It is as if it had never been. */
 void denials_forget(struct denials *denials, struct denial *denial);
 /* The one after this, or with NULL the first, open or closed; NULL: there is none. */
-struct denial *denials_next(struct denials *denials, const struct denial *after);
+struct denial *denials_next(const struct denials *denials, const struct denial *after);
 /* Any that is open, or NULL. */
 struct denial *denials_first_open(struct denials *denials);
 

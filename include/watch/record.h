@@ -5,6 +5,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include <jansson.h>
 
 /* What stands at a path such as "cofferdam.source.kind"; borrowed, or NULL. */
@@ -20,4 +22,8 @@ enum record_verdict {
 };
 
 enum record_verdict record_verdict(const json_t *record);
+/* Where a record that was shown when it was opened has ended: is it worth to be shown again? It had more packets than
+ * the few tries of a connection, or it has turned out only since whose they are. */
+#define RECORD_TRIES 10
+bool record_end_tells_more(const json_t *record);
 const char *record_verdict_name(enum record_verdict verdict);

@@ -146,6 +146,7 @@ struct daemon {
     uint64_t applied_at;      /* the kernel has taken a change last */
 
     struct records records;
+    struct watcher *watchers; /* who follows them (watch.c) */
     struct denied_log denied;
     int state_lock, namespace_lock;
     char *docker_socket;
@@ -410,8 +411,16 @@ void denied_log_open(struct daemon *daemon);
 void denied_log_update(struct daemon *daemon);
 /* Writes what is open. The brain must be there still. */
 void denied_log_close(struct daemon *daemon);
+/* The records that are open. */
+void denied_log_each_open(const struct daemon *daemon, void (*handle)(const json_t *record, void *userdata),
+                          void *userdata);
 /* As status has it. A new reference. */
 json_t *denied_log_status(const struct daemon *daemon);
+
+/* watch.c: who follows records on the control socket */
+void watch_record(struct daemon *daemon, const json_t *record, bool final);
+/* Does anybody follow what is allowed? */
+bool watch_wants_allowed(const struct daemon *daemon);
 
 /* log.c */
 void log_open(void);

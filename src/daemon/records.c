@@ -131,6 +131,7 @@ void records_publish(struct daemon *daemon, const json_t *record, bool final)
 {
     if (final)
         write_record(daemon, record);
+    watch_record(daemon, record, final);
 }
 
 void records_close(struct records *records)

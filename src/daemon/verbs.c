@@ -314,6 +314,7 @@ static const struct verb verbs[] = {
     {"label-list", verb_label_list, RIGHT_READ},
     {"label-reset", verb_label_reset, RIGHT_CHANGE},
     {"names", verb_names, RIGHT_READ},
+    {"watch", verb_watch, RIGHT_READ},
 };
 
 static const struct verb *find_verb(const json_t *request)

@@ -30,6 +30,9 @@ int label_plan(struct daemon *daemon, const struct given_labels *list, json_t **
                struct cut_log *log);
 json_t *verb_label_reset(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 
+/* watch.c */
+json_t *verb_watch(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+
 /* verbs_history.c */
 /* Why number cannot be had, as history_load() says by its error. */
 json_t *history_refuse(const struct daemon *daemon, unsigned number, int error);

@@ -337,7 +337,7 @@ void denials_forget(struct denials *denials, struct denial *denial)
     drop(denials, denial);
 }
 
-struct denial *denials_next(struct denials *denials, const struct denial *after)
+struct denial *denials_next(const struct denials *denials, const struct denial *after)
 {
     return after ? after->hh.next : denials->all;
 }

@@ -34,6 +34,15 @@ enum record_verdict record_verdict(const json_t *record)
     return strcmp(record_text(record, "event.action"), "audited") == 0 ? RECORD_AUDITED : RECORD_ALLOWED;
 }
 
+bool record_end_tells_more(const json_t *record)
+{
+    if (json_integer_value(record_at(record, "cofferdam.count")) > RECORD_TRIES)
+        return true;
+    return strcmp(record_text(record, "cofferdam.point"), "unknown") == 0 &&
+           strcmp(record_text(record, "cofferdam.source.kind"), "unknown") != 0 &&
+           strcmp(record_text(record, "cofferdam.destination.kind"), "unknown") != 0;
+}
+
 const char *record_verdict_name(enum record_verdict verdict)
 {
     switch (verdict) {
