@@ -61,10 +61,53 @@ static void test_no_moments(void **state)
     assert_string_equal(never, "");
 }
 
+static void test_microseconds(void **state)
+{
+    static const struct {
+        const char *text;
+        uint64_t usec;
+    } good[] = {
+        {"2023-11-14T22:13:20Z", 1700000000000000},
+        {"2023-11-14T22:13:20.5Z", 1700000000500000},
+        {"2023-11-14T22:13:20.000001Z", 1700000000000001},
+        {"2023-11-14T22:13:20.1234567Z", 1700000000123456},
+        {"2023-11-14T23:43:20+01:30", 1700000000000000},
+        {"2023-11-14T21:13:20.25-01:00", 1700000000250000},
+        {"1970-01-01T00:00:00+00:00", 0},
+    };
+    static const char *const bad[] = {"",
+                                      "now",
+                                      "2023-11-14",
+                                      "2023-11-14T22:13:20",
+                                      "2023-11-14T22:13:20.",
+                                      "2023-11-14T22:13:20.Z",
+                                      "2023-11-14T22:13:20.5",
+                                      "2023-11-14T22:13:20+1:00",
+                                      "2023-11-14T22:13:20+24:00",
+                                      "2023-11-14T22:13:20+01:60",
+                                      "2023-11-14T22:13:20+01-00",
+                                      "1970-01-01T00:00:00+00:01",
+                                      "2023-02-29T22:13:20Z",
+                                      "2023-11-14T22:13:20ZZ"};
+    uint64_t usec;
+
+    (void)state;
+    for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+        assert_int_equal(utc_parse_usec(good[i].text, &usec), 0);
+        assert_int_equal(usec, good[i].usec);
+    }
+    usec = 7;
+    for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+        if (utc_parse_usec(bad[i], &usec) != -EINVAL)
+            fail_msg("%s", bad[i]);
+    assert_int_equal(usec, 7);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {cmocka_unit_test(test_there_and_back),
-                                       cmocka_unit_test(test_no_moments)};
+                                       cmocka_unit_test(test_no_moments),
+                                       cmocka_unit_test(test_microseconds)};
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
