@@ -30,7 +30,8 @@ struct denial_context {
 
 /* A new reference. */
 json_t *denial_judge(const struct denied_packet *packet, const struct denial_context *context);
-/* Does it not know who has an address of a managed network that somebody may turn out to have had? */
+/* Does it not know who has an address of a managed network that somebody may turn out to have had, or by which lockdown
+ * it was denied? */
 bool denial_is_unsure(const json_t *record);
 /* Adds what its end shows: count and times, in microseconds since 1970. The same object. */
 void denial_finish(json_t *record, const struct denial *denial, uint64_t first_seen, uint64_t last_seen);

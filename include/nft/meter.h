@@ -12,6 +12,7 @@
 #define METER_REQUEST_MAX 512 /* bytes */
 
 struct meter_key {
+    enum table_pair pair;
     enum table_id table;
     const char *meter;
     uint8_t bytes[KEY_BYTES_MAX];

@@ -12,12 +12,17 @@
 #pragma once
 
 #include "inventory/inventory.h"
+#include "ruleset/compile.h"
 #include "ruleset/ruleset.h"
 #include "verdict/lock.h"
 
-/* A ruleset of PAIR_LOCK. Locks for an address or a port that no container has hold for that, in whole. The caller frees
- * it. */
-struct ruleset *lock_tables_compile(const struct lock_list *locks, const struct inventory *inventory);
+/*
+ * A ruleset of PAIR_LOCK. Locks for an address or a port that no container has hold for that, in whole. log: what of it
+ * is about logging says how it is done, for a daemon that hears of it later or does not own the tables; NULL: it is not.
+ * The caller frees it.
+ */
+struct ruleset *lock_tables_compile(const struct lock_list *locks, const struct inventory *inventory,
+                                    const struct compile_options *log);
 /*
  * Whoever is cut in the tables that stand stays so, in whole, where the inventory does not know it: between two commands,
  * what is known of the containers may have been lost.

@@ -120,17 +120,6 @@ static int open_sockets(struct alone *alone)
     return r == 0 ? flow_socket_open(&alone->flows) : r;
 }
 
-static bool cut(struct alone *alone, const struct ruleset *ruleset)
-{
-    _cleanup_diags_ struct diags diags = {0};
-    int r = lock_tables_apply(alone->nft, ruleset, &diags);
-
-    if (r < 0)
-        alone_report_diags(&alone->report, "NOT CUT OFF: the kernel refuses it", &diags, r);
-    else
-        alone->outcome.took = boot_now() - alone->begun;
-    return r == 0;
-}
 
 static bool verify(struct alone *alone, const struct ruleset *ruleset)
 {
@@ -170,7 +159,7 @@ static bool save(struct alone *alone)
 }
 
 /* What stands and cannot be read is replaced by what is known. */
-static struct ruleset *compile(struct alone *alone)
+static struct ruleset *compile(struct alone *alone, const struct compile_options *log)
 {
     _cleanup_nft_tables_ struct nft_tables tables = {0};
     int r = nft_read_pair(alone->nft, PAIR_LOCK, &tables);
@@ -179,25 +168,45 @@ static struct ruleset *compile(struct alone *alone)
     if (r == 0)
         lock_list_add_standing(alone->cut, alone->recorded, tables.ruleset, alone->inventory,
                                (uint64_t)time(NULL));
-    ruleset = lock_tables_compile(alone->cut, alone->inventory);
+    ruleset = lock_tables_compile(alone->cut, alone->inventory, log);
     if (r == 0)
         lock_tables_keep(ruleset, tables.ruleset, alone->inventory);
     return ruleset;
 }
 
+/* What stands now; NULL: nothing does. That a kernel cannot log keeps nobody connected. */
+static struct ruleset *cut(struct alone *alone)
+{
+    const struct compile_options log = compile_options_of(alone->settings);
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = compile(alone, &log);
+    _cleanup_diags_ struct diags diags = {0}, unlogged = {0};
+    int r = lock_tables_apply(alone->nft, ruleset, &diags);
+
+    if (r < 0 && log.log_group) {
+        ruleset_free(ruleset);
+        ruleset = compile(alone, NULL);
+        r = lock_tables_apply(alone->nft, ruleset, &unlogged);
+    }
+    if (r < 0) {
+        alone_report_diags(&alone->report, "NOT CUT OFF: the kernel refuses it", &diags, r);
+        return NULL;
+    }
+    alone->outcome.took = boot_now() - alone->begun;
+    return STEAL(ruleset);
+}
+
 static void do_it(struct alone *alone)
 {
-    _cleanup_(ruleset_freep) struct ruleset *ruleset = compile(alone);
     const struct alone_cut cut_by = {alone->locks, alone->inventory};
-    bool ended = false, stands;
+    bool ended = false;
 
     if (!alone->rules_stand)
         alone_open_bridges(&alone->report, &cut_by);
     alone->outcome.saved = save(alone);
-    stands = cut(alone, ruleset);
-    if (stands)
+    _cleanup_(ruleset_freep) struct ruleset *standing = cut(alone);
+    if (standing)
         ended = cut_flows(alone);
-    alone->outcome.verified = stands && verify(alone, ruleset) && ended;
+    alone->outcome.verified = standing && verify(alone, standing) && ended;
 }
 
 static void try_it(struct alone *alone)

@@ -146,15 +146,15 @@ static void read_request(struct release *release, const json_t *request, const c
 /* ---- the kernel --------------------------------------------------------------------------------------- */
 
 /* The tables without what is released; what stands in them and nobody knows whose it is stays. */
-static struct ruleset *compile(struct release *release)
+static struct ruleset *compile(struct release *release, const struct compile_options *log)
 {
     bool rules_stand = release->rules == RULES_STAND;
     _cleanup_(lock_list_freep) struct lock_list *known =
         alone_with_bound(release->nft, release->record.merged, rules_stand);
     _cleanup_(lock_list_freep) struct lock_list *cut =
         alone_with_bound(release->nft, release->after, rules_stand);
-    _cleanup_(ruleset_freep) struct ruleset *before = lock_tables_compile(known, release->inventory);
-    struct ruleset *ruleset = lock_tables_compile(cut, release->inventory);
+    _cleanup_(ruleset_freep) struct ruleset *before = lock_tables_compile(known, release->inventory, log);
+    struct ruleset *ruleset = lock_tables_compile(cut, release->inventory, log);
     _cleanup_nft_tables_ struct nft_tables tables = {0};
 
     if (nft_read_pair(release->nft, PAIR_LOCK, &tables) == 0 &&
@@ -169,12 +169,19 @@ static struct ruleset *compile(struct release *release)
 static int change_tables(struct release *release, struct diags *diags)
 {
     const struct alone_cut cut = {release->after, release->inventory};
-    _cleanup_(ruleset_freep) struct ruleset *ruleset = compile(release);
+    const struct compile_options log = compile_options_of(release->settings);
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = compile(release, &log);
     int r;
 
     if (release->rules != RULES_STAND)
         alone_open_bridges(&release->report, &cut);
     r = lock_tables_apply(release->nft, ruleset, diags);
+    if (r < 0 && log.log_group) { /* a kernel that cannot log */
+        ruleset_free(ruleset);
+        ruleset = compile(release, NULL);
+        diags_clear(diags);
+        r = lock_tables_apply(release->nft, ruleset, diags);
+    }
     return r == 0 ? lock_tables_verify(release->nft, ruleset, diags) : r;
 }
 

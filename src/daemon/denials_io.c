@@ -131,14 +131,34 @@ static bool frame_meter(const struct denial *denial, struct meter_key *key)
     return true;
 }
 
+/* The lock tables have meters of their own: a packet is in theirs or in those of the rules. */
+static bool read_pairs(const struct denied_log *log, struct meter_key key, struct meter_reading *ret)
+{
+    struct meter_reading rules = {0}, locks = {0};
+    bool found;
+
+    key.pair = PAIR_RULES;
+    found = meter_read(log->meters, &key, &rules) == 0;
+    key.pair = PAIR_LOCK;
+    found = meter_read(log->meters, &key, &locks) == 0 || found;
+    if (!found)
+        return false;
+    ret->packets = rules.packets + locks.packets;
+    ret->left_ms = rules.left_ms > locks.left_ms ? rules.left_ms : locks.left_ms;
+    return true;
+}
+
 static bool read_meter(struct daemon *daemon, const struct denial *denial, struct meter_key *key,
                        struct meter_reading *ret)
 {
+    struct denied_log *log = &daemon->denied;
     bool found = denial->packet.bridged ? frame_meter(denial, key) : packet_meter(&denial->packet, key);
 
-    if (found && !daemon->denied.meters)
-        found = meter_socket_open(&daemon->denied.meters) == 0;
-    return found && meter_read(daemon->denied.meters, key, ret) == 0;
+    if (found && !log->meters)
+        found = meter_socket_open(&log->meters) == 0;
+    if (found && denial->packet.point == DENY_LOCKED)
+        return read_pairs(log, *key, ret);
+    return found && meter_read(log->meters, key, ret) == 0;
 }
 
 /* What its source was over its rate with. */
@@ -157,7 +177,7 @@ static void poll_source(struct daemon *daemon, struct denial *denial, uint64_t n
         key.meter = packet->source.family == IP4 ? METER_DENIERS4 : METER_DENIERS6;
         add_address(&key, packet->source);
     }
-    if (key.meter && meter_read(daemon->denied.meters, &key, &reading) == 0)
+    if (key.meter && read_pairs(&daemon->denied, key, &reading))
         denials_source_read(daemon->denied.denials, denial, reading.packets, now);
 }
 

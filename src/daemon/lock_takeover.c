@@ -329,8 +329,9 @@ static int shrink_tables(struct daemon *daemon, struct diags *diags)
 
     if (left->n == 0)
         return lock_tables_remove(daemon->nft, diags);
+    const struct compile_options options = compile_options_of(daemon->settings);
     _cleanup_(ruleset_freep) struct ruleset *ruleset =
-        lock_tables_compile(left, brain_inventory(daemon->brain));
+        lock_tables_compile(left, brain_inventory(daemon->brain), &options);
     why(daemon, "%s is locked down, and no container is known to have it", lock_text(left->v[0]));
     return lock_tables_apply(daemon->nft, ruleset, diags);
 }

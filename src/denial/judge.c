@@ -184,10 +184,18 @@ static struct traffic traffic_of(const struct denied_packet *packet)
     return traffic;
 }
 
-static bool is_locked(const struct judged *judged, const struct end *end)
+/* The first lockdown that holds for it: its container's, or of an address that no container has; or NULL. */
+static const struct lock *lock_of(const struct judged *judged, const struct end *end)
 {
-    return end->container &&
-           lock_effect(judged->context->locks, judged->context->with.inventory, end->container).cut != 0;
+    const struct lock_list *locks = judged->context->locks;
+    struct ip ip;
+
+    if (end->container)
+        return lock_effect(locks, judged->context->with.inventory, end->container).first;
+    for (size_t i = 0; locks && end->has_ip && i < locks->n; i++)
+        if (lock_has_address(locks->v[i], &ip) && ip_equal(ip, end->ip))
+            return locks->v[i];
+    return NULL;
 }
 
 static void find_subject(struct judged *judged)
@@ -206,7 +214,7 @@ static void find_subject(struct judged *judged)
         judged->direction = INGRESS;
         break;
     case DENY_LOCKED:
-        judged->subject = is_locked(judged, &judged->source) ? &judged->source : &judged->destination;
+        judged->subject = lock_of(judged, &judged->source) ? &judged->source : &judged->destination;
         judged->direction = judged->subject == &judged->source ? EGRESS : INGRESS;
         break;
     case DENY_UNLOGGED:
@@ -463,6 +471,7 @@ static json_t *own_json(const struct judged *judged, json_t *policies)
 {
     const struct denied_packet *packet = judged->packet;
     const struct denial_context *context = judged->context;
+    const struct lock *lock = lock_of(judged, judged->subject);
     json_t *own = json_object();
 
     put(own, "format_version", "1.0");
@@ -474,12 +483,8 @@ static json_t *own_json(const struct judged *judged, json_t *policies)
     json_object_set_new(own, "policies", policies);
     if (context->generation)
         json_object_set_new(own, "generation", json_integer(context->generation));
-    if (packet->point == DENY_LOCKED && judged->subject->container) {
-        struct lock_effect effect =
-            lock_effect(context->locks, context->with.inventory, judged->subject->container);
-
-        put(own, "lockdown", effect.first ? lock_text(effect.first) : NULL);
-    }
+    if (packet->point == DENY_LOCKED)
+        put(own, "lockdown", lock ? lock_text(lock) : NULL);
     if (packet->has_proto && (packet->proto == IPPROTO_ICMP || packet->proto == IPPROTO_ICMPV6) &&
         packet->has_head) {
         json_t *icmp = child(own, "icmp");
@@ -532,6 +537,14 @@ json_t *denial_judge(const struct denied_packet *packet, const struct denial_con
     return record;
 }
 
+/* A command may have locked it down while the daemon did not answer, and that is taken over later. */
+static bool has_unknown_lock(const json_t *own)
+{
+    const char *point = json_string_value(json_object_get(own, "point"));
+
+    return point && strcmp(point, deny_point_word(DENY_LOCKED)) == 0 && !json_object_get(own, "lockdown");
+}
+
 static bool is_unknown(const json_t *own, const char *end)
 {
     const char *kind = json_string_value(json_object_get(json_object_get(own, end), "kind"));
@@ -543,7 +556,7 @@ bool denial_is_unsure(const json_t *record)
 {
     const json_t *own = json_object_get(record, "cofferdam");
 
-    return is_unknown(own, "source") || is_unknown(own, "destination");
+    return is_unknown(own, "source") || is_unknown(own, "destination") || has_unknown_lock(own);
 }
 
 /* ---- its end ------------------------------------------------------------------------------------------ */

@@ -34,7 +34,7 @@ struct nlmsghdr *meter_request(void *buffer, const struct meter_key *key)
     header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
     header->nfgen_family = key->table == TABLE_INET ? NFPROTO_INET : NFPROTO_BRIDGE;
     header->version = NFNETLINK_V0;
-    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, TABLE_NAME);
+    mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_TABLE, table_pair_name(key->pair, false));
     mnl_attr_put_strz(message, NFTA_SET_ELEM_LIST_SET, key->meter);
     list = mnl_attr_nest_start(message, NFTA_SET_ELEM_LIST_ELEMENTS);
     element = mnl_attr_nest_start(message, NFTA_LIST_ELEM);

@@ -241,6 +241,11 @@ void deny_log_build(struct ruleset *ruleset, const struct compile_options *optio
     }
 }
 
+const char *deny_log_chain(enum deny_point point)
+{
+    return chains[point].deny;
+}
+
 /* ---- drops -------------------------------------------------------------------------------------------- */
 
 static bool is_logged(const struct ruleset *ruleset, enum table_id table, enum deny_point point)

@@ -19,6 +19,8 @@
 
 /* The meters and chains of both tables; nothing where options say that nothing is logged. */
 void deny_log_build(struct ruleset *ruleset, const struct compile_options *options);
+/* Where a drop is led: a chain's name. */
+const char *deny_log_chain(enum deny_point point);
 /* Leads all drops of the fixed chains there. */
 void deny_log_divert_all(struct ruleset *ruleset);
 /* The same for a chain of table inet that is not in the ruleset yet. */

@@ -5,8 +5,8 @@
 #include <string.h>
 
 #include "build.h"
+#include "deny_log.h"
 #include "lockdown.h"
-#include "ruleset/compile.h"
 #include "util/mem.h"
 
 #define ETHER_ARP 0x0806u
@@ -102,6 +102,7 @@ static struct set *copy_empty_set(const struct copying *copying, const struct se
     copy = ruleset_add_set(copying->to, copying->table, set->name, set->n_key, set->key);
     copy->map = set->map;
     copy->interval = set->interval;
+    copy->meter = set->meter;
     return copy;
 }
 
@@ -146,6 +147,7 @@ static void copy_rule(const struct copying *copying, const struct rule_stmt *rul
     copy->comment = xstrdup_null(rule->comment);
     copy->origin = xstrdup_null(rule->origin);
     copy->target = rule->target ? ruleset_intern(copying->to, rule->target) : NULL;
+    copy->log_prefix = rule->log_prefix ? ruleset_intern(copying->to, rule->log_prefix) : NULL;
     for (size_t i = 0; i < rule->n_matches; i++) {
         struct match *match = rule_add_match(copy);
 
@@ -177,6 +179,15 @@ static void copy_chain(const struct copying *copying, const char *name)
         copy_rule(copying, &chain->rules[i], copy);
 }
 
+/* What logs, where the compiler was told to: the drops are led there in the end. */
+static void copy_log(const struct copying *copying)
+{
+    const char *name = deny_log_chain(DENY_LOCKED);
+
+    if (table_chain(copying->from, name))
+        copy_chain(copying, name);
+}
+
 /* ---- table inet --------------------------------------------------------------------------------------- */
 
 static struct chain *add_base_chain(struct ruleset *ruleset, enum table_id table, enum chain_hook hook,
@@ -191,7 +202,7 @@ static struct chain *add_base_chain(struct ruleset *ruleset, enum table_id table
 
 static void drop(struct rule_stmt *rule)
 {
-    counted(comment(rule, LOCKED_DOWN), V_DROP, NULL);
+    denied(comment(rule, LOCKED_DOWN), DENY_LOCKED);
 }
 
 /* Neighbour discovery is the bridge's to judge, which knows the ports. Who is in no map is sealed. */
@@ -225,6 +236,7 @@ static void build_inet(struct ruleset *ruleset, const struct table *from)
     const struct copying copying = {from, TABLE_INET, ruleset};
     struct chain *forward, *input, *output;
 
+    copy_log(&copying);
     add_set(ruleset, TABLE_INET, SET_SEALED, KEY_IFNAME);
     add_neighbour_discovery(ruleset, TABLE_INET);
     for (size_t family = 0; family < IP_FAMILIES; family++) {
@@ -285,6 +297,7 @@ static void build_bridge(struct ruleset *ruleset, const struct table *from)
     const struct copying copying = {from, TABLE_BRIDGE, ruleset};
     struct chain *forward;
 
+    copy_log(&copying);
     add_set(ruleset, TABLE_BRIDGE, SET_SEALED, KEY_IFNAME);
     add_set(ruleset, TABLE_BRIDGE, SET_SEALED_MACS, KEY_ETHER_ADDR);
     add_set(ruleset, TABLE_BRIDGE, SET_SEALED4, KEY_IPV4_ADDR);
@@ -300,9 +313,12 @@ static void build_bridge(struct ruleset *ruleset, const struct table *from)
     refuse_destinations(add_base_chain(ruleset, TABLE_BRIDGE, HOOK_OUTPUT, PRIORITY_BRIDGE_OUT));
 }
 
-struct ruleset *lock_tables_compile(const struct lock_list *locks, const struct inventory *inventory)
+struct ruleset *lock_tables_compile(const struct lock_list *locks, const struct inventory *inventory,
+                                    const struct compile_options *log)
 {
-    static const struct compile_options options = {.mark = MARK_DEFAULT};
+    const struct compile_options options = {.mark = MARK_DEFAULT,
+                                            .log_group = log ? log->log_group : 0,
+                                            .log_rate = log ? log->log_rate : 0};
     _cleanup_(policy_set_freep) struct policy_set *none = policy_set_new();
     _cleanup_(compiler_freep) struct compiler *compiler = compiler_new(none, &options);
     struct ruleset *ruleset = ruleset_new();
@@ -313,6 +329,7 @@ struct ruleset *lock_tables_compile(const struct lock_list *locks, const struct 
     build_bridge(ruleset, &compiler_ruleset(compiler)->tables[TABLE_BRIDGE]);
     build_inet(ruleset, &compiler_ruleset(compiler)->tables[TABLE_INET]);
     seal_all(ruleset, locks, inventory);
+    deny_log_divert_all(ruleset);
     return ruleset;
 }
 

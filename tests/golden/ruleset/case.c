@@ -180,6 +180,6 @@ int main(int argc, char **argv)
     stop_on(compiler_problems(compiler));
     if (!alone)
         return show(argv[first], compiler_ruleset(compiler));
-    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(locks, inventory);
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(locks, inventory, &options);
     return show(argv[first], ruleset);
 }

@@ -498,7 +498,8 @@ static struct lock_list *lock_b(unsigned how)
 static void apply_locks(struct host *host, unsigned how)
 {
     _cleanup_(lock_list_freep) struct lock_list *list = lock_b(how);
-    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(list, host->inventory);
+    const struct compile_options log = {.log_group = how % 6 < 4 ? 64 : 0, .log_rate = 100};
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(list, host->inventory, &log);
 
     assert_done(&host->fixture, lock_tables_apply(host->fixture.nft, ruleset, &host->fixture.diags));
     assert_done(&host->fixture, lock_tables_verify(host->fixture.nft, ruleset, &host->fixture.diags));

@@ -33,6 +33,7 @@ struct bench {
     struct policy_set *policies;
     struct settings *settings;
     struct inventory *inventory;
+    struct lock_list *locks;
 };
 
 static struct container *add_container(struct inventory *inventory, const char *name, const char *address)
@@ -54,7 +55,7 @@ static struct container *add_container(struct inventory *inventory, const char *
 
 static struct bench make(void)
 {
-    struct bench bench = {policy_set_new(), settings_new(), inventory_new()};
+    struct bench bench = {policy_set_new(), settings_new(), inventory_new(), lock_list_new()};
     struct network *network = network_new();
     _cleanup_diags_ struct diags diags = {0};
 
@@ -78,6 +79,7 @@ static void clear(struct bench *bench)
     policy_set_free(bench->policies);
     settings_free(bench->settings);
     inventory_free(bench->inventory);
+    lock_list_free(bench->locks);
 }
 
 static struct denial_end end_at(const struct bench *bench, struct ip ip)
@@ -102,6 +104,7 @@ static json_t *judge(const struct bench *bench, enum deny_point point, const cha
                                    .source_port = 40000,
                                    .destination_port = port};
     struct denial_context context = {.with = {bench->policies, bench->inventory, bench->settings},
+                                     .locks = bench->locks,
                                      .generation = 7,
                                      .hostname = "host",
                                      .in = "br0"};
@@ -199,6 +202,38 @@ static void nobodys_addresses(void **state)
     clear(&bench);
 }
 
+/* A command may have cut it off before anybody here heard of it: what is not known is asked for again. */
+static void who_is_locked_down(void **state)
+{
+    struct bench bench = make();
+    json_t *record = judge(&bench, DENY_LOCKED, "10.91.0.2", "10.91.0.3", 80);
+    struct lock *lock;
+    const char *why;
+
+    (void)state;
+    assert_field(record, "cofferdam.lockdown", "none");
+    assert_true(denial_is_unsure(record));
+    json_decref(record);
+    lock = lock_new();
+    lock->name = xstrdup("web");
+    lock_list_add(bench.locks, lock);
+    record = judge(&bench, DENY_LOCKED, "10.91.0.2", "10.91.0.3", 80);
+    assert_field(record, "cofferdam.lockdown", "\"web\"");
+    assert_field(record, "cofferdam.direction", "\"egress\"");
+    assert_field(record, "cofferdam.policies", "[\"web\"]");
+    assert_field(record, "rule", "{\"category\":\"locked\"}");
+    assert_false(denial_is_unsure(record));
+    json_decref(record);
+    lock = lock_new();
+    assert_int_equal(lock_by_address(lock, "192.0.2.9", &why), 0);
+    lock_list_add(bench.locks, lock);
+    record = judge(&bench, DENY_LOCKED, "10.91.0.3", "192.0.2.9", 80);
+    assert_field(record, "cofferdam.lockdown", "\"192.0.2.9\"");
+    assert_field(record, "cofferdam.direction", "\"ingress\"");
+    json_decref(record);
+    clear(&bench);
+}
+
 static void names_play_no_tricks(void **state)
 {
     struct bench bench = make();
@@ -239,6 +274,7 @@ int main(void)
         cmocka_unit_test(what_a_rule_denies),
         cmocka_unit_test(the_denied_side_is_the_destination),
         cmocka_unit_test(nobodys_addresses),
+        cmocka_unit_test(who_is_locked_down),
         cmocka_unit_test(names_play_no_tricks),
         cmocka_unit_test(its_end),
     };

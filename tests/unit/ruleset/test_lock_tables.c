@@ -91,7 +91,7 @@ static void what_has_no_name_is_cut_for_itself(void **state)
     (void)state;
     assert_int_equal(lock_by_address(add_lock(list, NULL), "10.0.0.9", &why), 0);
     assert_int_equal(lock_by_interface(add_lock(list, NULL), "veth-x", &why), 0);
-    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(list, inventory);
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(list, inventory, NULL);
     assert_true(has_ip4(ruleset, TABLE_INET, "locked4", 9) && has_ip4(ruleset, TABLE_BRIDGE, "sealed4", 9));
     assert_true(has_port(ruleset, "veth-x"));
     assert_false(has_ip4(ruleset, TABLE_INET, "locked4", 2) || has_port(ruleset, "veth-web"));
@@ -106,7 +106,7 @@ static void an_address_of_a_container_is_the_container(void **state)
 
     (void)state;
     assert_int_equal(lock_by_address(add_lock(list, NULL), "10.0.0.2", &why), 0);
-    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(list, inventory);
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(list, inventory, NULL);
     assert_true(has_port(ruleset, "veth-web"));
     assert_true(has(ruleset, TABLE_BRIDGE, "sealed_macs", (uint8_t[]){2, 0, 0, 0, 0, 2}, 6));
     assert_false(has_port(ruleset, "veth-db"));
@@ -121,11 +121,11 @@ static void who_is_not_known_any_more_stays_cut(void **state)
     (void)state;
     add_lock(first, "web");
     add_lock(first, "db");
-    _cleanup_(ruleset_freep) struct ruleset *standing = lock_tables_compile(first, inventory);
+    _cleanup_(ruleset_freep) struct ruleset *standing = lock_tables_compile(first, inventory, NULL);
     add_lock(second, "web");
     inventory_drop_container(inventory, "id-web");
     assert_int_equal(lock_allow(add_lock(second, "db"), "host", &why), 0);
-    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(second, inventory);
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(second, inventory, NULL);
     assert_false(has_port(ruleset, "veth-web"));
     lock_tables_keep(ruleset, standing, inventory);
     assert_true(has_port(ruleset, "veth-web") && has_ip4(ruleset, TABLE_INET, "locked4", 2) &&
@@ -149,7 +149,7 @@ static void what_is_bound_together_goes_together(void **state)
     assert_int_equal(lock_by_address(add_lock(list, NULL), "fd00::2", &why), 0);
     lock_list_add_bound(list, compiler_ruleset(compiler));
     assert_int_equal(list->n, 3); /* the port, and its other address */
-    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(list, nobody);
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(list, nobody, NULL);
     assert_true(has_port(ruleset, "veth-web") && has_ip4(ruleset, TABLE_INET, "locked4", 2));
     assert_false(has_port(ruleset, "veth-db") || has_ip4(ruleset, TABLE_INET, "locked4", 3));
 }
@@ -163,9 +163,9 @@ static void another_lock_moves_no_element(void **state)
 
     (void)state;
     add_lock(list, "web");
-    _cleanup_(ruleset_freep) struct ruleset *before = lock_tables_compile(list, inventory);
+    _cleanup_(ruleset_freep) struct ruleset *before = lock_tables_compile(list, inventory, NULL);
     add_lock(list, "db")->cut = CUT_IN;
-    _cleanup_(ruleset_freep) struct ruleset *after = lock_tables_compile(list, inventory);
+    _cleanup_(ruleset_freep) struct ruleset *after = lock_tables_compile(list, inventory, NULL);
     delta_between(before, after, &delta);
     assert_int_equal(delta.pair, PAIR_LOCK);
     assert_int_equal(delta_deletions(&delta), 0);
@@ -188,7 +188,7 @@ static void nothing_is_accepted(void **state)
     (void)state;
     assert_int_equal(lock_allow(add_lock(list, "web"), "db:80/tcp", &why), 0);
     add_lock(list, "db")->cut = CUT_OUT;
-    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(list, inventory);
+    _cleanup_(ruleset_freep) struct ruleset *ruleset = lock_tables_compile(list, inventory, NULL);
     for (size_t i = 0; i < TABLES; i++)
         for (const struct chain *chain = ruleset->tables[i].chains; chain; chain = chain->hh.next)
             for (size_t j = 0; j < chain->n_rules; j++) {

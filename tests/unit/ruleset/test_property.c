@@ -241,7 +241,7 @@ static void compare_world(unsigned seed, const struct compile_options *options, 
     compiler_load(compiler, world.inventory);
     compare_all(&world, &with, compiler_ruleset(compiler), parties, n, seed);
     if (locks) {
-        _cleanup_(ruleset_freep) struct ruleset *alone = lock_tables_compile(locks, world.inventory);
+        _cleanup_(ruleset_freep) struct ruleset *alone = lock_tables_compile(locks, world.inventory, options);
 
         compare_all(&world, &with, alone, parties, n, seed);
     }
