@@ -3,6 +3,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import sys
@@ -36,7 +37,8 @@ class Cofferdam:
         self.policies = engine.path("policies")
         self.config = engine.path("cofferdam.yaml")
         self.settings = {"docker": engine.socket, "policies": self.policies, "state": engine.path("state"),
-                         "control": engine.path("control.sock"), "audit": engine.path("audit.log"), "log": {"denied": "off"}}
+                         "control": engine.path("control.sock"), "audit": engine.path("audit.log"),
+                         "log": {"file": engine.path("verdicts.log"), "journal": "off"}}
         os.makedirs(self.policies, exist_ok=True)
         os.makedirs(engine.path("state"), exist_ok=True)
 
@@ -117,10 +119,16 @@ class Cofferdam:
             raise Failure(f"cofferdam apply: exit {result.returncode}\n{result.stdout}{result.stderr}\n{self.log()[-3000:]}")
         return result
 
-    def ruleset(self):
-        """Our tables as nft lists them."""
-        return "".join(self.engine.host.run("nft", "list", *table.split()).stdout
+    def ruleset(self, metered=False):
+        """Our tables as nft lists them; metered: also what denied packets have put into their sets."""
+        text = "".join(self.engine.host.run("nft", "list", *table.split()).stdout
                        for table in self.engine.tables() if table.split()[2] == "cofferdam")
+        return text if metered else without_metered(text)
+
+
+def without_metered(listing):
+    """What nft lists, without what denied packets have put into sets: that changes by itself."""
+    return re.sub(r"(\t\tflags dynamic,timeout\n(?:\t\t(?!elements).*\n)*)\t\telements = \{[^}]*\}\n", r"\1", listing)
 
 
 def follows(condition, what, seconds=2.0):

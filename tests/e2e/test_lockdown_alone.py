@@ -12,7 +12,7 @@ import time
 import unittest
 
 import test_lockdown
-from cofferdam import COMMAND, schemas
+from cofferdam import COMMAND, schemas, without_metered
 from engine import OUTSIDE
 from machine import run, wait_until
 from pairs import Pair, open_in
@@ -220,7 +220,7 @@ class WithRules(Alone, unittest.TestCase):
         web, db = Known(known[web.id]), Known(known[db.id])
         self.timed("web")
         self.assertEqual(self.sealed_ports(), [self.port_of(web)])
-        text = "".join(self.engine.host.run("nft", "list", *table.split()).stdout for table in self.lock_tables())
+        text = without_metered("".join(self.engine.host.run("nft", "list", *table.split()).stdout for table in self.lock_tables()))
         self.assertIn(web.address("ipv4"), text)
         self.assertNotIn(db.address("ipv4"), text)
         self.cofferdam.start()
@@ -477,7 +477,7 @@ class Release(Alone, unittest.TestCase):
         report = self.let_go("db", status=1)
         self.assertEqual((report["released"], report["verified"]), (["db"], True))
         self.assertIn("nobody knows whose they are", report["problems"][0])
-        self.assertIn("10.91.200.7", self.engine.host.run("nft", "list", *TABLES[1].split()).stdout)
+        self.assertIn("10.91.200.7", without_metered(self.engine.host.run("nft", "list", *TABLES[1].split()).stdout))
         self.assert_cut_off(web, db)
         self.assertTrue(far)
         self.let_go("--all")

@@ -12,6 +12,7 @@ import subprocess
 import time
 import unittest
 
+from cofferdam import without_metered
 from flows import Traffic, table
 from machine import ENVIRONMENT, wait_until
 
@@ -71,7 +72,7 @@ class Tampering(Traffic):
     def listing(self):
         result = self.engine.host.run("nft", "list", "ruleset", check=False).stdout
         ours = re.findall(r"^table (?:inet|bridge) cofferdam \{.*?^\}", result, re.MULTILINE | re.DOTALL)
-        return "\n".join(ours)
+        return without_metered("\n".join(ours) + "\n")
 
     def command(self, text):
         listing = self.engine.host.run("nft", "-a", "list", "chain", "inet", "cofferdam", "forward").stdout

@@ -459,7 +459,7 @@ class Redteam(Playground):
         for line in cls.cofferdam.ruleset().splitlines():
             name = re.match(r"\s*chain (\S+) {", line)
             chain = name[1] if name else chain
-            rule = re.search(r'counter packets (\d+) bytes \d+ drop(?: comment "([^"]*)")?', line)
+            rule = re.search(r'counter packets (\d+) bytes \d+ (?:drop|goto deny_\w+)(?: comment "([^"]*)")?', line)
             if rule:
                 counts[rule[2] or chain] += int(rule[1])
         return counts

@@ -56,7 +56,7 @@ class Names(Playground):
 
     def assert_the_listing_loads(self):
         """What nft lists, it loads: somewhere else, where nobody owns tables of these names."""
-        listing = self.cofferdam.ruleset()
+        listing = self.cofferdam.ruleset(metered=True)
         self.assertIsNone(TRICKS.search(listing.replace("\t", " ")))
         space = Namespace(self.engine.name + "-lan2")
         try:
