@@ -18,6 +18,7 @@
 
 #include <uthash.h>
 
+#include "policy/model.h"
 #include "ruleset/deny.h"
 #include "util/addr.h"
 #include "util/mem.h"
@@ -173,11 +174,22 @@ struct match {
 /* The other bits of the mark are other programs': no rule touches them. */
 enum mark_change { MARK_KEEP, MARK_SET, MARK_CLEAR };
 
+/*
+ * What rules of which policy a rule stands for: of one, or of several that nothing in the kernel tells apart. It says
+ * nothing to the kernel, and is never compared.
+ */
+struct rule_source {
+    const char *policy; /* interned; NULL: it is no policy's */
+    enum direction direction;
+    unsigned *indices; /* of the policy's rules, each once */
+    size_t n;
+};
+
 struct rule_stmt {
     struct match *matches;
     size_t n_matches;
     bool counter;
-    uint64_t packets, bytes; /* what it has counted, where it was read from the kernel; never compared */
+    uint64_t packets, bytes;      /* what it has counted, where it was read from the kernel; never compared */
     enum mark_change mark_change; /* what becomes of the bits `mark`, before the verdict */
     uint32_t mark;                /* unless MARK_KEEP */
     const char *log_prefix; /* what the packet is logged with, interned, at most 127 bytes; NULL: it is not */
@@ -188,7 +200,8 @@ struct rule_stmt {
     enum field vmap_field;
     char *comment; /* may be NULL; at most 127 bytes, printable ASCII without double quote or backslash */
     enum deny_point deny; /* why it drops; says nothing to the kernel (ruleset/deny.h) */
-    char *origin;  /* for error messages: "policies/shop.yaml:12 (policy shop-db, ingress 1)"; may be NULL */
+    char *origin; /* for error messages: "policies/shop.yaml:12 (policy shop-db, ingress 1)"; may be NULL */
+    struct rule_source source;
     char *foreign; /* read from the kernel, and no rule that we can say: what it is made of; else NULL */
 };
 
@@ -285,6 +298,8 @@ struct set *ruleset_add_ranges(struct ruleset *ruleset, const char *name, enum i
                                const struct ip_ranges *ranges);
 /* An empty rule at the end of the chain, valid until the next is added. */
 struct rule_stmt *chain_add_rule(struct chain *chain);
+/* It stands for this rule of its policy, too. */
+void rule_source_add(struct rule_source *source, unsigned index);
 /* A zeroed match at the end of the rule, valid until the next is added. */
 struct match *rule_add_match(struct rule_stmt *rule);
 

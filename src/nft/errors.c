@@ -130,7 +130,7 @@ static const char *op_origin(const struct op *op, const struct rule_stmt *rule)
 }
 
 /* ", rule 3: tcp dport 22 accept" */
-static char *rule_text(const struct rule_stmt *rule, size_t index)
+static char *printed_rule(const struct rule_stmt *rule, size_t index)
 {
     _cleanup_free_ char *text = NULL;
     size_t len;
@@ -153,7 +153,7 @@ static void report_op(const struct op *op, size_t index, bool exact, const struc
     const struct rule_stmt *rule = op_rule(op, index);
     const char *origin = op_origin(op, rule), *advice = advise(op, ack->error);
     _cleanup_free_ char *what = op_text(op);
-    _cleanup_free_ char *detail = rule_text(rule, index);
+    _cleanup_free_ char *detail = printed_rule(rule, index);
     struct diag *diag;
 
     diag = diag_add(diags, DIAG_ERROR, NULL, NULL, "the kernel refused to %s%s%s: %s%s%s%s%s%s%s", what,

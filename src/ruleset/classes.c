@@ -252,6 +252,18 @@ static char *rule_comment(const struct grant *grant)
     return safe_comment(text);
 }
 
+/* The exceptions of a lockdown, which a command has made, stand in no file. */
+static void add_source(const struct writer *writer, struct rule_stmt *rule, const struct grant *grant)
+{
+    if (!grant->policy->pos.file)
+        return;
+    rule->source.policy = ruleset_intern(writer->context->ruleset, grant->policy->name);
+    rule->source.direction = grant->direction;
+    rule_source_add(&rule->source, grant->rule->index);
+    for (size_t i = 0; i < grant->n_also; i++)
+        rule_source_add(&rule->source, grant->also[i]->index);
+}
+
 static struct rule_stmt *begin_rule(const struct writer *writer, const struct grant *grant,
                                     const struct service *service)
 {
@@ -262,6 +274,7 @@ static struct rule_stmt *begin_rule(const struct writer *writer, const struct gr
     match_service(rule, service);
     rule->comment = rule_comment(grant);
     rule->origin = rule_origin(grant);
+    add_source(writer, rule, grant);
     counted(rule, writer->verdict, NULL);
     return rule;
 }
@@ -328,35 +341,40 @@ static bool same_services(const struct services *a, const struct services *b)
     return a->n == b->n && memcmp(a->v, b->v, a->n * sizeof(*a->v)) == 0;
 }
 
-/* Every container and everything outside, on the same ports, is one rule that asks for no peer at all. */
-static bool is_covered(const struct grants *grants, const struct grant *grant, enum region other_region)
+/* Every container and everything outside, on the same ports, is one rule that asks for no peer at all: the grant of the
+ * other region, or NULL. */
+static const struct grant *covered_by(const struct grants *grants, const struct grant *grant,
+                                      enum region other_region)
 {
     if (!is_whole_region(&grant->peers))
-        return false;
+        return NULL;
     for (size_t i = 0; i < grants->n; i++) {
         const struct grant *other = &grants->v[i];
 
         if (grants_look_alike(other, grant) && other->peers.region == other_region &&
             is_whole_region(&other->peers) && same_services(&other->services, &grant->services))
-            return true;
+            return other;
     }
-    return false;
+    return NULL;
 }
 
 static void write_grant(const struct writer *writer, const struct grants *grants, const struct grant *grant)
 {
     static const struct service every_service = {.proto_last = UINT8_MAX, .last = UINT16_MAX};
     enum region region = grant->peers.region;
+    const struct grant *outside = NULL;
 
-    if (region == REGION_OUTSIDE && is_covered(grants, grant, REGION_CONTAINERS))
+    if (region == REGION_OUTSIDE && covered_by(grants, grant, REGION_CONTAINERS))
         return;
+    if (region == REGION_CONTAINERS)
+        outside = covered_by(grants, grant, REGION_OUTSIDE);
     for (size_t i = 0; i < (writer->any_service ? 1 : grant->services.n); i++) {
         const struct service *service = writer->any_service ? &every_service : &grant->services.v[i];
 
         if (!is_spoken(writer, service))
             continue;
-        if (region == REGION_CONTAINERS && is_covered(grants, grant, REGION_OUTSIDE)) {
-            begin_rule(writer, grant, service);
+        if (outside) {
+            add_source(writer, begin_rule(writer, grant, service), outside);
         } else if (is_whole_region(&grant->peers)) {
             match_interface(writer, begin_rule(writer, grant, service), region);
         } else {
@@ -403,9 +421,18 @@ static void chain_content_clear(struct chain *content)
         free(content->rules[i].matches);
         free(content->rules[i].comment);
         free(content->rules[i].origin);
+        free(content->rules[i].source.indices);
     }
     free(content->rules);
     *content = (struct chain){0};
+}
+
+/* What stands already may have been made of other rules. */
+static void merge_sources(struct chain *chain, const struct chain *content)
+{
+    for (size_t i = 0; i < chain->n_rules; i++)
+        for (size_t j = 0; j < content->rules[i].source.n; j++)
+            rule_source_add(&chain->rules[i].source, content->rules[i].source.indices[j]);
 }
 
 const struct chain *chain_publish(const struct class_context *context, const struct subject *subject,
@@ -421,6 +448,7 @@ const struct chain *chain_publish(const struct class_context *context, const str
 
         chain = table_chain(&context->ruleset->tables[TABLE_INET], name);
         if (chain && chain_equal(chain, content)) {
+            merge_sources(chain, content);
             chain_content_clear(content);
             return chain;
         }

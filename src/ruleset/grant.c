@@ -275,6 +275,15 @@ void grant_clear(struct grant *grant)
 {
     block_clear(&grant->peers);
     services_clear(&grant->services);
+    free(grant->also);
+}
+
+void grant_add_rules(struct grant *grant, const struct grant *other)
+{
+    if (other->rule != grant->rule)
+        *ARRAY_ADD(grant->also, grant->n_also) = other->rule;
+    for (size_t i = 0; i < other->n_also; i++)
+        *ARRAY_ADD(grant->also, grant->n_also) = other->also[i];
 }
 
 void grants_clear(struct grants *grants)
@@ -443,6 +452,9 @@ static void subtract_one(struct grants *rest, struct grant *grant, const struct 
     inside = *grant;
     inside.peers = block_copy(&grant->peers);
     inside.services = services_copy(&grant->services);
+    inside.also = NULL;
+    inside.n_also = 0;
+    grant_add_rules(&inside, grant);
     block_intersect(&inside.peers, &deny->peers);
     if (block_is_empty(&inside.peers)) {
         grant_clear(&inside);

@@ -44,6 +44,8 @@ struct grant {
     struct services services;
     const struct policy *policy; /* borrowed */
     const struct rule *rule;     /* borrowed */
+    const struct rule **also;    /* other rules that look alike and grant the same; borrowed */
+    size_t n_also;
     enum direction direction;
 };
 
@@ -78,6 +80,8 @@ void subject_clear(struct subject *subject);
 int grants_of(struct subject *subject, enum direction direction, struct grants *ret);
 void grants_clear(struct grants *grants);
 void grant_clear(struct grant *grant);
+/* The other's rules grant the same as this one. */
+void grant_add_rules(struct grant *grant, const struct grant *other);
 
 /* Does the value stand for itself alone? A glob without wildcards says the same as a literal. */
 bool label_match_is_literal(const struct label_match *label);
@@ -88,7 +92,7 @@ bool service_is_whole(const struct service *service);
 int selector_compare(const struct selector *a, const struct selector *b);
 /* Into an order that is the same however the rules, their peers and their ports are arranged in the policy. */
 void services_sort(struct services *services);
-/* The same for grants; what is said twice is left out. */
+/* The same for grants; what is said twice is left out, and known to be of both rules. */
 void grants_sort(struct grants *grants);
 /* Of one policy, by rules of one name or of none: nothing tells the one's rules in the kernel from the other's. */
 bool grants_look_alike(const struct grant *a, const struct grant *b);

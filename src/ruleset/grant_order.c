@@ -114,10 +114,12 @@ void grants_sort(struct grants *grants)
     if (grants->n)
         qsort(grants->v, grants->n, sizeof(*grants->v), compare_grants);
     for (size_t i = 0; i < grants->n; i++) {
-        if (kept && compare_grants(&grants->v[kept - 1], &grants->v[i]) == 0)
+        if (kept && compare_grants(&grants->v[kept - 1], &grants->v[i]) == 0) {
+            grant_add_rules(&grants->v[kept - 1], &grants->v[i]);
             grant_clear(&grants->v[i]);
-        else
+        } else {
             grants->v[kept++] = grants->v[i];
+        }
     }
     grants->n = kept;
 }

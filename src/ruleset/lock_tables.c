@@ -146,6 +146,7 @@ static void copy_rule(const struct copying *copying, const struct rule_stmt *rul
     copy->n_matches = 0;
     copy->comment = xstrdup_null(rule->comment);
     copy->origin = xstrdup_null(rule->origin);
+    copy->source = (struct rule_source){0};
     copy->target = rule->target ? ruleset_intern(copying->to, rule->target) : NULL;
     copy->log_prefix = rule->log_prefix ? ruleset_intern(copying->to, rule->log_prefix) : NULL;
     for (size_t i = 0; i < rule->n_matches; i++) {

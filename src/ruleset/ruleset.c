@@ -119,6 +119,7 @@ static void rule_clear(struct rule_stmt *rule)
     free(rule->matches);
     free(rule->comment);
     free(rule->origin);
+    free(rule->source.indices);
     free(rule->foreign);
 }
 
@@ -268,6 +269,14 @@ struct set *ruleset_add_ranges(struct ruleset *ruleset, const char *name, enum i
 struct rule_stmt *chain_add_rule(struct chain *chain)
 {
     return ARRAY_ADD(chain->rules, chain->n_rules);
+}
+
+void rule_source_add(struct rule_source *source, unsigned index)
+{
+    for (size_t i = 0; i < source->n; i++)
+        if (source->indices[i] == index)
+            return;
+    *ARRAY_ADD(source->indices, source->n) = index;
 }
 
 struct match *rule_add_match(struct rule_stmt *rule)

@@ -45,6 +45,7 @@ static void copy_rules(struct ruleset *ruleset, enum table_id table, const struc
         }
         rule->comment = xstrdup_null(source->comment);
         rule->origin = NULL;
+        rule->source = (struct rule_source){0};
         rule->target = source->target ? ruleset_intern(ruleset, source->target) : NULL;
         if (rule->target)
             assert_non_null(table_chain(&ruleset->tables[table], rule->target));
