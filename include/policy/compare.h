@@ -27,4 +27,8 @@ void policy_sets_compare(const struct policy_set *from, const struct policy_set 
 void policy_changes_clear(struct policy_changes *changes);
 #define _cleanup_policy_changes_ _cleanup_(policy_changes_clear)
 
+/* All that the rule says, its name too: the same text for rules that mean the same, wherever they stand. The caller frees
+ * it. */
+char *rule_meaning(const struct rule *rule);
+
 const char *policy_change_name(enum policy_change_kind kind); /* "added" */

@@ -32,7 +32,7 @@ static void put_sorted(FILE *out, char **texts, size_t n)
     free(texts);
 }
 
-static char *rule_meaning(const struct rule *rule)
+char *rule_meaning(const struct rule *rule)
 {
     char **peers = NULL, **ports = NULL, *text = NULL;
     size_t n_peers = 0, n_ports = 0, len;
