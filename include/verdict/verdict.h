@@ -73,6 +73,18 @@ struct evaluation {
 struct connection_verdict evaluate(const struct evaluation *with, const struct party *from,
                                    const struct party *to, const struct traffic *traffic);
 
+/* What is only staged, and counts as if it were enforced. */
+struct would_be {
+    bool policies;            /* all staged policies */
+    const struct policy *one; /* this one */
+    bool default_mode;        /* default_mode: audit */
+};
+
+/* The same with that, whatever selections the parties carry. */
+struct connection_verdict evaluate_staged(const struct evaluation *with, const struct would_be *would_be,
+                                          const struct party *from, const struct party *to,
+                                          const struct traffic *traffic);
+
 /*
  * The name servers that this container's lookups go to: its own --dns, else the host's, else (default bridge,
  * where the host has none but loopback ones) the Engine's built-in ones. Written to ret, which the caller

@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "denial/community_id.h"
+#include "denial/staged.h"
 #include "util/text.h"
 
 #define COMPOSE_PROJECT "com.docker.compose.project"
@@ -467,6 +468,22 @@ static void put_observer(json_t *record, const struct judged *judged)
     put_interface(observer, "egress", judged->context->out);
 }
 
+static void put_staged(json_t *own, const struct judged *judged)
+{
+    const struct staged_question question = {.with = &judged->context->with,
+                                             .locks = judged->context->locks,
+                                             .from = party_of(&judged->source),
+                                             .to = party_of(&judged->destination),
+                                             .traffic = traffic_of(judged->packet),
+                                             .verdict = VERDICT_DENY,
+                                             .by_policy = judged->by_policy && judged->packet->has_ip,
+                                             .direction = judged->direction};
+    json_t *staged = staged_judge(&question);
+
+    if (staged)
+        json_object_set_new(own, "staged", staged);
+}
+
 static json_t *own_json(const struct judged *judged, json_t *policies)
 {
     const struct denied_packet *packet = judged->packet;
@@ -481,6 +498,7 @@ static json_t *own_json(const struct judged *judged, json_t *policies)
     put_end(own, "source", &judged->source);
     put_end(own, "destination", &judged->destination);
     json_object_set_new(own, "policies", policies);
+    put_staged(own, judged);
     if (context->generation)
         json_object_set_new(own, "generation", json_integer(context->generation));
     if (packet->point == DENY_LOCKED)

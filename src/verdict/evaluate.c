@@ -176,10 +176,17 @@ bool rule_peers_match(const struct evaluation *with, const struct rule *rule, co
 
 /* ---- verdicts ----------------------------------------------------------------------------------------- */
 
-static bool selects(const struct policy *policy, const struct container *container,
-                    const struct endpoint *endpoint)
+static const struct would_be in_force;
+
+static bool counts(const struct would_be *would_be, const struct policy *policy)
 {
-    return policy->mode == MODE_ENFORCE && selector_matches(&policy->select, container, endpoint);
+    return policy->mode == MODE_ENFORCE || would_be->policies || would_be->one == policy;
+}
+
+static bool selects(const struct policy *policy, const struct would_be *would_be,
+                    const struct container *container, const struct endpoint *endpoint)
+{
+    return counts(would_be, policy) && selector_matches(&policy->select, container, endpoint);
 }
 
 void policies_selecting(const struct evaluation *with, const struct container *container,
@@ -189,24 +196,24 @@ void policies_selecting(const struct evaluation *with, const struct container *c
     for (size_t i = 0; i < with->policies->n_policies; i++) {
         const struct policy *policy = &with->policies->policies[i];
 
-        if (selects(policy, container, endpoint))
+        if (selects(policy, &in_force, container, endpoint))
             *ARRAY_ADD(ret->v, ret->n) = policy;
     }
 }
 
-static struct side_verdict evaluate_side(const struct evaluation *with, enum direction direction,
-                                         const struct party *subject, const struct party *other,
-                                         const struct traffic *traffic)
+static struct side_verdict evaluate_side(const struct evaluation *with, const struct would_be *would_be,
+                                         enum direction direction, const struct party *subject,
+                                         const struct party *other, const struct traffic *traffic)
 {
     struct side_verdict side = {.verdict = VERDICT_DENY, .reason = REASON_NO_POLICY};
-    const struct selection *selection = subject->selection;
+    const struct selection *selection = would_be == &in_force ? subject->selection : NULL;
 
     if (subject->kind != PARTY_ENDPOINT)
         return (struct side_verdict){.verdict = VERDICT_ALLOW, .reason = REASON_NOT_SUBJECT};
     for (size_t i = 0; i < (selection ? selection->n : with->policies->n_policies); i++) {
         const struct policy *policy = selection ? selection->v[i] : &with->policies->policies[i];
 
-        if (!selection && !selects(policy, subject->container, subject->endpoint))
+        if (!selection && !selects(policy, would_be, subject->container, subject->endpoint))
             continue;
         if (side.reason == REASON_NO_POLICY)
             side.reason = REASON_NO_RULE;
@@ -221,21 +228,29 @@ static struct side_verdict evaluate_side(const struct evaluation *with, enum dir
                 side = (struct side_verdict){VERDICT_ALLOW, REASON_RULE, policy, rule};
         }
     }
-    if (side.reason == REASON_NO_POLICY && with->settings->default_mode == MODE_AUDIT)
+    if (side.reason == REASON_NO_POLICY && with->settings->default_mode == MODE_AUDIT &&
+        !would_be->default_mode)
         return (struct side_verdict){.verdict = VERDICT_ALLOW, .reason = REASON_DEFAULT_AUDIT};
     return side;
 }
 
-struct connection_verdict evaluate(const struct evaluation *with, const struct party *from,
-                                   const struct party *to, const struct traffic *traffic)
+struct connection_verdict evaluate_staged(const struct evaluation *with, const struct would_be *would_be,
+                                          const struct party *from, const struct party *to,
+                                          const struct traffic *traffic)
 {
     struct connection_verdict verdict = {
-        .egress = evaluate_side(with, EGRESS, from, to, traffic),
-        .ingress = evaluate_side(with, INGRESS, to, from, traffic),
+        .egress = evaluate_side(with, would_be, EGRESS, from, to, traffic),
+        .ingress = evaluate_side(with, would_be, INGRESS, to, from, traffic),
     };
 
     verdict.verdict = verdict.egress.verdict == VERDICT_ALLOW && verdict.ingress.verdict == VERDICT_ALLOW
                           ? VERDICT_ALLOW
                           : VERDICT_DENY;
     return verdict;
+}
+
+struct connection_verdict evaluate(const struct evaluation *with, const struct party *from,
+                                   const struct party *to, const struct traffic *traffic)
+{
+    return evaluate_staged(with, &in_force, from, to, traffic);
 }

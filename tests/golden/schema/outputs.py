@@ -56,6 +56,7 @@ WORDS = {
     "verdict/properties/network/properties/direction": "denial/judge.c:network_direction",
     "verdict/properties/cofferdam/properties/point": None,  # and one that is not logged
     "verdict/properties/cofferdam/properties/direction": None,
+    "verdict/properties/cofferdam/properties/staged/properties/verdict": None,
     "verdict/properties/cofferdam/properties/source/properties/kind": "denial/judge.c:kind_word",
     "verdict/properties/cofferdam/properties/destination/properties/kind": "denial/judge.c:kind_word",
     "plan/$defs/cause/properties/set": "verdict/changes_json.c:set_to_json",
