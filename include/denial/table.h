@@ -70,6 +70,12 @@ struct denial *denials_add(struct denials *denials, const struct denied_packet *
 struct denial *denials_crowded(struct denials *denials, const struct denied_packet *packet);
 
 /*
+ * May its source begin one more record, at so many a second and twice as many at once, or is the packet of one that is
+ * open? false: it counts as lost. For packets that no meter of the kernel's holds back.
+ */
+bool denials_admit(struct denials *denials, const struct denied_packet *packet, unsigned rate, uint64_t now);
+
+/*
  * What is over a source's rate the kernel does not tell of, but counts. Is the count of this record's source to be read
  * again? And the count that was read, with which what was not told of counts as lost.
  */

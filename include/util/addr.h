@@ -71,6 +71,12 @@ static inline bool ip_is_loopback(struct ip ip)
     return ip.family == IP4 ? ip.num >> 24 == 127 : ip.num == 1;
 }
 
+/* 224.0.0.0/4 and 255.255.255.255, ff00::/8: what is for many. */
+static inline bool ip_is_group(struct ip ip)
+{
+    return ip.family == IP6 ? ip.num >> 120 == 0xff : ip.num >> 28 == 0xe || ip.num == UINT32_MAX;
+}
+
 /* Highest number of the family. */
 ipnum ip_max(enum ip_family family);
 

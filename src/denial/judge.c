@@ -9,34 +9,15 @@
 
 #include "denial/community_id.h"
 #include "denial/staged.h"
+#include "judge_private.h"
 #include "util/text.h"
 
 #define COMPOSE_PROJECT "com.docker.compose.project"
 #define COMPOSE_SERVICE "com.docker.compose.service"
 #define ECS_VERSION "8.11.0"
 
-enum end_kind { END_CONTAINER, END_HOST, END_OUTSIDE, END_UNKNOWN };
-
-struct end {
-    enum end_kind kind;
-    const struct container *container;
-    const struct endpoint *endpoint;
-    struct ip ip;
-    bool has_ip;
-};
-
-struct judged {
-    const struct denied_packet *packet;
-    const struct denial_context *context;
-    struct end source, destination;
-    const struct end *subject; /* who is denied something; NULL: nobody that is known */
-    bool by_policy;            /* its policies deny it, in this direction */
-    enum direction direction;
-    struct side_verdict side;
-};
-
 /* Names come from others; JSON takes no invalid UTF-8. */
-static void put(json_t *object, const char *key, const char *text)
+void judge_put(json_t *object, const char *key, const char *text)
 {
     _cleanup_free_ char *escaped = text ? text_escape(text, false) : NULL;
 
@@ -44,7 +25,7 @@ static void put(json_t *object, const char *key, const char *text)
         json_object_set_new(object, key, json_string(escaped));
 }
 
-static json_t *child(json_t *object, const char *key)
+json_t *judge_child(json_t *object, const char *key)
 {
     json_t *inner = json_object();
 
@@ -73,6 +54,27 @@ static bool is_in_managed(const struct inventory *inventory, struct ip ip)
     return false;
 }
 
+/* To the rules a container on any other network is outside. */
+static bool is_managed(const struct inventory *inventory, const struct endpoint *endpoint)
+{
+    const struct network *network =
+        endpoint->network_id ? inventory_network(inventory, endpoint->network_id) : NULL;
+
+    return network && network->managed;
+}
+
+/* A packet that came by no interface. Of a connection nobody says which. */
+static bool is_made_here(const struct denied_packet *packet, bool source)
+{
+    return source && !packet->allowed && !packet->bridged && !packet->in;
+}
+
+/* What goes to many, and was let pass, went to the host. */
+static bool is_for_all(const struct judged *judged, struct ip ip)
+{
+    return judged->packet->allowed && ip_is_group(ip);
+}
+
 static struct end end_of(const struct judged *judged, const struct denial_end *who, bool source)
 {
     const struct denied_packet *packet = judged->packet;
@@ -82,9 +84,11 @@ static struct end end_of(const struct judged *judged, const struct denial_end *w
                       .ip = source ? packet->source : packet->destination,
                       .has_ip = packet->has_ip};
 
+    end.managed = end.container && is_managed(inventory, end.endpoint);
     if (end.container)
         end.kind = END_CONTAINER;
-    else if (end.has_ip && (is_host(inventory, end.ip) || (source && !packet->bridged && !packet->in)))
+    else if (end.has_ip &&
+             (is_host(inventory, end.ip) || is_made_here(packet, source) || is_for_all(judged, end.ip)))
         end.kind = END_HOST;
     else if (packet->bridged || !end.has_ip || is_in_managed(inventory, end.ip))
         end.kind = END_UNKNOWN;
@@ -116,27 +120,27 @@ static json_t *container_json(const struct container *container)
     const char *project = container_label(container, COMPOSE_PROJECT);
     json_t *json = json_object(), *compose;
 
-    put(json, "id", container->id);
-    put(json, "name", container->name);
+    judge_put(json, "id", container->id);
+    judge_put(json, "name", container->name);
     if (container->image)
-        put(child(json, "image"), "name", container->image);
+        judge_put(judge_child(json, "image"), "name", container->image);
     if (project) {
-        compose = child(json, "compose");
-        put(compose, "project", project);
-        put(compose, "service", container_label(container, COMPOSE_SERVICE));
+        compose = judge_child(json, "compose");
+        judge_put(compose, "project", project);
+        judge_put(compose, "service", container_label(container, COMPOSE_SERVICE));
     }
     return json;
 }
 
 static void put_end(json_t *object, const char *key, const struct end *end)
 {
-    json_t *json = child(object, key);
+    json_t *json = judge_child(object, key);
 
-    put(json, "kind", kind_word(end->kind));
+    judge_put(json, "kind", kind_word(end->kind));
     if (!end->container)
         return;
     json_object_set_new(json, "container", container_json(end->container));
-    put(json, "network", end->endpoint->network_name);
+    judge_put(json, "network", end->endpoint->network_name);
 }
 
 /* "web (172.18.0.2)" */
@@ -153,12 +157,16 @@ static char *end_text(const struct end *end)
 
 /* ---- why ---------------------------------------------------------------------------------------------- */
 
-static struct party party_of(const struct end *end)
+struct party judge_party(const struct end *end)
 {
     struct party party = {.ip = end->ip, .has_ip = end->has_ip};
 
     switch (end->kind) {
     case END_CONTAINER:
+        if (!end->managed) { /* to the rules it is as good as outside */
+            party.kind = PARTY_OUTSIDE;
+            break;
+        }
         party.kind = PARTY_ENDPOINT;
         party.container = end->container;
         party.endpoint = end->endpoint;
@@ -174,7 +182,7 @@ static struct party party_of(const struct end *end)
     return party;
 }
 
-static struct traffic traffic_of(const struct denied_packet *packet)
+struct traffic judge_traffic(const struct denied_packet *packet)
 {
     struct traffic traffic = {.family = packet->source.family, .proto = packet->proto};
 
@@ -235,8 +243,8 @@ static void find_subject(struct judged *judged)
 
 static void find_side(struct judged *judged)
 {
-    const struct party from = party_of(&judged->source), to = party_of(&judged->destination);
-    const struct traffic traffic = traffic_of(judged->packet);
+    const struct party from = judge_party(&judged->source), to = judge_party(&judged->destination);
+    const struct traffic traffic = judge_traffic(judged->packet);
     struct connection_verdict verdict;
 
     judged->side = (struct side_verdict){.reason = REASON_NOT_SUBJECT};
@@ -251,7 +259,7 @@ static bool has_rule(const struct judged *judged)
     return judged->side.reason == REASON_DENY_RULE && judged->side.rule;
 }
 
-static char *denying_rule(const struct rule *rule, enum direction direction)
+char *judge_rule_name(const struct rule *rule, enum direction direction)
 {
     return rule->name ? xstrdup(rule->name)
                       : xasprintf("%s %u", direction == EGRESS ? "egress" : "ingress", rule->index);
@@ -260,22 +268,26 @@ static char *denying_rule(const struct rule *rule, enum direction direction)
 /* rule.*: "no-rule" is said as such. */
 static void put_rule(json_t *record, const struct judged *judged)
 {
-    json_t *rule = child(record, "rule");
+    json_t *rule = judge_child(record, "rule");
 
-    put(rule, "category", deny_point_word(judged->packet->point));
+    if (judged->packet->allowed) {
+        judge_put_rule(rule, judged);
+        return;
+    }
+    judge_put(rule, "category", deny_point_word(judged->packet->point));
     if (!judged->by_policy)
         return;
     if (!has_rule(judged)) {
-        put(rule, "name", "no-rule");
+        judge_put(rule, "name", "no-rule");
         return;
     }
     const struct rule *found = judged->side.rule;
-    _cleanup_free_ char *name = denying_rule(found, judged->direction);
+    _cleanup_free_ char *name = judge_rule_name(found, judged->direction);
     _cleanup_free_ char *place = xasprintf("%s:%u", found->pos.file ? found->pos.file : "?", found->pos.line);
 
-    put(rule, "name", name);
-    put(rule, "ruleset", judged->side.policy->name);
-    put(rule, "reference", place);
+    judge_put(rule, "name", name);
+    judge_put(rule, "ruleset", judged->side.policy->name);
+    judge_put(rule, "reference", place);
 }
 
 /* Of the denied side; *ret_rejects: one of them answers instead of dropping. */
@@ -302,7 +314,7 @@ static char *policy_reason(const struct judged *judged)
 
     switch (judged->side.reason) {
     case REASON_DENY_RULE: {
-        _cleanup_free_ char *name = denying_rule(judged->side.rule, judged->direction);
+        _cleanup_free_ char *name = judge_rule_name(judged->side.rule, judged->direction);
 
         return xasprintf("rule %s of policy %s denies it", name, judged->side.policy->name);
     }
@@ -320,6 +332,8 @@ static char *policy_reason(const struct judged *judged)
 
 static char *reason_text(const struct judged *judged)
 {
+    if (judged->packet->allowed)
+        return judge_allowed_reason(judged);
     switch (judged->packet->point) {
     case DENY_EGRESS:
     case DENY_INGRESS:
@@ -378,19 +392,19 @@ static void put_mac(json_t *object, const struct mac *mac)
     char text[MAC_TEXT_MAX];
 
     snprintf(text, sizeof(text), "%02X-%02X-%02X-%02X-%02X-%02X", b[0], b[1], b[2], b[3], b[4], b[5]);
-    put(object, "mac", text);
+    judge_put(object, "mac", text);
 }
 
 static void put_address(json_t *record, const char *key, const struct judged *judged, bool source)
 {
     const struct denied_packet *packet = judged->packet;
-    json_t *json = child(record, key);
+    json_t *json = judge_child(record, key);
     char text[IP_TEXT_MAX];
 
     if (packet->has_ip) {
         ip_format(source ? packet->source : packet->destination, text);
-        put(json, "address", text);
-        put(json, "ip", text);
+        judge_put(json, "address", text);
+        judge_put(json, "ip", text);
     }
     if (packet->has_ports)
         json_object_set_new(json, "port",
@@ -412,58 +426,61 @@ static const char *network_direction(const struct judged *judged)
 static void put_network(json_t *record, const struct judged *judged)
 {
     const struct denied_packet *packet = judged->packet;
-    json_t *network = child(record, "network");
+    json_t *network = judge_child(record, "network");
     const char *transport = transport_word(packet);
     char id[COMMUNITY_ID_MAX], number[sizeof("255")];
 
-    put(network, "type",
-        packet->ether_type == ETH_P_IP     ? "ipv4"
-        : packet->ether_type == ETH_P_IPV6 ? "ipv6"
-        : packet->ether_type == ETH_P_ARP  ? "arp"
-                                           : "other");
+    judge_put(network, "type",
+              packet->ether_type == ETH_P_IP     ? "ipv4"
+              : packet->ether_type == ETH_P_IPV6 ? "ipv6"
+              : packet->ether_type == ETH_P_ARP  ? "arp"
+                                                 : "other");
     if (packet->has_proto) {
         snprintf(number, sizeof(number), "%u", packet->proto);
-        put(network, "iana_number", number);
+        judge_put(network, "iana_number", number);
     }
-    put(network, "transport", transport);
-    put(network, "direction", network_direction(judged));
+    judge_put(network, "transport", transport);
+    judge_put(network, "direction", network_direction(judged));
     if (community_id(packet, id))
-        put(network, "community_id", id);
+        judge_put(network, "community_id", id);
 }
 
 static void put_event(json_t *record, const struct judged *judged, bool rejects)
 {
-    json_t *event = child(record, "event"), *list;
+    json_t *event = judge_child(record, "event"), *list;
     _cleanup_free_ char *reason = reason_text(judged);
 
-    put(event, "kind", "event");
+    judge_put(event, "kind", "event");
     list = json_array();
     json_array_append_new(list, json_string("network"));
     json_object_set_new(event, "category", list);
     list = json_array();
     json_array_append_new(list, json_string("connection"));
-    json_array_append_new(list, json_string("denied"));
+    json_array_append_new(list, json_string(judged->packet->allowed ? "allowed" : "denied"));
     json_object_set_new(event, "type", list);
-    put(event, "action", judged->by_policy && rejects ? "rejected" : "dropped");
-    put(event, "module", "cofferdam");
-    put(event, "dataset", "cofferdam.verdict");
-    put(event, "reason", reason);
+    judge_put(event, "action",
+              judged->packet->allowed        ? "allowed"
+              : judged->by_policy && rejects ? "rejected"
+                                             : "dropped");
+    judge_put(event, "module", "cofferdam");
+    judge_put(event, "dataset", "cofferdam.verdict");
+    judge_put(event, "reason", reason);
 }
 
 static void put_interface(json_t *observer, const char *way, const char *name)
 {
     if (name)
-        put(child(child(observer, way), "interface"), "name", name);
+        judge_put(judge_child(judge_child(observer, way), "interface"), "name", name);
 }
 
 static void put_observer(json_t *record, const struct judged *judged)
 {
-    json_t *observer = child(record, "observer");
+    json_t *observer = judge_child(record, "observer");
 
-    put(observer, "type", "firewall");
-    put(observer, "product", "Cofferdam");
-    put(observer, "version", COFFERDAM_VERSION);
-    put(observer, "hostname", judged->context->hostname);
+    judge_put(observer, "type", "firewall");
+    judge_put(observer, "product", "Cofferdam");
+    judge_put(observer, "version", COFFERDAM_VERSION);
+    judge_put(observer, "hostname", judged->context->hostname);
     put_interface(observer, "ingress", judged->context->in);
     put_interface(observer, "egress", judged->context->out);
 }
@@ -472,10 +489,10 @@ static void put_staged(json_t *own, const struct judged *judged)
 {
     const struct staged_question question = {.with = &judged->context->with,
                                              .locks = judged->context->locks,
-                                             .from = party_of(&judged->source),
-                                             .to = party_of(&judged->destination),
-                                             .traffic = traffic_of(judged->packet),
-                                             .verdict = VERDICT_DENY,
+                                             .from = judge_party(&judged->source),
+                                             .to = judge_party(&judged->destination),
+                                             .traffic = judge_traffic(judged->packet),
+                                             .verdict = judged->packet->allowed ? VERDICT_ALLOW : VERDICT_DENY,
                                              .by_policy = judged->by_policy && judged->packet->has_ip,
                                              .direction = judged->direction};
     json_t *staged = staged_judge(&question);
@@ -491,21 +508,24 @@ static json_t *own_json(const struct judged *judged, json_t *policies)
     const struct lock *lock = lock_of(judged, judged->subject);
     json_t *own = json_object();
 
-    put(own, "format_version", "1.0");
-    put(own, "verdict", "deny");
-    put(own, "point", deny_point_word(packet->point));
-    put(own, "direction", judged->direction == EGRESS ? "egress" : "ingress");
+    judge_put(own, "format_version", "1.0");
+    judge_put(own, "verdict", packet->allowed ? "allow" : "deny");
+    if (!packet->allowed)
+        judge_put(own, "point", deny_point_word(packet->point));
+    judge_put(own, "direction", judged->direction == EGRESS ? "egress" : "ingress");
     put_end(own, "source", &judged->source);
     put_end(own, "destination", &judged->destination);
     json_object_set_new(own, "policies", policies);
     put_staged(own, judged);
     if (context->generation)
         json_object_set_new(own, "generation", json_integer(context->generation));
-    if (packet->point == DENY_LOCKED)
-        put(own, "lockdown", lock ? lock_text(lock) : NULL);
+    if (!packet->allowed && packet->point == DENY_LOCKED)
+        judge_put(own, "lockdown", lock ? lock_text(lock) : NULL);
+    if (packet->allowed)
+        judge_put_sides(own, judged);
     if (packet->has_proto && (packet->proto == IPPROTO_ICMP || packet->proto == IPPROTO_ICMPV6) &&
         packet->has_head) {
-        json_t *icmp = child(own, "icmp");
+        json_t *icmp = judge_child(own, "icmp");
 
         json_object_set_new(icmp, "type", json_integer(packet->head[0]));
         json_object_set_new(icmp, "code", json_integer(packet->head[1]));
@@ -527,23 +547,29 @@ static void put_message(json_t *record, const struct judged *judged)
 {
     _cleanup_free_ char *from = end_text(&judged->source), *to = end_text(&judged->destination);
     _cleanup_free_ char *port = service_text(judged->packet), *reason = reason_text(judged);
-    _cleanup_free_ char *text = xasprintf("%s -> %s%s denied: %s", from, to, port, reason);
+    _cleanup_free_ char *text = xasprintf("%s -> %s%s %s: %s", from, to, port,
+                                          judged->packet->allowed ? "allowed" : "denied", reason);
 
-    put(record, "message", text);
+    judge_put(record, "message", text);
 }
 
 json_t *denial_judge(const struct denied_packet *packet, const struct denial_context *context)
 {
     struct judged judged = {.packet = packet, .context = context};
     json_t *record = json_object(), *policies;
-    bool rejects;
+    bool rejects = false;
 
     judged.source = end_of(&judged, &context->source, true);
     judged.destination = end_of(&judged, &context->destination, false);
-    find_subject(&judged);
-    find_side(&judged);
-    policies = policies_json(&judged, &rejects);
-    put(child(record, "ecs"), "version", ECS_VERSION);
+    if (packet->allowed) {
+        judge_sides(&judged);
+        policies = judge_both_policies(&judged);
+    } else {
+        find_subject(&judged);
+        find_side(&judged);
+        policies = policies_json(&judged, &rejects);
+    }
+    judge_put(judge_child(record, "ecs"), "version", ECS_VERSION);
     put_message(record, &judged);
     put_event(record, &judged, rejects);
     put_address(record, "source", &judged, true);
@@ -589,7 +615,7 @@ static void put_time(json_t *object, const char *key, uint64_t usec)
     if (gmtime_r(&seconds, &tm))
         len = strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm);
     snprintf(text + len, sizeof(text) - len, ".%06uZ", (unsigned)(usec % 1000000));
-    put(object, key, text);
+    judge_put(object, key, text);
 }
 
 void denial_finish(json_t *record, const struct denial *denial, uint64_t first_seen, uint64_t last_seen)

@@ -19,6 +19,7 @@ struct denial_source {
     size_t n;                    /* records, closed ones too */
     uint64_t told, metered;      /* packets that the kernel told of, and counted, ... */
     uint64_t told_then, read_at; /* ... when that was read last; 0: never */
+    uint64_t paid_until;         /* its records were begun as if one by one at its rate, until then */
     UT_hash_handle hh;
 };
 
@@ -110,7 +111,7 @@ static struct denial_source_key source_key_of(const struct denied_packet *packet
     if (packet->bridged)
         key.port_in = packet->in;
     else if (packet->has_ip)
-        ip_to_bytes(packet->source, key.address);
+        ip_to_bytes(packet->counts_for_destination ? packet->destination : packet->source, key.address);
     return key;
 }
 
@@ -172,6 +173,23 @@ struct denial *denials_crowded(struct denials *denials, const struct denied_pack
         if (denial->source == most)
             return denial;
     return NULL;
+}
+
+bool denials_admit(struct denials *denials, const struct denied_packet *packet, unsigned rate, uint64_t now)
+{
+    struct denial_source *source = find_source(denials, packet);
+    const uint64_t each = SECOND / rate;
+
+    if (!source || find(denials, packet))
+        return true;
+    if (source->paid_until < now)
+        source->paid_until = now;
+    if (source->paid_until >= now + 2 * SECOND) {
+        denials->lost++;
+        return false;
+    }
+    source->paid_until += each;
+    return true;
 }
 
 /* ---- packets ------------------------------------------------------------------------------------------ */

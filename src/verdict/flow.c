@@ -238,20 +238,13 @@ static bool is_link_local(struct ip ip)
     return ip.family == IP6 && ip.num >> 118 == 0xfe80 >> 6;
 }
 
-static bool is_group(struct ip ip)
-{
-    if (ip.family == IP6)
-        return ip.num >> 120 == 0xff;
-    return ip.num >> 28 == 0xe || ip.num == ip_max(IP4);
-}
-
 static struct end end_of(const struct flow_judge *judge, struct ip ip)
 {
     struct end end = {.who = WHO_OUTSIDE, .address = find_address(judge, ip), .ip = ip};
 
     if (end.address)
         end.who = end.address->who;
-    else if (is_group(ip))
+    else if (ip_is_group(ip))
         end.who = WHO_GROUP;
     else if (ip_ranges_contain(&judge->subnets[ip.family], ip.num))
         end.who = WHO_UNKNOWN;
