@@ -14,6 +14,7 @@
 enum unknown_endpoints { UNKNOWN_DENY, UNKNOWN_INTERNET };
 enum group_may { GROUP_MAY_READ, GROUP_MAY_CHANGE };
 enum log_denied { LOG_DENIED_OFF, LOG_DENIED_ON };
+enum log_allowed { LOG_ALLOWED_OFF, LOG_ALLOWED_ON };
 enum log_journal { LOG_JOURNAL_OFF, LOG_JOURNAL_ON };
 enum protect_table { PROTECT_AUTO, PROTECT_OFF };
 
@@ -45,6 +46,7 @@ struct settings {
     uint32_t mark; /* the one bit of the packet mark that is ours */
     struct {
         enum log_denied denied;
+        enum log_allowed allowed;
         unsigned group; /* NFLOG group */
         unsigned rate;  /* connections per second, of one source */
         char *file;     /* a path, or NULL: none */

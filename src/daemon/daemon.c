@@ -326,6 +326,7 @@ static int make_brain(struct daemon *daemon, struct diags *diags)
                  "all dropped",
                  strerror(-r));
     }
+    records_open(daemon);
     denied_log_open(daemon);
     lockdown_open(daemon, &config);
     takeover_watch(daemon); /* before it is read: nothing is missed in between */
@@ -333,6 +334,7 @@ static int make_brain(struct daemon *daemon, struct diags *diags)
     labels_open(daemon, &config);
     daemon->brain = brain_new(&config, policies_first(daemon), daemon_now());
     lockdown_arm(daemon);
+    flow_events_update(daemon);
     return 0;
 }
 
@@ -450,6 +452,7 @@ void daemon_clear(struct daemon *daemon)
     daemon->nft = nft_socket_close(daemon->nft);
     daemon->flows = flow_socket_close(daemon->flows);
     denied_log_close(daemon);
+    allowed_log_close(daemon);
     records_close(&daemon->records);
     daemon->brain = brain_free(daemon->brain);
     sd_event_source_unref(daemon->run);

@@ -16,6 +16,7 @@
 #include "denial/table.h"
 #include "docker/client.h"
 #include "files/state_files.h"
+#include "flow/events.h"
 #include "flow/socket.h"
 #include "link/link.h"
 #include "lockdown/report.h"
@@ -109,6 +110,8 @@ struct records {
     int file;       /* -1: not open */
     int file_error; /* 0 or a negative errno */
     uint64_t n_written, unwritten;
+    uint64_t lost_said, said_at; /* when a loss was logged last, and how much it was */
+    char *hostname;
 };
 
 /* What is denied (denials_io.c). */
@@ -119,8 +122,17 @@ struct denied_log {
     sd_event_source *timer;
     uint64_t timer_at;
     int reader_error; /* 0 or a negative errno */
-    char *hostname;
-    uint64_t lost_before, lost_said, said_at; /* of readers that are closed; when the loss was logged last */
+};
+
+/* What is allowed, as long as somebody wants to know (allowed_io.c). */
+struct allowed_log {
+    bool wanted;
+    struct flow_events *events;  /* NULL: not wanted, or they cannot be had */
+    struct denials *connections; /* NULL: not wanted */
+    sd_event_source *timer;
+    uint64_t timer_at;
+    int error;            /* of opening them; 0 or a negative errno */
+    uint64_t lost_before; /* when they were wanted before */
 };
 
 struct daemon {
@@ -148,6 +160,7 @@ struct daemon {
     struct records records;
     struct watcher *watchers; /* who follows them (watch.c) */
     struct denied_log denied;
+    struct allowed_log allowed;
     int state_lock, namespace_lock;
     char *docker_socket;
     char *started, *policies_loaded; /* RFC 3339 */
@@ -402,6 +415,16 @@ void flows_end(struct daemon *daemon);
  * between, where somebody turned out to be another.
  */
 void records_publish(struct daemon *daemon, const json_t *record, bool final);
+/* Judges who its ends are, now, and publishes it; again with its count and times, which it must have by then. */
+void record_begin(struct daemon *daemon, struct denial *denial, uint64_t now);
+void record_end(struct daemon *daemon, struct denial *denial);
+/* Is one of its ends one of these addresses, and not by its port alone? */
+bool record_is_of(const struct denial *denial, const struct ip *ips, size_t n);
+/* Connections that are in no record, or whose record could not be written. */
+uint64_t records_lost(const struct daemon *daemon);
+/* Logs it where there are more of them, but not too often. */
+void records_say_lost(struct daemon *daemon, uint64_t now);
+void records_open(struct daemon *daemon);
 void records_close(struct records *records);
 
 /* denials_io.c: what is denied, as records */
@@ -416,6 +439,19 @@ void denied_log_each_open(const struct daemon *daemon, void (*handle)(const json
                           void *userdata);
 /* As status has it. A new reference. */
 json_t *denied_log_status(const struct daemon *daemon);
+uint64_t denied_log_lost(const struct daemon *daemon);
+
+/* allowed_io.c: what is allowed, as records */
+/* Somebody wants to know of allowed connections, or nobody does any more: to be called where that may have changed. */
+void flow_events_update(struct daemon *daemon);
+/* Whose addresses others may have from now on. */
+void allowed_log_ended(struct daemon *daemon, const struct ip *ended, size_t n);
+/* Writes what is open. The brain must be there still. */
+void allowed_log_close(struct daemon *daemon);
+/* Why it cannot be known what is allowed, for people; NULL: it can, or nobody wants to. The caller frees it. */
+char *allowed_log_error(const struct daemon *daemon);
+size_t allowed_log_open_records(const struct daemon *daemon);
+uint64_t allowed_log_lost(const struct daemon *daemon);
 
 /* watch.c: who follows records on the control socket */
 void watch_record(struct daemon *daemon, const json_t *record, bool final);

@@ -7,80 +7,16 @@
 #include <net/if.h>
 #include <string.h>
 #include <syslog.h>
-#include <time.h>
 #include <unistd.h>
 
-#include "denial/judge.h"
 #include "ruleset/meters.h"
-#include "util/text.h"
 
-#define RETRY 30000000ull     /* of what could not be opened, microseconds */
-#define SAY_AGAIN 60000000ull /* that something is lost */
-#define TICK 250000ull        /* what is due is looked for no oftener */
+#define RETRY 30000000ull /* of what could not be opened, microseconds */
+#define TICK 250000ull    /* what is due is looked for no oftener */
 
 static void free_facts(void *facts)
 {
     json_decref(facts);
-}
-
-/* ---- who ---------------------------------------------------------------------------------------------- */
-
-static struct denial_end find_end(const struct daemon *daemon, const struct whose *whose)
-{
-    struct denial_end end = {0};
-
-    (void)brain_whose(daemon->brain, whose, &end.container, &end.endpoint);
-    return end;
-}
-
-/* A frame's sender is whose port it came by; a packet's, whose address it has, as the bridge's rules have seen to. */
-static struct denial_end find_source(const struct daemon *daemon, const struct denied_packet *packet,
-                                     uint64_t at)
-{
-    struct whose whose = {.ip = packet->source,
-                          .has_ip = packet->has_ip,
-                          .port = packet->bridged ? packet->in : packet->port_in,
-                          .has_mac = packet->has_mac,
-                          .mac = packet->source_mac,
-                          .at = at};
-    struct denial_end end = find_end(daemon, &whose);
-
-    if (end.container || packet->bridged || packet->point == DENY_SPOOFED)
-        return end;
-    whose.port = 0;
-    return find_end(daemon, &whose);
-}
-
-static struct denial_end find_destination(const struct daemon *daemon, const struct denied_packet *packet,
-                                          uint64_t at)
-{
-    const struct whose whose = {.ip = packet->destination, .has_ip = packet->has_ip, .at = at};
-
-    return find_end(daemon, &whose);
-}
-
-static json_t *judge(const struct daemon *daemon, const struct denial *denial)
-{
-    const struct denied_packet *packet = &denial->packet;
-    char in[IFNAMSIZ], out[IFNAMSIZ];
-    unsigned in_index = packet->port_in ? packet->port_in : packet->in;
-    unsigned out_index = packet->port_out ? packet->port_out : packet->out;
-    const struct denial_context context = {
-        .with = {.policies = brain_policies(daemon->brain),
-                 .inventory = brain_inventory(daemon->brain),
-                 .settings = daemon->settings},
-        .locks = brain_locks(daemon->brain),
-        .source = find_source(daemon, packet, denial->first_seen),
-        .destination = find_destination(daemon, packet, denial->first_seen),
-        .generation = daemon->history.in_force,
-        .hostname = daemon->denied.hostname,
-        .in = denial->port[0] ? denial->port
-              : in_index      ? if_indextoname(in_index, in)
-                              : NULL,
-        .out = out_index ? if_indextoname(out_index, out) : NULL,
-    };
-
-    return denial_judge(packet, &context);
 }
 
 /* ---- how many ----------------------------------------------------------------------------------------- */
@@ -195,71 +131,10 @@ static bool poll_meter(struct daemon *daemon, struct denial *denial, uint64_t no
     return denial_poll(denial, found, reading.packets, since, now);
 }
 
-/* ---- records ------------------------------------------------------------------------------------------ */
-
-static uint64_t wall_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-/* Who had just begun when its first packet came is known by now. */
-static void settle_facts(const struct daemon *daemon, struct denial *denial)
-{
-    json_t *now;
-
-    if (denial->facts && !denial_is_unsure(denial->facts))
-        return;
-    now = judge(daemon, denial);
-    json_decref(denial->facts);
-    denial->facts = now;
-}
-
-static void complete(struct denial *denial)
-{
-    denial_finish(denial->facts, denial, denial->since_1970 + denial->first_seen,
-                  denial->since_1970 + denial->last_seen);
-}
-
-static void begin_record(struct daemon *daemon, struct denial *denial, uint64_t now)
-{
-    denial->since_1970 = wall_now() - now;
-    denial->facts = judge(daemon, denial);
-    complete(denial);
-    records_publish(daemon, denial->facts, false);
-}
-
 static void end_record(struct daemon *daemon, struct denial *denial, uint64_t now)
 {
-    settle_facts(daemon, denial);
-    complete(denial);
-    records_publish(daemon, denial->facts, true);
+    record_end(daemon, denial);
     denials_close(daemon->denied.denials, denial, now);
-}
-
-static uint64_t lost(const struct daemon *daemon)
-{
-    const struct denied_log *log = &daemon->denied;
-
-    return log->lost_before + denial_reader_lost(log->reader) +
-           (log->denials ? denials_lost(log->denials) : 0) + daemon->records.unwritten;
-}
-
-static void say_lost(struct daemon *daemon, uint64_t now)
-{
-    struct denied_log *log = &daemon->denied;
-    uint64_t n = lost(daemon);
-
-    if (n == log->lost_said || (log->said_at && now < log->said_at + SAY_AGAIN))
-        return;
-    log_text(
-        LOG_WARNING,
-        "of denied connections, %llu could not be logged since the start (%llu since this was last said)",
-        (unsigned long long)n, (unsigned long long)(n - log->lost_said));
-    log->lost_said = n;
-    log->said_at = now;
 }
 
 /* ---- events ------------------------------------------------------------------------------------------- */
@@ -289,7 +164,7 @@ static int on_timer(sd_event_source *source, uint64_t usec, void *userdata)
     for (struct denial *denial; (denial = denials_due(log->denials, now, &next));)
         if (poll_meter(daemon, denial, now))
             end_record(daemon, denial, now);
-    say_lost(daemon, now);
+    records_say_lost(daemon, now);
     if (!log->reader && now + RETRY < next)
         next = now + RETRY;
     set_timer(daemon, next, now);
@@ -323,21 +198,13 @@ static void on_packet(const struct denied_packet *packet, void *userdata)
         return;
     if (packet->bridged && packet->in)
         (void)if_indextoname(packet->in, denial->port);
-    begin_record(daemon, denial, now);
+    record_begin(daemon, denial, now);
     poll_source(daemon, denial, now);
     if (denial->poll_at < log->timer_at)
         set_timer(daemon, denial->poll_at, now);
 }
 
 /* ---- addresses that change hands ------------------------------------------------------------------------ */
-
-static bool is_of(const struct denial *denial, const struct ip *ended, size_t n)
-{
-    for (size_t i = 0; i < n && denial->packet.has_ip && !denial->packet.bridged; i++)
-        if (ip_equal(denial->packet.source, ended[i]) || ip_equal(denial->packet.destination, ended[i]))
-            return true;
-    return false;
-}
 
 /* So that the kernel tells of the first packet of whoever comes next. */
 static void reset_meter(struct daemon *daemon, const struct denial *denial, struct delta *delta)
@@ -364,11 +231,13 @@ void denied_log_update(struct daemon *daemon)
     _cleanup_delta_ struct delta delta = {0};
     struct denial *next;
 
+    if (n > 0)
+        allowed_log_ended(daemon, ended, n);
     if (!log->denials || n == 0)
         return;
     for (struct denial *denial = denials_next(log->denials, NULL); denial; denial = next) {
         next = denials_next(log->denials, denial);
-        if (!is_of(denial, ended, n))
+        if (!record_is_of(denial, ended, n))
             continue;
         if (!denial->closed)
             end_now(daemon, denial, daemon_now());
@@ -399,15 +268,12 @@ static void open_reader(struct daemon *daemon, uint64_t now)
 void denied_log_open(struct daemon *daemon)
 {
     struct denied_log *log = &daemon->denied;
-    char hostname[256] = "";
 
     log->timer_at = UINT64_MAX;
     if (daemon->settings->log.denied == LOG_DENIED_ON)
         (void)meter_socket_open(&log->meters); /* else it is tried again when it is needed */
     if (daemon->settings->log.denied == LOG_DENIED_OFF)
         return;
-    if (gethostname(hostname, sizeof(hostname) - 1) == 0 && hostname[0])
-        log->hostname = xstrdup(hostname);
     log->denials = denials_new(free_facts);
     open_reader(daemon, 0);
     if (log->reader_error < 0 && log->reader_error != -EBUSY) {
@@ -431,7 +297,6 @@ void denied_log_close(struct daemon *daemon)
     log->meters = meter_socket_close(log->meters);
     log->denials = denials_free(log->denials);
     sd_event_source_unref(log->timer);
-    free(log->hostname);
     *log = (struct denied_log){0};
 }
 
@@ -446,6 +311,13 @@ void denied_log_each_open(const struct daemon *daemon, void (*handle)(const json
             handle(denial->facts, userdata);
 }
 
+uint64_t denied_log_lost(const struct daemon *daemon)
+{
+    const struct denied_log *log = &daemon->denied;
+
+    return denial_reader_lost(log->reader) + (log->denials ? denials_lost(log->denials) : 0);
+}
+
 json_t *denied_log_status(const struct daemon *daemon)
 {
     const struct denied_log *log = &daemon->denied;
@@ -458,8 +330,11 @@ json_t *denied_log_status(const struct daemon *daemon)
     else if (records->file_error < 0)
         error =
             xasprintf("%s cannot be written: %s", daemon->settings->log.file, strerror(-records->file_error));
-    return json_pack("{s:b, s:s?, s:I, s:I, s:I, s:s?}", "on", log->reader != NULL, "file",
-                     daemon->settings->log.file, "open",
-                     (json_int_t)(log->denials ? denials_open(log->denials) : 0), "records",
-                     (json_int_t)records->n_written, "lost", (json_int_t)lost(daemon), "error", error);
+    else
+        error = allowed_log_error(daemon);
+    return json_pack(
+        "{s:b, s:b, s:s?, s:I, s:I, s:I, s:s?}", "on", log->reader != NULL, "allowed",
+        daemon->allowed.events != NULL, "file", daemon->settings->log.file, "open",
+        (json_int_t)((log->denials ? denials_open(log->denials) : 0) + allowed_log_open_records(daemon)),
+        "records", (json_int_t)records->n_written, "lost", (json_int_t)records_lost(daemon), "error", error);
 }

@@ -1,19 +1,82 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Where the records of connections go: to the file, to the journal, and to whoever else wants them. */
+/* Records of connections: who the ends are, and where they go: to the file, to the journal, and to whoever else wants them. */
 #include "daemon.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <syslog.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <systemd/sd-journal.h>
 
 #include "denial/judge.h"
 
+#define SAY_AGAIN 60000000ull /* that something is lost, microseconds */
 #define MESSAGE_DENIED "8d3f2c61a7b94e5c9f0e64b1d27a3c58"
+
+/* ---- who ---------------------------------------------------------------------------------------------- */
+
+static struct denial_end find_end(const struct daemon *daemon, const struct whose *whose)
+{
+    struct denial_end end = {0};
+
+    (void)brain_whose(daemon->brain, whose, &end.container, &end.endpoint);
+    return end;
+}
+
+/* A frame's sender is whose port it came by; a packet's, whose address it has, as the bridge's rules have seen to. */
+static struct denial_end find_source(const struct daemon *daemon, const struct denied_packet *packet,
+                                     uint64_t at)
+{
+    struct whose whose = {.ip = packet->source,
+                          .has_ip = packet->has_ip,
+                          .port = packet->bridged ? packet->in : packet->port_in,
+                          .has_mac = packet->has_mac,
+                          .mac = packet->source_mac,
+                          .at = at};
+    struct denial_end end = find_end(daemon, &whose);
+
+    if (end.container || packet->bridged || packet->point == DENY_SPOOFED)
+        return end;
+    whose.port = 0;
+    return find_end(daemon, &whose);
+}
+
+static struct denial_end find_destination(const struct daemon *daemon, const struct denied_packet *packet,
+                                          uint64_t at)
+{
+    const struct whose whose = {.ip = packet->destination, .has_ip = packet->has_ip, .at = at};
+
+    return find_end(daemon, &whose);
+}
+
+static json_t *judge(const struct daemon *daemon, const struct denial *denial)
+{
+    const struct denied_packet *packet = &denial->packet;
+    char in[IFNAMSIZ], out[IFNAMSIZ];
+    unsigned in_index = packet->port_in ? packet->port_in : packet->in;
+    unsigned out_index = packet->port_out ? packet->port_out : packet->out;
+    const struct denial_context context = {
+        .with = {.policies = brain_policies(daemon->brain),
+                 .inventory = brain_inventory(daemon->brain),
+                 .settings = daemon->settings},
+        .locks = brain_locks(daemon->brain),
+        .source = find_source(daemon, packet, denial->first_seen),
+        .destination = find_destination(daemon, packet, denial->first_seen),
+        .generation = daemon->history.in_force,
+        .hostname = daemon->records.hostname,
+        .in = denial->port[0] ? denial->port
+              : in_index      ? if_indextoname(in_index, in)
+                              : NULL,
+        .out = out_index ? if_indextoname(out_index, out) : NULL,
+    };
+
+    return denial_judge(packet, &context);
+}
 
 /* ---- the file ----------------------------------------------------------------------------------------- */
 
@@ -122,8 +185,13 @@ static void write_journal(const struct daemon *daemon, const json_t *record)
 
 static void write_record(struct daemon *daemon, const json_t *record)
 {
+    bool allowed = strcmp(text_at(record, "cofferdam", "verdict", NULL), "allow") == 0;
+
+    if (allowed && daemon->settings->log.allowed == LOG_ALLOWED_OFF)
+        return;
     write_file(daemon, record);
-    write_journal(daemon, record);
+    if (!allowed)
+        write_journal(daemon, record);
     daemon->records.n_written++;
 }
 
@@ -134,9 +202,90 @@ void records_publish(struct daemon *daemon, const json_t *record, bool final)
     watch_record(daemon, record, final);
 }
 
+/* ---- records ------------------------------------------------------------------------------------------ */
+
+static uint64_t wall_now(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* Who had just begun when its first packet came is known by now. */
+static void settle_facts(const struct daemon *daemon, struct denial *denial)
+{
+    json_t *now;
+
+    if (denial->facts && !denial_is_unsure(denial->facts))
+        return;
+    now = judge(daemon, denial);
+    json_decref(denial->facts);
+    denial->facts = now;
+}
+
+static void complete(struct denial *denial)
+{
+    denial_finish(denial->facts, denial, denial->since_1970 + denial->first_seen,
+                  denial->since_1970 + denial->last_seen);
+}
+
+void record_begin(struct daemon *daemon, struct denial *denial, uint64_t now)
+{
+    denial->since_1970 = wall_now() - now;
+    denial->facts = judge(daemon, denial);
+    complete(denial);
+    records_publish(daemon, denial->facts, false);
+}
+
+void record_end(struct daemon *daemon, struct denial *denial)
+{
+    settle_facts(daemon, denial);
+    complete(denial);
+    records_publish(daemon, denial->facts, true);
+}
+
+bool record_is_of(const struct denial *denial, const struct ip *ips, size_t n)
+{
+    for (size_t i = 0; i < n && denial->packet.has_ip && !denial->packet.bridged; i++)
+        if (ip_equal(denial->packet.source, ips[i]) || ip_equal(denial->packet.destination, ips[i]))
+            return true;
+    return false;
+}
+
+uint64_t records_lost(const struct daemon *daemon)
+{
+    return daemon->records.unwritten + denied_log_lost(daemon) + allowed_log_lost(daemon);
+}
+
+void records_say_lost(struct daemon *daemon, uint64_t now)
+{
+    struct records *records = &daemon->records;
+    uint64_t n = records_lost(daemon);
+
+    if (n == records->lost_said || (records->said_at && now < records->said_at + SAY_AGAIN))
+        return;
+    log_text(
+        LOG_WARNING,
+        "of the log's connections, %llu could not be logged since the start (%llu since this was last said)",
+        (unsigned long long)n, (unsigned long long)(n - records->lost_said));
+    records->lost_said = n;
+    records->said_at = now;
+}
+
+void records_open(struct daemon *daemon)
+{
+    char hostname[256] = "";
+
+    daemon->records.file = -1;
+    if (gethostname(hostname, sizeof(hostname) - 1) == 0 && hostname[0])
+        daemon->records.hostname = xstrdup(hostname);
+}
+
 void records_close(struct records *records)
 {
     if (records->file >= 0)
         close(records->file);
+    free(records->hostname);
     *records = (struct records){.file = -1};
 }

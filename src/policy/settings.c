@@ -188,7 +188,7 @@ static void import_networks(struct import *import, const struct key *key, const 
 
 /* ---- the tables --------------------------------------------------------------------------------------- */
 
-static const char *const switch_words[] = {"off", "on", NULL}; /* enum log_denied, log_journal */
+static const char *const switch_words[] = {"off", "on", NULL}; /* enum log_denied, log_allowed, log_journal */
 
 /* The word off stands for no file. */
 static void import_log_file(struct import *import, const struct key *key, const struct node *value,
@@ -210,6 +210,11 @@ static const struct key log_keys[] = {
      .summary = "on, or off: log what is denied",
      .offset = offsetof(struct settings, log.denied),
      .words = switch_words},
+    {.name = "allowed",
+     .type = KEY_WORD,
+     .summary = "on, or off: log new connections that are allowed as well",
+     .offset = offsetof(struct settings, log.allowed),
+     .words = switch_words},
     {.name = "file",
      .type = KEY_OTHER,
      .summary = "where the records go, as lines of JSON: a path, or off",
@@ -227,7 +232,7 @@ static const struct key log_keys[] = {
      .max = 65535},
     {.name = "rate",
      .type = KEY_NUMBER,
-     .summary = "denied connections that are logged of one source, in a second",
+     .summary = "connections that are logged of one source, in a second",
      .offset = offsetof(struct settings, log.rate),
      .min = 1,
      .max = 1000000},
