@@ -28,6 +28,11 @@ struct denial_context {
     const char *in, *out; /* names of the interfaces; NULL: none, or not known */
 };
 
+/*
+ * A frame to many goes to each port of its bridge, and is denied at those of who is locked down. Is it about somebody
+ * else than that port's owner (NULL: nobody's), and so none of his? Those that search for his address are about him.
+ */
+bool denial_is_bystander(const struct denied_packet *packet, const struct endpoint *owner);
 /* A new reference. */
 json_t *denial_judge(const struct denied_packet *packet, const struct denial_context *context);
 /* Does it not know who has an address of a managed network that somebody may turn out to have had, or by which lockdown

@@ -120,7 +120,6 @@ static int open_sockets(struct alone *alone)
     return r == 0 ? flow_socket_open(&alone->flows) : r;
 }
 
-
 static bool verify(struct alone *alone, const struct ruleset *ruleset)
 {
     _cleanup_diags_ struct diags diags = {0};

@@ -420,6 +420,8 @@ void record_begin(struct daemon *daemon, struct denial *denial, uint64_t now);
 void record_end(struct daemon *daemon, struct denial *denial);
 /* Is one of its ends one of these addresses, and not by its port alone? */
 bool record_is_of(const struct denial *denial, const struct ip *ips, size_t n);
+/* Is it denied at a port that it only passes by? */
+bool record_is_of_bystander(const struct daemon *daemon, const struct denied_packet *packet);
 /* Connections that are in no record, or whose record could not be written. */
 uint64_t records_lost(const struct daemon *daemon);
 /* Logs it where there are more of them, but not too often. */

@@ -182,9 +182,12 @@ static void on_packet(const struct denied_packet *packet, void *userdata)
     struct daemon *daemon = userdata;
     struct denied_log *log = &daemon->denied;
     uint64_t now = daemon_now();
-    struct denial *crowded = denials_crowded(log->denials, packet), *other, *denial;
+    struct denial *crowded, *other, *denial;
     bool is_new;
 
+    if (record_is_of_bystander(daemon, packet))
+        return;
+    crowded = denials_crowded(log->denials, packet);
     if (crowded)
         end_now(daemon, crowded, now);
     if (crowded) /* what is closed makes room */

@@ -49,9 +49,20 @@ static struct denial_end find_source(const struct daemon *daemon, const struct d
 static struct denial_end find_destination(const struct daemon *daemon, const struct denied_packet *packet,
                                           uint64_t at)
 {
-    const struct whose whose = {.ip = packet->destination, .has_ip = packet->has_ip, .at = at};
+    struct whose whose = {.ip = packet->destination, .has_ip = packet->has_ip, .at = at};
+    struct denial_end end = find_end(daemon, &whose);
 
+    if (end.container || !packet->bridged || !packet->out || packet->point != DENY_LOCKED)
+        return end;
+    whose = (struct whose){.port = packet->out, .at = at}; /* a search for its address is sent to a group */
     return find_end(daemon, &whose);
+}
+
+bool record_is_of_bystander(const struct daemon *daemon, const struct denied_packet *packet)
+{
+    const struct whose whose = {.port = packet->out, .at = daemon_now()};
+
+    return denial_is_bystander(packet, packet->out ? find_end(daemon, &whose).endpoint : NULL);
 }
 
 static json_t *judge(const struct daemon *daemon, const struct denial *denial)

@@ -33,6 +33,31 @@ json_t *judge_child(json_t *object, const char *key)
     return inner;
 }
 
+/* ---- frames to many ----------------------------------------------------------------------------------- */
+
+/* RFC 4291, 2.7.1: ff02::1:ff00:0/104 and the last 24 bits of an address that is searched for. */
+static bool is_search_for(struct ip group, struct ip ip)
+{
+    uint8_t of[16] = {0}, mine[16] = {0};
+    static const uint8_t prefix[13] = {0xff, 2, [11] = 1, 0xff};
+
+    ip_to_bytes(group, of);
+    ip_to_bytes(ip, mine);
+    return memcmp(of, prefix, sizeof(prefix)) == 0 && memcmp(of + 13, mine + 13, 3) == 0;
+}
+
+bool denial_is_bystander(const struct denied_packet *packet, const struct endpoint *owner)
+{
+    const struct ip to = packet->destination;
+
+    if (!packet->bridged || !packet->out || packet->point != DENY_LOCKED || !packet->has_destination_mac ||
+        !(packet->destination_mac.bytes[0] & 1))
+        return false;
+    if (!owner || !packet->has_ip || !owner->has_ip[to.family])
+        return true;
+    return !ip_equal(to, owner->ip[to.family]) && !(to.family == IP6 && is_search_for(to, owner->ip[IP6]));
+}
+
 /* ---- who ---------------------------------------------------------------------------------------------- */
 
 static bool is_host(const struct inventory *inventory, struct ip ip)

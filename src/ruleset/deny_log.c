@@ -90,6 +90,15 @@ static void add_sources(struct ruleset *ruleset, enum table_id table, const char
     add_meter(ruleset, table, name, 1, &key, options->log_rate, 1, 2 * options->log_rate);
 }
 
+/* Each kernel's own, as soon as it has an interface. */
+static void add_unlogged(struct ruleset *ruleset, enum table_id table)
+{
+    static const uint8_t types[] = {MLD_LISTENER_REPORT, MLD_LISTENER_REDUCTION, ND_ROUTER_SOLICIT,
+                                    LISTENER_REPORT_2};
+
+    add_byte_set(ruleset, table, SET_UNLOGGED6, KEY_ICMPV6_TYPE, ARRAY_SIZE(types), types);
+}
+
 static void build_inet_sets(struct ruleset *ruleset, const struct compile_options *options)
 {
     static const enum key_type connection4[] = {KEY_IPV4_ADDR, KEY_IPV4_ADDR, KEY_INET_PROTO,
@@ -97,12 +106,9 @@ static void build_inet_sets(struct ruleset *ruleset, const struct compile_option
     static const enum key_type connection6[] = {KEY_IPV6_ADDR, KEY_IPV6_ADDR, KEY_INET_PROTO,
                                                 KEY_INET_SERVICE};
     static const uint8_t ported[] = {IPPROTO_TCP, IPPROTO_UDP, IPPROTO_DCCP, IPPROTO_SCTP, IPPROTO_UDPLITE};
-    /* Each kernel's own, as soon as it has an interface. */
-    static const uint8_t unlogged[] = {MLD_LISTENER_REPORT, MLD_LISTENER_REDUCTION, ND_ROUTER_SOLICIT,
-                                       LISTENER_REPORT_2};
 
     add_byte_set(ruleset, TABLE_INET, SET_PORTED, KEY_INET_PROTO, ARRAY_SIZE(ported), ported);
-    add_byte_set(ruleset, TABLE_INET, SET_UNLOGGED6, KEY_ICMPV6_TYPE, ARRAY_SIZE(unlogged), unlogged);
+    add_unlogged(ruleset, TABLE_INET);
     add_connections(ruleset, TABLE_INET, METER_DENIED4, ARRAY_SIZE(connection4), connection4);
     add_connections(ruleset, TABLE_INET, METER_DENIED6, ARRAY_SIZE(connection6), connection6);
     add_sources(ruleset, TABLE_INET, METER_DENIERS4, KEY_IPV4_ADDR, options);
@@ -114,9 +120,8 @@ static void build_bridge_sets(struct ruleset *ruleset, const struct compile_opti
     static const enum key_type frames4[] = {KEY_IFNAME, KEY_IPV4_ADDR, KEY_IPV4_ADDR};
     static const enum key_type frames6[] = {KEY_IFNAME, KEY_IPV6_ADDR, KEY_IPV6_ADDR};
     static const enum key_type frames[] = {KEY_IFNAME, KEY_ETHER_TYPE, KEY_ETHER_ADDR};
-    static const uint8_t unlogged[] = {ND_ROUTER_SOLICIT};
 
-    add_byte_set(ruleset, TABLE_BRIDGE, SET_UNLOGGED6, KEY_ICMPV6_TYPE, ARRAY_SIZE(unlogged), unlogged);
+    add_unlogged(ruleset, TABLE_BRIDGE);
     add_connections(ruleset, TABLE_BRIDGE, METER_FRAMES4, ARRAY_SIZE(frames4), frames4);
     add_connections(ruleset, TABLE_BRIDGE, METER_FRAMES6, ARRAY_SIZE(frames6), frames6);
     add_connections(ruleset, TABLE_BRIDGE, METER_FRAMES, ARRAY_SIZE(frames), frames);

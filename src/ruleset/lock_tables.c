@@ -317,9 +317,8 @@ static void build_bridge(struct ruleset *ruleset, const struct table *from)
 struct ruleset *lock_tables_compile(const struct lock_list *locks, const struct inventory *inventory,
                                     const struct compile_options *log)
 {
-    const struct compile_options options = {.mark = MARK_DEFAULT,
-                                            .log_group = log ? log->log_group : 0,
-                                            .log_rate = log ? log->log_rate : 0};
+    const struct compile_options options = {
+        .mark = MARK_DEFAULT, .log_group = log ? log->log_group : 0, .log_rate = log ? log->log_rate : 0};
     _cleanup_(policy_set_freep) struct policy_set *none = policy_set_new();
     _cleanup_(compiler_freep) struct compiler *compiler = compiler_new(none, &options);
     struct ruleset *ruleset = ruleset_new();

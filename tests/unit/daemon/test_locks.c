@@ -408,7 +408,8 @@ static void who_was_let_go_is_not_adopted(void **state)
     world_start(world, world_add_container(world, "web", network), network, "172.18.0.2");
     world_start(world, world_add_container(world, "db", network), network, "172.18.0.3");
     set_locks(world, locking("web"));
-    struct ruleset *tables = lock_tables_compile(brain_locks(world->brain), brain_inventory(world->brain), NULL);
+    struct ruleset *tables =
+        lock_tables_compile(brain_locks(world->brain), brain_inventory(world->brain), NULL);
     set_locks(world, lock_list_new());
     assert_false(is_locked(world, "172.18.0.2"));
     assert_false(brain_adopt_locks(world->brain, tables, ended, 1, world->now));

@@ -234,6 +234,36 @@ static void who_is_locked_down(void **state)
     clear(&bench);
 }
 
+/* A frame to many, at the port of one who is locked down: only what is about him is his. */
+static void who_only_stands_by(void **state)
+{
+    struct endpoint owner = {.has_ip = {true, true}};
+    struct denied_packet packet = {.point = DENY_LOCKED,
+                                   .bridged = true,
+                                   .out = 7,
+                                   .has_ip = true,
+                                   .has_destination_mac = true,
+                                   .destination_mac = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}};
+
+    (void)state;
+    assert_int_equal(ip_parse("10.91.0.2", &owner.ip[IP4]), 0);
+    assert_int_equal(ip_parse("fd91::12:3456", &owner.ip[IP6]), 0);
+    assert_int_equal(ip_parse("10.91.0.3", &packet.destination), 0);
+    assert_true(denial_is_bystander(&packet, &owner));
+    assert_true(denial_is_bystander(&packet, NULL));
+    packet.destination = owner.ip[IP4];
+    assert_false(denial_is_bystander(&packet, &owner));
+    assert_int_equal(ip_parse("ff02::1:ff12:3456", &packet.destination), 0);
+    assert_false(denial_is_bystander(&packet, &owner));
+    assert_int_equal(ip_parse("ff02::1:ff12:3457", &packet.destination), 0);
+    assert_true(denial_is_bystander(&packet, &owner));
+    packet.destination_mac.bytes[0] = 2; /* to one alone */
+    assert_false(denial_is_bystander(&packet, &owner));
+    packet.destination_mac.bytes[0] = 0x33;
+    packet.out = 0; /* his own */
+    assert_false(denial_is_bystander(&packet, &owner));
+}
+
 static void names_play_no_tricks(void **state)
 {
     struct bench bench = make();
@@ -275,6 +305,7 @@ int main(void)
         cmocka_unit_test(the_denied_side_is_the_destination),
         cmocka_unit_test(nobodys_addresses),
         cmocka_unit_test(who_is_locked_down),
+        cmocka_unit_test(who_only_stands_by),
         cmocka_unit_test(names_play_no_tricks),
         cmocka_unit_test(its_end),
     };
