@@ -10,14 +10,15 @@
 #include <jansson.h>
 
 #include "audit/audit.h"
+#include "files/append.h"
 #include "util/mem.h"
 
 #define AUDIT_WAITING_MAX 1000 /* lines that are kept while they cannot be written; the others are counted */
 
 struct audit_log {
     char *path; /* NULL: there is to be none */
-    int fd;     /* -1: not open */
-    int error;  /* of the last write; 0 or a negative errno */
+    struct append_file file;
+    int error; /* of the last write; 0 or a negative errno */
     char **waiting;
     size_t n_waiting, n_lost;
 };
@@ -31,9 +32,6 @@ DEFINE_CLEANUP(struct audit_log *, audit_log_free);
 int audit_log_write(struct audit_log *log, const char *line);
 /* 0: nothing waits any more. */
 int audit_log_retry(struct audit_log *log);
-
-/* What an error of that means to people: static, or until the next call. */
-const char *audit_log_why(int error);
 
 /* Completes the facts with time and ID, and writes the entry, after it was told. 0, or audit_log_write()'s error. */
 int audit_log_record(struct audit_log *log, struct audit_facts *facts, void (*tell)(const json_t *entry));

@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "audit/audit_log.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/stat.h>
 #include <time.h>
-#include <unistd.h>
-
-#include "util/fd.h"
 
 struct audit_log *audit_log_new(const char *path)
 {
     struct audit_log *log = xnew(struct audit_log);
 
-    log->fd = -1;
+    log->file.fd = -1;
     log->path = path[0] == '/' ? xstrdup(path) : NULL;
     return log;
 }
@@ -30,107 +23,10 @@ struct audit_log *audit_log_free(struct audit_log *log)
     for (size_t i = 0; i < log->n_waiting; i++)
         free(log->waiting[i]);
     free(log->waiting);
-    close_fdp(&log->fd);
+    append_close(&log->file);
     free(log->path);
     free(log);
     return NULL;
-}
-
-/* ---- the file ----------------------------------------------------------------------------------------- */
-
-static void close_file(struct audit_log *log)
-{
-    close_fdp(&log->fd);
-    log->fd = -1;
-}
-
-/* Its name is on the disk, too. */
-static int sync_directory(const char *directory)
-{
-    _cleanup_close_ int fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-    return fd < 0 || fsync(fd) < 0 ? -errno : 0;
-}
-
-/* Where others may write, they could write lines of their own. */
-static bool is_own(int fd)
-{
-    struct stat st;
-
-    return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (st.st_uid == 0 || st.st_uid == geteuid()) &&
-           !(st.st_mode & (S_IWGRP | S_IWOTH));
-}
-
-static int open_file(struct audit_log *log)
-{
-    const char *slash = strrchr(log->path, '/');
-    _cleanup_free_ char *directory =
-        slash == log->path ? xstrdup("/") : xstrndup(log->path, (size_t)(slash - log->path));
-
-    if (mkdir(directory, 0750) < 0 && errno != EEXIST)
-        return -errno;
-    /* It is read only for how it ends. O_NONBLOCK: to open a FIFO must not hang. */
-    _cleanup_close_ int fd =
-        open(log->path, O_RDWR | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY, 0600);
-    if (fd < 0)
-        return -errno;
-    if (!is_own(fd))
-        return -EPERM;
-    int r = sync_directory(directory);
-    if (r < 0)
-        return r;
-    log->fd = fd;
-    fd = -1;
-    return 0;
-}
-
-static bool is_moved(const struct audit_log *log)
-{
-    struct stat ours, named;
-
-    return fstat(log->fd, &ours) < 0 || stat(log->path, &named) < 0 || ours.st_dev != named.st_dev ||
-           ours.st_ino != named.st_ino;
-}
-
-/* By a crash, or by a disk that was full. */
-static bool ends_in_a_line(int fd)
-{
-    struct stat st;
-    char last = '\n';
-
-    return fstat(fd, &st) < 0 || st.st_size == 0 || pread(fd, &last, 1, st.st_size - 1) != 1 || last == '\n';
-}
-
-/* In one write, or else in as few as there must be; not on the disk yet. */
-static int append(int fd, const char *text)
-{
-    for (size_t len = strlen(text); len > 0;) {
-        ssize_t n = write(fd, text, len);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0)
-            return n < 0 ? -errno : -EIO;
-        text += n;
-        len -= (size_t)n;
-    }
-    return 0;
-}
-
-static int write_line(struct audit_log *log, const char *line)
-{
-    int r = 0;
-
-    if (log->fd >= 0 && (is_moved(log) || !is_own(log->fd))) {
-        fsync(log->fd);
-        close_file(log);
-    }
-    if (log->fd < 0)
-        r = open_file(log);
-    if (r < 0)
-        return r;
-    _cleanup_free_ char *ended = ends_in_a_line(log->fd) ? NULL : xasprintf("\n%s", line);
-    return append(log->fd, ended ? ended : line);
 }
 
 /* ---- lines that wait ---------------------------------------------------------------------------------- */
@@ -141,14 +37,15 @@ int audit_log_retry(struct audit_log *log)
     size_t n = 0;
     int r = 0;
 
-    while (n < log->n_waiting && (r = write_line(log, log->waiting[n])) == 0)
+    while (n < log->n_waiting && (r = append_line(&log->file, log->path, 0600, log->waiting[n])) == 0)
         n++;
-    if (log->fd >= 0 && n > 0 && fsync(log->fd) < 0) {
-        r = -errno;
+    int synced = n > 0 ? append_sync(&log->file) : 0;
+    if (synced < 0) {
+        r = synced;
         n = 0;
     }
     if (r < 0)
-        close_file(log); /* it may be another disk by the next time */
+        append_close(&log->file); /* it may be another disk by the next time */
     for (size_t i = 0; i < n; i++)
         free(log->waiting[i]);
     if (n > 0)
@@ -168,11 +65,6 @@ int audit_log_write(struct audit_log *log, const char *line)
     }
     *ARRAY_ADD(log->waiting, log->n_waiting) = xstrdup(line);
     return audit_log_retry(log);
-}
-
-const char *audit_log_why(int error)
-{
-    return error == -EPERM ? "it is no file that root alone may write" : strerror(-error);
 }
 
 /* ---- a whole entry ------------------------------------------------------------------------------------ */

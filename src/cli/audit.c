@@ -9,7 +9,7 @@
 static void say_not_on_record(const struct audit_log *log, int error, json_t *answer)
 {
     json_t *result = json_object_get(answer, "result");
-    json_t *problem = json_sprintf("this is not in the audit log %s: %s", log->path, audit_log_why(error));
+    json_t *problem = json_sprintf("this is not in the audit log %s: %s", log->path, append_why(error));
 
     if (result)
         json_object_set(result, "not_on_record", problem);

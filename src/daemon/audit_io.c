@@ -16,8 +16,7 @@ static void complain(struct daemon *daemon, int error)
             LOG_ERR,
             "the audit log %s cannot be written (%s): what is done meanwhile is in this log alone, and is "
             "written there when it can be",
-            daemon->audit->path,
-            error == -EPERM ? "it is no file of root's that nobody else may write" : strerror(-error));
+            daemon->audit->path, append_why(error));
     else if (error == 0 && daemon->audit_complained)
         log_text(LOG_NOTICE, "the audit log %s can be written again", daemon->audit->path);
     daemon->audit_complained = error < 0;

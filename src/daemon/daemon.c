@@ -415,7 +415,7 @@ int daemon_start(struct daemon *daemon)
     sigset_t signals;
     int r;
 
-    daemon->state_lock = daemon->namespace_lock = daemon->records.file = -1;
+    daemon->state_lock = daemon->namespace_lock = daemon->records.file.fd = -1;
     daemon->started = daemon_wall_clock();
     sigemptyset(&signals);
     sigaddset(&signals, SIGTERM);
@@ -473,5 +473,5 @@ void daemon_clear(struct daemon *daemon)
     free(daemon->expectations.first);
     audit_log_free(daemon->audit);
     settings_free(daemon->settings);
-    *daemon = (struct daemon){.state_lock = -1, .namespace_lock = -1, .records.file = -1};
+    *daemon = (struct daemon){.state_lock = -1, .namespace_lock = -1, .records.file.fd = -1};
 }

@@ -15,6 +15,7 @@
 #include "denial/reader.h"
 #include "denial/table.h"
 #include "docker/client.h"
+#include "files/append.h"
 #include "files/state_files.h"
 #include "flow/events.h"
 #include "flow/socket.h"
@@ -107,7 +108,7 @@ struct inventory_keep {
 
 /* Where records go (records.c). */
 struct records {
-    int file;       /* -1: not open */
+    struct append_file file;
     int file_error; /* 0 or a negative errno */
     uint64_t n_written, unwritten;
     uint64_t lost_said, said_at; /* when a loss was logged last, and how much it was */

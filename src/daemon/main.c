@@ -101,7 +101,7 @@ static struct settings *load_settings(const struct options *options)
 
 int main(int argc, char **argv)
 {
-    struct daemon daemon = {.state_lock = -1, .namespace_lock = -1, .records.file = -1};
+    struct daemon daemon = {.state_lock = -1, .namespace_lock = -1, .records.file.fd = -1};
     struct options options;
     int status = parse_options(argc, argv, &options);
 

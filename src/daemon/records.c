@@ -3,10 +3,8 @@
 #include "daemon.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <net/if.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <syslog.h>
 #include <time.h>
 #include <unistd.h>
@@ -91,48 +89,6 @@ static json_t *judge(const struct daemon *daemon, const struct denial *denial)
 
 /* ---- the file ----------------------------------------------------------------------------------------- */
 
-/* Whoever rotates the log moves it away; then the path is another file, or none. */
-static bool is_moved(const char *path, int fd)
-{
-    struct stat is, open;
-
-    return stat(path, &is) < 0 || fstat(fd, &open) < 0 || is.st_dev != open.st_dev ||
-           is.st_ino != open.st_ino;
-}
-
-static int open_file(struct records *records, const char *path)
-{
-    if (records->file >= 0 && !is_moved(path, records->file))
-        return 0;
-    if (records->file >= 0)
-        close(records->file);
-    records->file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
-    return records->file < 0 ? -errno : 0;
-}
-
-/* A line whole, or marked as broken by a line end. */
-static int append_line(int fd, const char *text)
-{
-    _cleanup_free_ char *line = xasprintf("%s\n", text);
-    size_t len = strlen(line), done = 0;
-
-    while (done < len) {
-        ssize_t n = write(fd, line + done, len - done);
-
-        if (n < 0 && errno == EINTR)
-            continue;
-        if (n <= 0) {
-            int r = n < 0 ? -errno : -EIO;
-
-            if (done > 0)
-                (void)!write(fd, "\n", 1);
-            return r;
-        }
-        done += (size_t)n;
-    }
-    return 0;
-}
-
 static void write_file(struct daemon *daemon, const json_t *record)
 {
     struct records *records = &daemon->records;
@@ -142,13 +98,12 @@ static void write_file(struct daemon *daemon, const json_t *record)
     if (!path)
         return;
     _cleanup_free_ char *text = json_dumps(record, JSON_COMPACT);
-    r = open_file(records, path);
-    if (r == 0)
-        r = text ? append_line(records->file, text) : -ENOMEM;
+    _cleanup_free_ char *line = text ? xasprintf("%s\n", text) : NULL;
+    r = line ? append_line(&records->file, path, 0640, line) : -ENOMEM;
     if (r < 0)
         records->unwritten++;
     if (r < 0 && r != records->file_error)
-        log_text(LOG_ERR, "denied connections cannot be written to %s: %s", path, strerror(-r));
+        log_text(LOG_ERR, "denied connections cannot be written to %s: %s", path, append_why(r));
     records->file_error = r;
 }
 
@@ -288,15 +243,14 @@ void records_open(struct daemon *daemon)
 {
     char hostname[256] = "";
 
-    daemon->records.file = -1;
+    daemon->records.file.fd = -1;
     if (gethostname(hostname, sizeof(hostname) - 1) == 0 && hostname[0])
         daemon->records.hostname = xstrdup(hostname);
 }
 
 void records_close(struct records *records)
 {
-    if (records->file >= 0)
-        close(records->file);
+    append_close(&records->file);
     free(records->hostname);
-    *records = (struct records){.file = -1};
+    *records = (struct records){.file.fd = -1};
 }
