@@ -30,6 +30,7 @@ int cli_label(int argc, char **argv);
 int cli_lockdown(int argc, char **argv);
 int cli_release(int argc, char **argv);
 int cli_teardown(int argc, char **argv);
+int cli_watch(int argc, char **argv);
 int cli_help(int argc, char **argv);
 
 /* ---- options ------------------------------------------------------------------------------------------ */
@@ -53,6 +54,7 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_LOCKDOWN = 1 << 14,
        TAKES_RELEASE = 1 << 15,
        TAKES_LABEL = 1 << 24,
+       TAKES_WATCH = 1 << 26,
 };
 
 #define CLI_TEXTS_MAX 64 /* of one option that may be given again and again */
@@ -62,6 +64,16 @@ struct cli_texts {
     size_t n;
 };
 
+/* What `cofferdam watch` is to show, in the order given. */
+struct cli_filters {
+    struct {
+        const char *field, *value; /* field: the option's name */
+        bool negated;
+    } v[CLI_TEXTS_MAX];
+    size_t n;
+    bool negate; /* --not, and no filter behind it yet */
+};
+
 /* Texts are NULL where not given, and never empty. */
 struct cli_options {
     const char *config, *control, *state, *policies, *inventory, *base, *format, *only;
@@ -69,7 +81,10 @@ struct cli_options {
     const char *comment, *confirm_within, *extend;
     const char *reason, *span, *direction, *evidence;
     struct cli_texts allow, select, except, addresses, interfaces;
-    bool json, yes, all, schema, brief, full, rules, force, changes, list, dry_run, follow, reset;
+    const char *last, *since, *until, *input_file;
+    struct cli_filters filters;
+    bool json, yes, all, schema, brief, full, rules, force, changes, list, dry_run, follow, reset, denied,
+        allowed;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };
@@ -178,6 +193,8 @@ DEFINE_CLEANUP(struct cli_table *, cli_table_free);
 /* Fills the next cell, row after row. NULL is an empty cell. */
 void cli_table_add(struct cli_table *table, enum cli_style style, const char *text);
 void cli_table_print(const struct cli_table *table, FILE *out, bool colour);
+/* A text alone, escaped, with spaces behind it up to so many columns; returns how many it needs by itself. */
+size_t cli_print_cell(FILE *out, bool colour, enum cli_style style, const char *text, size_t columns);
 void cli_print_styled(FILE *out, bool colour, enum cli_style style, const char *text);
 
 /* ---- the daemon --------------------------------------------------------------------------------------- */

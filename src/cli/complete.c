@@ -24,6 +24,9 @@ enum kind {
     KIND_FOLDERS,
     KIND_FORMATS,
     KIND_DIRECTIONS,
+    KIND_VERDICTS,
+    KIND_PROTOCOLS,
+    KIND_WAYS,
     KIND_CONTAINERS,
     KIND_LOCKED,
     KIND_PARTIES, /* containers, and the host */
@@ -36,11 +39,15 @@ static const struct {
     const char *word;
     enum kind kind;
 } kinds[] = {
-    {"PATH", KIND_FILES},        {"FILE", KIND_FILES},           {"SOCKET", KIND_FILES},
-    {"DIRECTORY", KIND_FOLDERS}, {"DIR", KIND_FOLDERS},          {"FORMAT", KIND_FORMATS},
-    {"WHICH", KIND_DIRECTIONS},  {"CONTAINER", KIND_CONTAINERS}, {"PEER", KIND_PARTIES},
-    {"FROM", KIND_PARTIES},      {"TO", KIND_PARTIES},           {"KEY=VALUE", KIND_SELECTORS},
-    {"NAME", KIND_INTERFACES},   {"COMMAND", KIND_COMMANDS},
+    {"PATH", KIND_FILES},       {"FILE", KIND_FILES},
+    {"SOCKET", KIND_FILES},     {"DIRECTORY", KIND_FOLDERS},
+    {"DIR", KIND_FOLDERS},      {"FORMAT", KIND_FORMATS},
+    {"WHICH", KIND_DIRECTIONS}, {"CONTAINER", KIND_CONTAINERS},
+    {"PEER", KIND_PARTIES},     {"FROM", KIND_PARTIES},
+    {"TO", KIND_PARTIES},       {"KEY=VALUE", KIND_SELECTORS},
+    {"NAME", KIND_INTERFACES},  {"COMMAND", KIND_COMMANDS},
+    {"VERDICT", KIND_VERDICTS}, {"PROTOCOL", KIND_PROTOCOLS},
+    {"WAY", KIND_WAYS},
 };
 
 /* "CONTAINER..." and "[PATH...]" mean what CONTAINER and PATH do, and "PEER[:PORT]" what PEER does. */
@@ -248,6 +255,9 @@ static void offer_interfaces(const struct wanted *wanted)
 static void offer_kind(const struct line *line, enum kind kind, const struct wanted *wanted)
 {
     static const char *const directions[] = {"in", "out", "both", NULL};
+    static const char *const verdicts[] = {"denied", "allowed", "audited", NULL};
+    static const char *const protocols[] = {"tcp", "udp", "sctp", "icmp", "arp", NULL};
+    static const char *const ways[] = {"egress", "ingress", NULL};
 
     switch (kind) {
     case KIND_NONE:
@@ -265,6 +275,15 @@ static void offer_kind(const struct line *line, enum kind kind, const struct wan
         break;
     case KIND_DIRECTIONS:
         offer_words(wanted, directions);
+        break;
+    case KIND_VERDICTS:
+        offer_words(wanted, verdicts);
+        break;
+    case KIND_PROTOCOLS:
+        offer_words(wanted, protocols);
+        break;
+    case KIND_WAYS:
+        offer_words(wanted, ways);
         break;
     case KIND_CONTAINERS:
     case KIND_LOCKED:

@@ -24,6 +24,7 @@ static const struct {
     {"label", "CONTAINER KEY=VALUE...", "give a container labels that policies see", cli_label},
     {"lockdown", "CONTAINER...", "cut containers off, now", cli_lockdown},
     {"release", "CONTAINER...", "end their lockdown", cli_release},
+    {"watch", "", "show what is denied, as it happens", cli_watch},
     {"verify", "", "compare the kernel's rules with what they should be", cli_verify},
     {"doctor", "", "find what is wrong with host, Docker or Cofferdam, and how to mend it", cli_doctor},
     {"teardown", "", "remove every rule of Cofferdam from the kernel", cli_teardown},

@@ -43,6 +43,20 @@ enum {
     OPT_FOLLOW,
     OPT_RESET,
     OPT_EVIDENCE,
+    OPT_FROM,
+    OPT_TO,
+    OPT_CONTAINER,
+    OPT_VERDICT,
+    OPT_PORT,
+    OPT_PROTOCOL,
+    OPT_WAY,
+    OPT_NOT,
+    OPT_DENIED,
+    OPT_ALLOWED,
+    OPT_LAST,
+    OPT_SINCE,
+    OPT_UNTIL,
+    OPT_INPUT_FILE,
     OPT_HELP,
     OPT_VERSION
 };
@@ -108,6 +122,23 @@ static const struct {
     {"dry-run", NULL, OPT_DRY_RUN, 0, TAKES_LABEL, "show what would change, and change nothing"},
     {"list", NULL, OPT_LIST, 0, TAKES_LABEL, "show all labels that were given"},
     {"reset", NULL, OPT_RESET, 0, TAKES_LABEL, "go on without the labels, where their file is damaged"},
+    {"from", "PEER", OPT_FROM, 0, TAKES_WATCH,
+     "who opens it: a container, PROJECT/SERVICE, host, outside, an address or block"},
+    {"to", "PEER", OPT_TO, 0, TAKES_WATCH, "to whom"},
+    {"container", "CONTAINER", OPT_CONTAINER, 0, TAKES_WATCH, "either of both"},
+    {"verdict", "VERDICT", OPT_VERDICT, 0, TAKES_WATCH, "denied, allowed or audited"},
+    {"port", "PORT", OPT_PORT, 0, TAKES_WATCH, "the destination's: 5432, 5432/tcp, 9000-9010/udp"},
+    {"protocol", "PROTOCOL", OPT_PROTOCOL, 0, TAKES_WATCH, "tcp, udp, sctp, icmp, arp, or a number"},
+    {"direction", "WAY", OPT_WAY, 0, TAKES_WATCH, "egress or ingress: the side that denies it"},
+    {"not", NULL, OPT_NOT, 0, TAKES_WATCH, "leave out what the next of these filters means"},
+    {"denied", NULL, OPT_DENIED, 0, TAKES_WATCH, "what is denied alone: short for --verdict denied"},
+    {"allowed", NULL, OPT_ALLOWED, 0, TAKES_WATCH, "what is allowed, too"},
+    {"last", "N", OPT_LAST, 0, TAKES_WATCH, "the last N of the log"},
+    {"since", "TIME", OPT_SINCE, 0, TAKES_WATCH, "the log since 10m ago, or since 2026-11-20T15:04:05Z"},
+    {"until", "TIME", OPT_UNTIL, 0, TAKES_WATCH, "the log up to then"},
+    {"input-file", "FILE", OPT_INPUT_FILE, 0, TAKES_WATCH,
+     "lines that were saved, instead of the log; - is the standard input"},
+    {"follow", NULL, OPT_FOLLOW, 'f', TAKES_WATCH, "go on after the log, and after the daemon's restart"},
     {"config", "FILE", OPT_CONFIG, 0, 0, "the host's settings (default " SETTINGS_FILE ")"},
     {"json", NULL, OPT_JSON, 0, 0, "print JSON instead of text"},
     {"help", NULL, OPT_HELP, 'h', 0, "print the help of the command"},
@@ -168,9 +199,59 @@ static void add_text(struct cli_texts *texts)
     texts->n++;
 }
 
+/* "config" for OPT_CONFIG; NULL for what is no option's number. */
+static const char *long_name(int id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+        if (known[i].id == id)
+            return known[i].name;
+    return NULL;
+}
+
+static void add_filter(struct cli_filters *filters, int id)
+{
+    if (filters->n < CLI_TEXTS_MAX) {
+        filters->v[filters->n].field = long_name(id);
+        filters->v[filters->n].value = optarg;
+        filters->v[filters->n].negated = filters->negate;
+    }
+    filters->n++;
+    filters->negate = false;
+}
+
 static void option_set(struct cli_options *options, int id)
 {
     switch (id) {
+    case OPT_FROM:
+    case OPT_TO:
+    case OPT_CONTAINER:
+    case OPT_VERDICT:
+    case OPT_PORT:
+    case OPT_PROTOCOL:
+    case OPT_WAY:
+        add_filter(&options->filters, id);
+        break;
+    case OPT_NOT:
+        options->filters.negate = true;
+        break;
+    case OPT_DENIED:
+        options->denied = true;
+        break;
+    case OPT_ALLOWED:
+        options->allowed = true;
+        break;
+    case OPT_LAST:
+        options->last = optarg;
+        break;
+    case OPT_SINCE:
+        options->since = optarg;
+        break;
+    case OPT_UNTIL:
+        options->until = optarg;
+        break;
+    case OPT_INPUT_FILE:
+        options->input_file = optarg;
+        break;
     case OPT_REASON:
         options->reason = optarg;
         break;
@@ -273,15 +354,6 @@ static void option_set(struct cli_options *options, int id)
     }
 }
 
-/* "config" for OPT_CONFIG; NULL for what is no option's number. */
-static const char *long_name(int id)
-{
-    for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        if (known[i].id == id)
-            return known[i].name;
-    return NULL;
-}
-
 struct parser {
     struct option options[ARRAY_SIZE(known) + 1];
     char letters[2 * ARRAY_SIZE(known) + 3]; /* "+:" first; ":" behind one that takes a value */
@@ -375,7 +447,7 @@ static bool has_too_many(const struct cli_options *options)
 {
     const struct cli_texts *lists[] = {&options->allow, &options->select, &options->except,
                                        &options->addresses, &options->interfaces};
-    bool found = false;
+    bool found = options->filters.n > CLI_TEXTS_MAX;
 
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         found = found || lists[i]->n > CLI_TEXTS_MAX;
@@ -487,6 +559,8 @@ bool cli_all_utf8(const struct cli_options *options)
     for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
         for (size_t j = 0; j < lists[i]->n; j++)
             good = good && is_utf8(lists[i]->v[j]);
+    for (size_t i = 0; i < options->filters.n; i++)
+        good = good && is_utf8(options->filters.v[i].value);
     for (int i = 0; i < options->n_args; i++)
         good = good && is_utf8(options->args[i]);
     return good;

@@ -82,6 +82,17 @@ void cli_print_styled(FILE *out, bool colour, enum cli_style style, const char *
     put_styled(out, colour, style, escaped);
 }
 
+size_t cli_print_cell(FILE *out, bool colour, enum cli_style style, const char *text, size_t columns)
+{
+    _cleanup_free_ char *escaped = text_escape(text, false);
+    size_t used = width(escaped);
+
+    put_styled(out, colour, style, escaped);
+    if (used < columns)
+        fprintf(out, "%*s", (int)(columns - used), "");
+    return used;
+}
+
 struct cell {
     char *text;
     enum cli_style style;
