@@ -51,6 +51,7 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_COMMENT = 1 << 16,
        TAKES_TRIAL = 1 << 17,
        TAKES_EXTEND = 1 << 18,
+       TAKES_AGAINST = 1 << 19,
        TAKES_LOCKDOWN = 1 << 14,
        TAKES_RELEASE = 1 << 15,
        TAKES_LABEL = 1 << 24,
@@ -80,11 +81,12 @@ struct cli_options {
     size_t form; /* of the verb's formats: the index of the one that is meant */
     const char *comment, *confirm_within, *extend;
     const char *reason, *span, *direction, *evidence;
+    const char *log; /* NULL also where the option was given without a value */
     struct cli_texts allow, select, except, addresses, interfaces;
     const char *last, *since, *until, *input_file;
     struct cli_filters filters;
     bool json, yes, all, schema, brief, full, rules, force, changes, list, dry_run, follow, reset, denied,
-        allowed;
+        allowed, against_log;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };
@@ -109,6 +111,7 @@ void cli_options_print(const struct cli_verb *verb /* may be NULL */, FILE *out)
 struct cli_option_info {
     const char *name, *value, *summary; /* value, summary: may be NULL */
     char letter;                        /* or 0 */
+    bool optional;                      /* its value, which then stands behind a = */
 };
 bool cli_option_next(const struct cli_verb *verb /* may be NULL */, bool any, size_t *i,
                      struct cli_option_info *ret);
@@ -165,6 +168,12 @@ int cli_load_base(const struct cli_options *options, struct policy_set **in_forc
 /* The same with --policies instead of --base. */
 int cli_load_explained(const struct cli_options *options, struct policy_set **in_force,
                        struct policy_set **ret, struct diags *diags);
+/* "24h", or a moment; NULL: 24h. 0 and microseconds since 1970, or -EINVAL. */
+int cli_since(const char *text, uint64_t *ret);
+/* The connections of the log that --against-log means. 0, or a negative errno with the reason in diags. */
+struct recorded_log;
+int cli_load_recorded(const struct cli_options *options, const struct settings *settings,
+                      struct recorded_log **ret, struct diags *diags);
 
 /* ---- output ------------------------------------------------------------------------------------------- */
 
@@ -267,7 +276,16 @@ char *given_label_text(const json_t *given);
 bool lockdowns_print(const json_t *lockdowns, FILE *out, bool colour);
 void plan_print(const json_t *result, const struct cli_options *options, FILE *out, bool colour);
 /* The parts of that, none of which is there where there is nothing to say; and the summary, which the caller frees. */
-enum plan_section { PLAN_POLICIES, PLAN_CONNECTIONS, PLAN_LIVE, PLAN_RULES, PLAN_PROBLEMS, PLAN_SECTIONS };
+enum plan_section {
+    PLAN_POLICIES,
+    PLAN_CONNECTIONS,
+    PLAN_LIVE,
+    PLAN_RECORDED,
+    PLAN_RULES,
+    PLAN_PROBLEMS,
+    PLAN_SECTIONS
+};
+void plan_print_recorded(const json_t *recorded, FILE *out, bool colour);
 void plan_print_section(const json_t *result, enum plan_section section, FILE *out, bool colour);
 char *plan_summary(const json_t *result);
 /* The same in Markdown, for a comment on a change; at most PLAN_MARKDOWN_MAX bytes, which it says where it matters. */

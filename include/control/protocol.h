@@ -14,7 +14,7 @@
  *             confirm: "extend": TEXT (optional: the trial is not confirmed, but that much longer), "comment"
  *             plan: "files": [{"path", "text"}], all policy files of the set that is meant; "rules" and "full": BOOL
  *             (optional), whether the lines of the rules that change are wanted, and not only their numbers, and all names
- *             where there are many.
+ *             where there are many; "recorded" (optional): connections to be judged too, as plan/recorded.h makes it.
  *             lockdown: "containers", "select", "addresses", "interfaces", "except", "allow": lists of texts; "direction",
  *             "reason"; "for": microseconds; "dry_run": BOOL. All optional, but one of the first four.
  *             release: "containers", or "all": BOOL.

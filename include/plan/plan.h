@@ -13,6 +13,7 @@
 
 #include "flow/flow.h"
 #include "plan/plan_basis.h"
+#include "plan/recorded.h"
 #include "ruleset/compile.h"
 #include "verdict/verdict.h"
 
@@ -37,12 +38,13 @@ void plan_add_flow(struct plan *plan, const struct flow *flow);
 
 /* What the edge has found out. */
 struct plan_facts {
-    bool lines;                      /* wanted, of the rules that change */
-    bool full;                       /* connections_text in full */
-    int flows_error;                 /* 0: plan_add_flow() was called for all */
-    struct diags *warnings;          /* of the new policies' files, moved out of it; or NULL */
-    int validation;                  /* 0: the kernel would take the delta */
-    const struct diags *validations; /* what it says to it otherwise */
+    bool lines;                          /* wanted, of the rules that change */
+    bool full;                           /* connections_text in full */
+    int flows_error;                     /* 0: plan_add_flow() was called for all */
+    struct diags *warnings;              /* of the new policies' files, moved out of it; or NULL */
+    int validation;                      /* 0: the kernel would take the delta */
+    const struct diags *validations;     /* what it says to it otherwise */
+    const struct recorded_log *recorded; /* to be judged too; or NULL */
 };
 
 /* A new reference. *ret_exit: an enum exit_status. Before plan_take_basis(). */

@@ -110,6 +110,8 @@ static void take_option(struct line *line, char **words, int n, int *i)
         return;
     if (*equals)
         take_value(line, option.name, equals + 1);
+    else if (option.optional)
+        return;
     else if (*i + 1 < n - 1)
         take_value(line, option.name, words[++*i]);
     else

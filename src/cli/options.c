@@ -57,6 +57,7 @@ enum {
     OPT_SINCE,
     OPT_UNTIL,
     OPT_INPUT_FILE,
+    OPT_AGAINST_LOG,
     OPT_HELP,
     OPT_VERSION
 };
@@ -66,7 +67,7 @@ enum {
  * needs: the TAKES_ bits of the verbs that take the option; 0: all do.
  */
 static const struct {
-    const char *name, *value; /* value: NULL where it takes none */
+    const char *name, *value; /* value: NULL where it takes none; "=FILE" where it may be left out */
     int id;
     char letter; /* its short name, or 0 */
     unsigned needs;
@@ -90,6 +91,10 @@ static const struct {
     {"full", NULL, OPT_FULL, 0, TAKES_PLAN, "all names and ports, however many"},
     {"rules", NULL, OPT_RULES, 0, TAKES_PLAN,
      "each chain, rule, set and element that changes, as nft has it"},
+    {"against-log", "=FILE", OPT_AGAINST_LOG, 0, TAKES_AGAINST,
+     "also what the log has recorded; - is the standard input"},
+    {"since", "TIME", OPT_SINCE, 0, TAKES_AGAINST,
+     "of that, the last 90m or 7d (default 24h), or from a moment on"},
     {"only", "PLAN_ID", OPT_ONLY, 0, TAKES_APPLY, "only if it is what this plan said"},
     {"force", NULL, OPT_FORCE, 0, TAKES_APPLY, "even where expectations fail"},
     {"comment", "TEXT", OPT_COMMENT, 0, TAKES_COMMENT, "why, for the history"},
@@ -145,6 +150,12 @@ static const struct {
     {"version", NULL, OPT_VERSION, 0, 0, "print the version"},
 };
 
+/* Its value then stands behind a = in the same word, or there is none. */
+static bool is_optional(size_t i)
+{
+    return known[i].value && *known[i].value == '=';
+}
+
 static bool takes(const struct cli_verb *verb, size_t i)
 {
     return (known[i].needs & ~(verb ? verb->takes : 0)) == 0;
@@ -164,12 +175,21 @@ static char *formats_text(const struct cli_verb *verb, const char *mark, const c
     return text;
 }
 
+/* "--only PLAN_ID", "--watch[=SECONDS]". The caller frees it. */
+static char *option_text(size_t i)
+{
+    const char *name = known[i].name, *value = known[i].value;
+
+    if (is_optional(i))
+        return xasprintf("--%s[%s]", name, value);
+    return xasprintf("--%s%s%s", name, value ? " " : "", value ?: "");
+}
+
 void cli_options_print(const struct cli_verb *verb, FILE *out)
 {
     for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
         char letter[] = {'-', known[i].letter, ',', '\0'};
-        _cleanup_free_ char *name =
-            xasprintf("--%s%s%s", known[i].name, known[i].value ? " " : "", known[i].value ?: "");
+        _cleanup_free_ char *name = option_text(i);
 
         if (!takes(verb, i))
             continue;
@@ -178,13 +198,19 @@ void cli_options_print(const struct cli_verb *verb, FILE *out)
     }
 }
 
+static const char *value_word(size_t i)
+{
+    return known[i].value ? known[i].value + is_optional(i) : NULL;
+}
+
 bool cli_option_next(const struct cli_verb *verb, bool any, size_t *i, struct cli_option_info *ret)
 {
     while (*i < ARRAY_SIZE(known) && !any && !takes(verb, *i))
         (*i)++;
     if (*i == ARRAY_SIZE(known))
         return false;
-    *ret = (struct cli_option_info){known[*i].name, known[*i].value, known[*i].summary, known[*i].letter};
+    *ret = (struct cli_option_info){known[*i].name, value_word(*i), known[*i].summary, known[*i].letter,
+                                    is_optional(*i)};
     (*i)++;
     return true;
 }
@@ -291,6 +317,10 @@ static void option_set(struct cli_options *options, int id)
     case OPT_EVIDENCE:
         options->evidence = optarg;
         break;
+    case OPT_AGAINST_LOG:
+        options->against_log = true;
+        options->log = optarg;
+        break;
     case OPT_CONFIG:
         options->config = optarg;
         break;
@@ -368,8 +398,11 @@ static void parser_init(struct parser *parser, const struct cli_verb *verb)
     for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
         if (verb && !takes(verb, i))
             continue;
-        parser->options[n++] = (struct option){
-            known[i].name, known[i].value ? required_argument : no_argument, NULL, known[i].id};
+        parser->options[n++] = (struct option){known[i].name,
+                                               is_optional(i)   ? optional_argument
+                                               : known[i].value ? required_argument
+                                                                : no_argument,
+                                               NULL, known[i].id};
         if (known[i].letter)
             *letters++ = known[i].letter;
         if (known[i].letter && known[i].value)

@@ -4,10 +4,12 @@
  * daemon gets their texts; with an inventory, the plan is made here as well.
  */
 #include <limits.h>
+#include <string.h>
 
 #include "cli/cli.h"
 #include "control/policy_files.h"
 #include "plan/plan.h"
+#include "plan/recorded.h"
 #include "sockets/sockets.h"
 #include "verdict/lock.h"
 
@@ -22,7 +24,8 @@ static const char *const format_words[] = {"text", "json", "md", NULL}; /* in th
 static const struct cli_verb verb = {
     .name = "plan",
     .arguments = "[PATH...]",
-    .takes = TAKES_CONTROL | TAKES_POLICIES | TAKES_INVENTORY | TAKES_BASE | TAKES_FORMAT | TAKES_PLAN,
+    .takes = TAKES_CONTROL | TAKES_POLICIES | TAKES_INVENTORY | TAKES_BASE | TAKES_FORMAT | TAKES_PLAN |
+             TAKES_AGAINST,
     .formats = format_words,
     .max_args = INT_MAX,
     .about =
@@ -44,11 +47,17 @@ static const struct cli_verb verb = {
         "of --base. Which connections are open is then not known, and no kernel checks the rules. The settings are\n"
         "read as by `cofferdam check --inventory`: with a PATH or --policies, only where --config names them.\n"
         "\n"
+        "With --against-log, the connections that the log of verdicts has recorded are judged as well, by the policies\n"
+        "in force and the new ones: those that passed and would be denied come first (-), then those that were denied\n"
+        "and would pass (+). Without a FILE it is the log of this host's settings, with the file before it. What passes\n"
+        "is in it only where the settings say log: {allowed: on}.\n"
+        "\n"
         "The format md is Markdown, for a comment on a change: at most 60,000 bytes, and it says what it leaves out.\n",
     .examples =
         "Examples:\n"
         "  cofferdam plan                        the policies of this host, before `cofferdam apply`\n"
         "  cofferdam plan --rules ~/policies     a directory of one's own, with the rules as nft has them\n"
+        "  cofferdam plan --against-log          and which connections of the last day they would have denied\n"
         "  cofferdam plan --json | jq .changes   for scripts\n"
         "  cofferdam plan --inventory inventory.json --base main/policies -o md policies/\n"
         "                                        what a change to the policies does, for its review\n"
@@ -85,15 +94,22 @@ static void print(const struct cli_options *options, const json_t *result, int e
         plan_print(result, options, stdout, cli_colour(stdout));
 }
 
+static const char no_log[] = "the log cannot be used";
+
 /* Policies with mistakes are not sent. */
 static int fill(const struct cli_options *options, const struct settings *settings, json_t *request)
 {
     _cleanup_(policy_set_freep) struct policy_set *set = policy_set_new();
+    _cleanup_(recorded_log_freep) struct recorded_log *recorded = NULL;
     _cleanup_diags_ struct diags diags = {0};
 
     cli_load_policies(options, settings, set, &diags);
     if (diags.n_errors)
         return refuse(options, mistakes, &diags);
+    if (options->against_log && cli_load_recorded(options, settings, &recorded, &diags) < 0)
+        return refuse(options, no_log, &diags);
+    if (recorded)
+        json_object_set_new(request, "recorded", recorded_log_to_json(recorded));
     json_object_set_new(request, "files", policy_files_to_json(set));
     json_object_set_new(request, "rules", json_boolean(wants_rules(options)));
     json_object_set_new(request, "full", json_boolean(options->full));
@@ -108,6 +124,7 @@ struct input {
     struct policy_set *policies, *in_force, *base;
     struct inventory *inventory;
     struct lock_list *locks;
+    struct recorded_log *recorded;
 };
 
 static void input_clear(struct input *input)
@@ -118,6 +135,7 @@ static void input_clear(struct input *input)
     policy_set_free(input->base);
     inventory_free(input->inventory);
     lock_list_free(input->locks);
+    recorded_log_free(input->recorded);
 }
 
 /* NULL, or why there is no plan: the reasons are in diags. */
@@ -131,6 +149,9 @@ static const char *load(const struct cli_options *options, struct input *input, 
                                &input->locks, diags);
     if (r == 0)
         r = cli_load_base(options, &input->in_force, &input->base, diags);
+    if (r == 0 && options->against_log &&
+        cli_load_recorded(options, input->settings, &input->recorded, diags) < 0)
+        return error ?: no_log;
     return error ?: r < 0 ? "no plan can be made" : NULL;
 }
 
@@ -147,10 +168,28 @@ static int plan_with_inventory(const struct cli_options *options)
         return refuse(options, error, &diags);
     plan = plan_offline(&(struct evaluation){input.base, input.inventory, input.settings, input.locks},
                         &(struct evaluation){input.policies, input.inventory, input.settings, input.locks});
+    facts.recorded = input.recorded;
     json_t *result = plan_to_json(plan, &facts, &status), *answer = control_answer(status, result);
     status = cli_print_answer(answer, options, print);
     json_decref(answer);
     return status;
+}
+
+/* Whose log it is that the settings name is another question than whose containers a file has. */
+static const char *wrong_log(const struct cli_options *options)
+{
+    uint64_t since;
+
+    if (options->since && !options->against_log)
+        return "--since is for --against-log";
+    if (options->since && cli_since(options->since, &since) < 0)
+        return "--since takes a span of time such as 24h, or a moment such as 2026-11-20T15:04:05Z";
+    if (options->inventory && options->against_log && !options->log)
+        return "with --inventory, --against-log needs the FILE of that host";
+    if (options->inventory && options->log && strcmp(options->inventory, "-") == 0 &&
+        strcmp(options->log, "-") == 0)
+        return "the standard input is either the inventory or the log";
+    return NULL;
 }
 
 int cli_plan(int argc, char **argv)
@@ -162,6 +201,11 @@ int cli_plan(int argc, char **argv)
         return status;
     if (!cli_policy_arguments(&verb, &options))
         return STATUS_USAGE;
+    const char *wrong = wrong_log(&options);
+    if (wrong) {
+        cli_error("plan: %s\nsee cofferdam plan --help", wrong);
+        return STATUS_USAGE;
+    }
     if (options.inventory)
         return plan_with_inventory(&options);
     if (options.base) {

@@ -107,10 +107,10 @@ static void section_make(struct section *section, const json_t *result, enum pla
     static const char *const more[PLAN_SECTIONS] = {
         [PLAN_POLICIES] = "cofferdam plan", [PLAN_CONNECTIONS] = "cofferdam plan --full",
         [PLAN_LIVE] = "cofferdam plan",     [PLAN_RULES] = "cofferdam plan --rules",
-        [PLAN_PROBLEMS] = "cofferdam plan",
+        [PLAN_PROBLEMS] = "cofferdam plan", [PLAN_RECORDED] = "cofferdam plan --against-log",
     };
     static const size_t indents[PLAN_SECTIONS] = {
-        [PLAN_POLICIES] = 2, [PLAN_CONNECTIONS] = 2, [PLAN_LIVE] = 2, [PLAN_RULES] = 4};
+        [PLAN_POLICIES] = 2, [PLAN_CONNECTIONS] = 2, [PLAN_LIVE] = 2, [PLAN_RECORDED] = 2, [PLAN_RULES] = 4};
     _cleanup_free_ char *text = NULL;
     size_t len;
     FILE *out = open_memstream(&text, &len);
@@ -191,7 +191,7 @@ void plan_print_markdown(const json_t *result, const struct cli_options *options
     size_t n = 0;
 
     for (enum plan_section i = 0; i < PLAN_SECTIONS; i++)
-        if (!options->brief || i == PLAN_CONNECTIONS)
+        if (!options->brief || i == PLAN_CONNECTIONS || i == PLAN_RECORDED)
             section_make(&sections[n++], result, i);
     share_out(sections, n, PLAN_MARKDOWN_MAX - (n + 2) * OVERHEAD);
     fprintf(out, "**%s**\n", summary);

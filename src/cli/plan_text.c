@@ -90,11 +90,23 @@ static bool has_changes(const json_t *result)
     return !json_is_false(json_object_get(result, "changes"));
 }
 
+/* Of what is recorded, the lines that these policies are to blame for. */
+static long long count_newly_denied(const json_t *result)
+{
+    const json_t *line;
+    long long n = 0;
+    size_t i;
+
+    json_array_foreach (json_object_get(json_object_get(result, "recorded"), "denied"), i, line)
+        n += strcmp(text_of(line, "in_force"), "allowed") == 0;
+    return n;
+}
+
 char *plan_summary(const json_t *result)
 {
     const json_t *summary = json_object_get(result, "summary");
     long long cut = number_of(summary, "live_connections_cut"), errors = number_of(summary, "errors"),
-              warnings = number_of(summary, "warnings");
+              warnings = number_of(summary, "warnings"), recorded = count_newly_denied(result);
     bool changes = has_changes(result);
     _cleanup_free_ char *line = NULL, *problems = NULL;
 
@@ -103,6 +115,7 @@ char *plan_summary(const json_t *result)
     add_policies(&line, summary, "policies_removed", "removed");
     add_connections(&line, summary);
     add_part(&line, cut, xasprintf("%lld live connection%s cut", cut, plural(cut)));
+    add_part(&line, recorded, xasprintf("%lld recorded connection%s denied", recorded, plural(recorded)));
     add_rules(&line, summary);
     add_part(&problems, errors, xasprintf("%lld error%s", errors, plural(errors)));
     add_part(&problems, warnings, xasprintf("%lld warning%s", warnings, plural(warnings)));
@@ -331,10 +344,16 @@ static void print_problems(const json_t *result, FILE *out, bool colour)
     diags_print(&diags, out, colour);
 }
 
+static void print_recorded(const json_t *result, FILE *out, bool colour)
+{
+    plan_print_recorded(json_object_get(result, "recorded"), out, colour);
+}
+
 void plan_print_section(const json_t *result, enum plan_section section, FILE *out, bool colour)
 {
     static void (*const print[PLAN_SECTIONS])(const json_t *result, FILE *out, bool colour) = {
-        [PLAN_POLICIES] = print_policies, [PLAN_CONNECTIONS] = print_changes, [PLAN_LIVE] = print_connections,
+        [PLAN_POLICIES] = print_policies, [PLAN_CONNECTIONS] = print_changes,
+        [PLAN_LIVE] = print_connections,  [PLAN_RECORDED] = print_recorded,
         [PLAN_RULES] = print_rules,       [PLAN_PROBLEMS] = print_problems,
     };
 
@@ -358,7 +377,7 @@ void plan_print(const json_t *result, const struct cli_options *options, FILE *o
 
     print_summary(result, out, colour);
     for (enum plan_section section = 0; section < PLAN_SECTIONS; section++)
-        if (!options->brief || section == PLAN_CONNECTIONS)
+        if (!options->brief || section == PLAN_CONNECTIONS || section == PLAN_RECORDED)
             plan_print_section(result, section, out, colour);
     if (!options->brief)
         print_id(result, out, colour);

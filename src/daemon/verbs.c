@@ -140,6 +140,8 @@ static json_t *make_plan(struct daemon *daemon, const struct policy_set *policie
 static json_t *verb_plan(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
 {
     _cleanup_(policy_set_freep) struct policy_set *policies = NULL;
+    _cleanup_(recorded_log_freep) struct recorded_log *log = NULL;
+    const json_t *recorded = json_object_get(request, "recorded");
     _cleanup_diags_ struct diags diags = {0};
     struct plan_facts facts = {.lines = json_is_true(json_object_get(request, "rules")),
                                .full = json_is_true(json_object_get(request, "full")),
@@ -160,6 +162,9 @@ static json_t *verb_plan(struct daemon *daemon, const json_t *request, const str
                              NULL);
     if (diags.n_errors)
         return control_error(STATUS_ERROR, "the policies have mistakes", NULL, &diags);
+    if (recorded && !(log = recorded_log_from_json(recorded)))
+        return control_error(STATUS_USAGE, "\"recorded\" is nothing that plan understands", NULL, NULL);
+    facts.recorded = log;
     warn_of_trial(daemon, &diags);
     return make_plan(daemon, policies, &facts);
 }

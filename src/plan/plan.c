@@ -406,14 +406,17 @@ json_t *plan_to_json(struct plan *plan, const struct plan_facts *facts, int *ret
     find(plan, facts, &found);
     bool changes = has_changes(plan, &found);
     *ret_exit = found.problems.n_errors ? STATUS_ERROR : changes ? STATUS_CHANGES : STATUS_OK;
-    return json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "changes", changes, "plan_id",
-                     json_text_or_null(plan->basis ? plan_basis_id(plan->basis) : NULL), "summary",
-                     summarise(plan, &found), "policies", policies_to_json(&found.policies), "connections",
-                     changes_to_json(found.connections), "connections_text",
-                     connections_text(found.connections, facts->full), "held",
-                     held_to_json(found.connections), "live_connections",
-                     flows_to_json(plan, !plan->base && facts->flows_error == 0), "rules",
-                     rules_to_json(plan, &found.rules, facts), "problems", diags_to_json(&found.problems));
+    json_t *result =
+        json_pack("{s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "changes", changes, "plan_id",
+                  json_text_or_null(plan->basis ? plan_basis_id(plan->basis) : NULL), "summary",
+                  summarise(plan, &found), "policies", policies_to_json(&found.policies), "connections",
+                  changes_to_json(found.connections), "connections_text",
+                  connections_text(found.connections, facts->full), "held", held_to_json(found.connections),
+                  "live_connections", flows_to_json(plan, !plan->base && facts->flows_error == 0), "rules",
+                  rules_to_json(plan, &found.rules, facts), "problems", diags_to_json(&found.problems));
+    if (facts->recorded)
+        json_object_set_new(result, "recorded", plan_recorded(&plan->old, &plan->new, facts->recorded));
+    return result;
 }
 
 json_t *plan_connections(const struct evaluation *old, const struct evaluation *new)

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "plan/plan.h"
+#include "plan/recorded.h"
 #include "verdict/flow.h"
 #include "verdict/lock.h"
 
@@ -23,3 +24,6 @@ struct plan {
 
 /* What an operator should know of the new policies and of what is not enforced; those of the files come first. */
 void plan_problems(const struct plan *plan, const struct plan_facts *facts, struct diags *ret);
+/* What both sets say of what was recorded: an object, as the plan has it. A new reference. */
+json_t *plan_recorded(const struct evaluation *old, const struct evaluation *new,
+                      const struct recorded_log *log);

@@ -38,7 +38,9 @@ FORMATS = { # and the exit status
     "docker-blocked": (2, ["text", "full", "md"]),
     "description": (2, ["text", "md"]),
     "problems": (2, ["text", "md"]),
+    "recorded": (2, ["text", "short", "md", "json"]),
 }
+MORE = {"default-audit": ["--config", "../../audit.yaml"], "recorded": ["--against-log=log.json", "--since", "2026-11-19T12:00:00Z"]}
 MARKDOWN_MAX = 60000
 
 # One of each kind of trick, in names, which are a stranger's to choose.
@@ -68,7 +70,7 @@ def outside_fences(text):
 
 
 OURS = re.compile(r"(\*\*(Plan: |No changes\.)[a-z0-9 ,;+.-]*\*\*|### (Policies \(\d+ unchanged\)|Connections|Problems"
-                  r"|Live connections that would be cut: not known, as no daemon was asked)|<details><summary>Rules "
+                  r"|Live connections that would be cut: not known, as no daemon was asked|Recorded connections \([0-9TZ: -]* to [0-9TZ:-]*, log\.json\))|<details><summary>Rules "
                   r"\([a-z ,]*\)</summary>|</details>|\d+ more lines? (is|are) left out, as a comment has no room for them: "
                   r"`cofferdam plan( --full| --rules)?` prints all\.|)")
 
@@ -87,8 +89,7 @@ class Planned(unittest.TestCase):
         for name, (expected, formats) in FORMATS.items():
             for form in formats:
                 with self.subTest(f"{name}.{form}"):
-                    config = ["--config", "../../audit.yaml"] if name == "default-audit" else []
-                    status, out, err = plan("--inventory", "../../inventory.json", "--base", "old", *ALL[form], *config, "new",
+                    status, out, err = plan("--inventory", "../../inventory.json", "--base", "old", *ALL[form], *MORE.get(name, []), "new",
                                             cwd=HERE / "cases" / name)
                     self.assertEqual((status, err), (expected, ""))
                     if form == "json":

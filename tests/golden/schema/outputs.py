@@ -61,6 +61,7 @@ WORDS = {
     "verdict/properties/cofferdam/properties/destination/properties/kind": "denial/judge.c:kind_word",
     "plan/$defs/cause/properties/set": "verdict/changes_json.c:set_to_json",
     "plan/$defs/cause/properties/reason": "verdict/changes_json.c:reason_name",
+    "plan/$defs/recorded_cause/properties/reason": "plan/plan_recorded.c:reason_word",
     "plan/properties/policies/items/properties/change": "policy/compare.c:policy_change_name",
     "plan/properties/rules/properties/lines/oneOf/1/items/properties/change": "plan.c:sign_of",
 }
