@@ -52,6 +52,7 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_TRIAL = 1 << 17,
        TAKES_EXTEND = 1 << 18,
        TAKES_AGAINST = 1 << 19,
+       TAKES_ROUNDS = 1 << 20,
        TAKES_LOCKDOWN = 1 << 14,
        TAKES_RELEASE = 1 << 15,
        TAKES_LABEL = 1 << 24,
@@ -81,12 +82,12 @@ struct cli_options {
     size_t form; /* of the verb's formats: the index of the one that is meant */
     const char *comment, *confirm_within, *extend;
     const char *reason, *span, *direction, *evidence;
-    const char *log; /* NULL also where the option was given without a value */
+    const char *log, *every; /* NULL also where the option was given without a value */
     struct cli_texts allow, select, except, addresses, interfaces;
     const char *last, *since, *until, *input_file;
     struct cli_filters filters;
     bool json, yes, all, schema, brief, full, rules, force, changes, list, dry_run, follow, reset, denied,
-        allowed, against_log;
+        allowed, against_log, watch;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };
@@ -256,6 +257,8 @@ void lockdown_evidence_end(struct evidence *evidence, json_t *answer);
 
 /* exit_status is the daemon's: not everything that matters for it has a key of its own in the document. */
 void status_print(const json_t *result, int exit_status, FILE *out, bool colour);
+/* The part of it about the last hour. */
+void status_print_denied(const json_t *denied, FILE *out, bool colour);
 /* exit_status is that of the command: "all is well" is said only where it is 0. */
 void verify_print(const json_t *result, int exit_status, FILE *out, bool colour);
 void history_print(const json_t *result, FILE *out, bool colour);

@@ -69,6 +69,3 @@ void recorded_log_line(struct recorded_log *log, const char *line, size_t len);
 /* Both ways; a new reference. NULL: it is not what recorded_log_to_json() makes. */
 json_t *recorded_log_to_json(const struct recorded_log *log);
 struct recorded_log *recorded_log_from_json(const json_t *json);
-
-/* Microseconds since 1970, of "2026-11-20T15:04:05.123456Z", where the fraction may be missing: 0, else -EINVAL. */
-int recorded_time(const char *text, uint64_t *ret);

@@ -11,6 +11,7 @@
 #include "cli/cli.h"
 #include "plan/recorded.h"
 #include "util/duration.h"
+#include "util/utc.h"
 
 #define A_DAY (24 * 60 * 60 * 1000000ull)
 
@@ -19,7 +20,7 @@ int cli_since(const char *text, uint64_t *ret)
     uint64_t span = A_DAY, now;
     struct timespec clock;
 
-    if (text && recorded_time(text, ret) == 0)
+    if (text && utc_parse_usec(text, ret) == 0)
         return 0;
     if (text && duration_parse(text, &span) < 0)
         return -EINVAL;

@@ -367,5 +367,6 @@ void status_print(const json_t *result, int exit_status, FILE *out, bool colour)
                    xstrdup("Not everything is enforced: see the states and problems below"));
     print_networks(json_object_get(result, "networks"), none, out, colour);
     print_containers(json_object_get(result, "containers"), none, out, colour);
+    status_print_denied(json_object_get(result, "denied"), out, colour);
     print_problems(result, out, colour);
 }

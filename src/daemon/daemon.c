@@ -327,6 +327,7 @@ static int make_brain(struct daemon *daemon, struct diags *diags)
                  strerror(-r));
     }
     records_open(daemon);
+    denied_hour_open(daemon);
     denied_log_open(daemon);
     lockdown_open(daemon, &config);
     takeover_watch(daemon); /* before it is read: nothing is missed in between */
@@ -453,6 +454,7 @@ void daemon_clear(struct daemon *daemon)
     daemon->flows = flow_socket_close(daemon->flows);
     denied_log_close(daemon);
     allowed_log_close(daemon);
+    denied_hour_close(daemon);
     records_close(&daemon->records);
     daemon->brain = brain_free(daemon->brain);
     sd_event_source_unref(daemon->run);

@@ -115,6 +115,14 @@ struct records {
     char *hostname;
 };
 
+/* What was denied within the last hour (denied_hour.c). Times are microseconds since 1970. */
+struct denied_keep {
+    struct denied_hour *hour;
+    uint64_t started;
+    uint64_t since; /* all that was denied since then, and recorded, is in it */
+    bool read_back; /* what an earlier daemon has written */
+};
+
 /* What is denied (denials_io.c). */
 struct denied_log {
     struct denial_reader *reader; /* NULL: it is off, or cannot be had */
@@ -162,6 +170,7 @@ struct daemon {
     struct watcher *watchers; /* who follows them (watch.c) */
     struct denied_log denied;
     struct allowed_log allowed;
+    struct denied_keep hour;
     int state_lock, namespace_lock;
     char *docker_socket;
     char *started, *policies_loaded; /* RFC 3339 */
@@ -419,6 +428,8 @@ void records_publish(struct daemon *daemon, const json_t *record, bool final);
 /* Judges who its ends are, now, and publishes it; again with its count and times, which it must have by then. */
 void record_begin(struct daemon *daemon, struct denial *denial, uint64_t now);
 void record_end(struct daemon *daemon, struct denial *denial);
+/* Brings its count and times up to date. */
+void record_complete(struct denial *denial);
 /* Is one of its ends one of these addresses, and not by its port alone? */
 bool record_is_of(const struct denial *denial, const struct ip *ips, size_t n);
 /* Is it denied at a port that it only passes by? */
@@ -430,6 +441,14 @@ void records_say_lost(struct daemon *daemon, uint64_t now);
 void records_open(struct daemon *daemon);
 void records_close(struct records *records);
 
+/* denied_hour.c */
+void denied_hour_open(struct daemon *daemon);
+void denied_hour_close(struct daemon *daemon);
+/* Of records_publish(). */
+void denied_hour_record(struct daemon *daemon, const json_t *record, bool final);
+/* As status has it; a new reference, null where nothing is recorded. */
+json_t *denied_hour_status(struct daemon *daemon);
+
 /* denials_io.c: what is denied, as records */
 /* Before the rules are made. Where the kernel cannot log, the settings say afterwards that nothing is to be. */
 void denied_log_open(struct daemon *daemon);
@@ -437,7 +456,7 @@ void denied_log_open(struct daemon *daemon);
 void denied_log_update(struct daemon *daemon);
 /* Writes what is open. The brain must be there still. */
 void denied_log_close(struct daemon *daemon);
-/* The records that are open. */
+/* The records that are open, with what was counted until now. */
 void denied_log_each_open(const struct daemon *daemon, void (*handle)(const json_t *record, void *userdata),
                           void *userdata);
 /* As status has it. A new reference. */

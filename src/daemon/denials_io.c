@@ -310,8 +310,10 @@ void denied_log_each_open(const struct daemon *daemon, void (*handle)(const json
     struct denial *denial = denials ? denials_next(denials, NULL) : NULL;
 
     for (; denial; denial = denials_next(denials, denial))
-        if (!denial->closed && denial->facts)
+        if (!denial->closed && denial->facts) {
+            record_complete(denial);
             handle(denial->facts, userdata);
+        }
 }
 
 uint64_t denied_log_lost(const struct daemon *daemon)

@@ -166,6 +166,7 @@ void records_publish(struct daemon *daemon, const json_t *record, bool final)
     if (final)
         write_record(daemon, record);
     watch_record(daemon, record, final);
+    denied_hour_record(daemon, record, final);
 }
 
 /* ---- records ------------------------------------------------------------------------------------------ */
@@ -190,7 +191,7 @@ static void settle_facts(const struct daemon *daemon, struct denial *denial)
     denial->facts = now;
 }
 
-static void complete(struct denial *denial)
+void record_complete(struct denial *denial)
 {
     denial_finish(denial->facts, denial, denial->since_1970 + denial->first_seen,
                   denial->since_1970 + denial->last_seen);
@@ -200,14 +201,14 @@ void record_begin(struct daemon *daemon, struct denial *denial, uint64_t now)
 {
     denial->since_1970 = wall_now() - now;
     denial->facts = judge(daemon, denial);
-    complete(denial);
+    record_complete(denial);
     records_publish(daemon, denial->facts, false);
 }
 
 void record_end(struct daemon *daemon, struct denial *denial)
 {
     settle_facts(daemon, denial);
-    complete(denial);
+    record_complete(denial);
     records_publish(daemon, denial->facts, true);
 }
 

@@ -56,6 +56,7 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request, const s
     json_t *log = denied_log_status(daemon);
     facts.log = log;
     json_t *status = brain_status(daemon->brain, &facts, &enforced);
+    json_object_set_new(status, "denied", denied_hour_status(daemon));
     json_decref(trial);
     json_decref(held);
     json_decref(log);

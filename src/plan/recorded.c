@@ -2,7 +2,6 @@
 #include "plan/recorded.h"
 
 #include <ctype.h>
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -65,29 +64,6 @@ void recorded_log_source(struct recorded_log *log, const char *name)
 
 /* ---- one record --------------------------------------------------------------------------------------- */
 
-int recorded_time(const char *text, uint64_t *ret)
-{
-    char whole[sizeof("2026-11-20T15:04:05Z")];
-    uint64_t seconds, fraction = 0, unit = SECOND;
-    const char *rest;
-
-    if (strlen(text) < sizeof(whole) - 1)
-        return -EINVAL;
-    snprintf(whole, sizeof(whole), "%.19sZ", text);
-    rest = text + 19;
-    if (utc_parse(whole, &seconds) < 0 || (*rest == '.' && !isdigit((unsigned char)rest[1])))
-        return -EINVAL;
-    if (*rest == '.')
-        for (rest++; isdigit((unsigned char)*rest); rest++) {
-            unit /= 10;
-            fraction += (uint64_t)(*rest - '0') * unit;
-        }
-    if (strcmp(rest, "Z") != 0)
-        return -EINVAL;
-    *ret = seconds * SECOND + fraction;
-    return 0;
-}
-
 static bool read_end(const json_t *record, const char *which, struct recorded_end *ret)
 {
     json_t *facts = json_object_get(json_object_get(record, "cofferdam"), which);
@@ -134,7 +110,7 @@ static bool read_times(const json_t *record, struct recorded *recorded)
     const char *at = text_of(record, "@timestamp") ?: text_of(event, "start"),
                *end = text_of(event, "end") ?: at;
 
-    return at && recorded_time(at, &recorded->first) == 0 && recorded_time(end, &recorded->last) == 0;
+    return at && utc_parse_usec(at, &recorded->first) == 0 && utc_parse_usec(end, &recorded->last) == 0;
 }
 
 /* Policies deny there; elsewhere something is denied whatever they say. */

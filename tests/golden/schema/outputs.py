@@ -40,6 +40,7 @@ WORDS = {
     "common/$defs/change_kind": "daemon/change.c:change_kind_name",
     "status/properties/daemon/properties/held/oneOf/1/properties/reason": "daemon/policy_state.c:held_reason_name",
     "common/$defs/diagnostic/properties/level": "util/diag.c:diag_level_name",
+    "status/properties/denied/properties/containers/items/properties/kind": "denial/judge.c:kind_word",
     "doctor/properties/checks/items/properties/level": "doctor/doctor.c:finding_level_name",
     "verify/properties/differences/items/properties/what": "ruleset/compare.c:difference_what_name",
     "inventory/properties/containers/items/properties/network_mode": "inventory/json.c:mode_name",
