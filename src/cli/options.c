@@ -58,6 +58,7 @@ enum {
     OPT_UNTIL,
     OPT_INPUT_FILE,
     OPT_AGAINST_LOG,
+    OPT_WATCH,
     OPT_HELP,
     OPT_VERSION
 };
@@ -95,6 +96,7 @@ static const struct {
      "also what the log has recorded; - is the standard input"},
     {"since", "TIME", OPT_SINCE, 0, TAKES_AGAINST,
      "of that, the last 90m or 7d (default 24h), or from a moment on"},
+    {"watch", "=SECONDS", OPT_WATCH, 0, TAKES_ROUNDS, "again and again, until ^C (default every 2 seconds)"},
     {"only", "PLAN_ID", OPT_ONLY, 0, TAKES_APPLY, "only if it is what this plan said"},
     {"force", NULL, OPT_FORCE, 0, TAKES_APPLY, "even where expectations fail"},
     {"comment", "TEXT", OPT_COMMENT, 0, TAKES_COMMENT, "why, for the history"},
@@ -320,6 +322,10 @@ static void option_set(struct cli_options *options, int id)
     case OPT_AGAINST_LOG:
         options->against_log = true;
         options->log = optarg;
+        break;
+    case OPT_WATCH:
+        options->watch = true;
+        options->every = optarg;
         break;
     case OPT_CONFIG:
         options->config = optarg;

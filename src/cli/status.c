@@ -1,25 +1,30 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-#include "cli/cli.h"
+#include "cli/status.h"
 #include "sockets/sockets.h"
 
 static const struct cli_verb verb = {
     .name = "status",
     .arguments = "",
-    .takes = TAKES_CONTROL,
+    .takes = TAKES_CONTROL | TAKES_ROUNDS,
     .about =
         "Shows the daemon and the Docker Engine, each network and whether it is managed, each container with\n"
-        "its policies and addresses and whether it is enforced or why not, and last the problems.\n",
+        "its policies and addresses and whether it is enforced or why not, what was denied within the last hour, to\n"
+        "whom and what most of it was, and last the problems.\n"
+        "\n"
+        "With --watch it is shown again and again, on a terminal, until ^C; a daemon that does not answer is waited for.\n"
+        "With --json that is one line each time.\n",
     .examples =
         "Examples:\n"
         "  cofferdam status\n"
+        "  cofferdam status --watch=5\n"
         "  cofferdam status --json | jq -r '.containers[] | select(.enforced | not) | .name'\n"
         "\n"
         "Exit status: 0 all running containers are enforced, 3 some are not or it is not known which run, 1 error,\n"
-        "64 wrong usage.\n",
+        "64 wrong usage. With --watch, ^C ends it with 0.\n",
 };
 
 /* Who reads the text is not told of it. */
-static int fill(const struct cli_options *options, const struct settings *settings, json_t *request)
+int status_fill(const struct cli_options *options, const struct settings *settings, json_t *request)
 {
     (void)settings;
     if (options->json)
@@ -35,5 +40,10 @@ static void print(const struct cli_options *options, const json_t *result, int e
 
 int cli_status(int argc, char **argv)
 {
-    return cli_ask(&verb, argc, argv, fill, print);
+    struct cli_options options;
+    int status;
+
+    if (!cli_options_parse(&verb, argc, argv, &options, &status))
+        return status;
+    return options.watch ? status_watch(&options) : cli_ask_with(&verb, &options, status_fill, print);
 }
