@@ -141,27 +141,43 @@ static void end(struct daemon *daemon)
 
 static bool is_wanted(const struct daemon *daemon)
 {
-    return daemon->settings->log.allowed == LOG_ALLOWED_ON;
+    return daemon->settings->log.allowed == LOG_ALLOWED_ON || watch_wants_allowed(daemon);
+}
+
+/* Not within a record that somebody is told of, who wants no more of them. */
+static int on_unwanted(sd_event_source *source, void *userdata)
+{
+    struct daemon *daemon = userdata;
+
+    (void)source;
+    if (daemon->allowed.wanted && !is_wanted(daemon)) {
+        daemon->allowed.wanted = false;
+        end(daemon);
+    }
+    return 0;
 }
 
 void flow_events_update(struct daemon *daemon)
 {
     struct allowed_log *log = &daemon->allowed;
-    bool wanted = is_wanted(daemon);
 
-    if (wanted == log->wanted)
+    if (is_wanted(daemon) == log->wanted)
         return;
-    log->wanted = wanted;
-    if (wanted)
+    if (!log->wanted) {
+        log->wanted = true;
         begin(daemon);
-    else
-        end(daemon);
+    } else if (log->unwanted) {
+        sd_event_source_set_enabled(log->unwanted, SD_EVENT_ONESHOT);
+    } else {
+        sd_event_add_defer(daemon->event, &log->unwanted, on_unwanted, daemon);
+    }
 }
 
 void allowed_log_close(struct daemon *daemon)
 {
     if (daemon->allowed.wanted)
         end(daemon);
+    sd_event_source_disable_unref(daemon->allowed.unwanted);
     daemon->allowed = (struct allowed_log){0};
 }
 

@@ -138,7 +138,7 @@ struct allowed_log {
     bool wanted;
     struct flow_events *events;  /* NULL: not wanted, or they cannot be had */
     struct denials *connections; /* NULL: not wanted */
-    sd_event_source *timer;
+    sd_event_source *timer, *unwanted;
     uint64_t timer_at;
     int error;            /* of opening them; 0 or a negative errno */
     uint64_t lost_before; /* when they were wanted before */
@@ -438,6 +438,9 @@ bool record_is_of_bystander(const struct daemon *daemon, const struct denied_pac
 uint64_t records_lost(const struct daemon *daemon);
 /* Logs it where there are more of them, but not too often. */
 void records_say_lost(struct daemon *daemon, uint64_t now);
+/* Those that are open, with what was counted until now. */
+void records_each_open(const struct daemon *daemon, void (*handle)(const json_t *record, void *userdata),
+                       void *userdata);
 void records_open(struct daemon *daemon);
 void records_close(struct records *records);
 
@@ -456,9 +459,6 @@ void denied_log_open(struct daemon *daemon);
 void denied_log_update(struct daemon *daemon);
 /* Writes what is open. The brain must be there still. */
 void denied_log_close(struct daemon *daemon);
-/* The records that are open, with what was counted until now. */
-void denied_log_each_open(const struct daemon *daemon, void (*handle)(const json_t *record, void *userdata),
-                          void *userdata);
 /* As status has it. A new reference. */
 json_t *denied_log_status(const struct daemon *daemon);
 uint64_t denied_log_lost(const struct daemon *daemon);

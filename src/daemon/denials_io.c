@@ -303,19 +303,6 @@ void denied_log_close(struct daemon *daemon)
     *log = (struct denied_log){0};
 }
 
-void denied_log_each_open(const struct daemon *daemon, void (*handle)(const json_t *record, void *userdata),
-                          void *userdata)
-{
-    const struct denials *denials = daemon->denied.denials;
-    struct denial *denial = denials ? denials_next(denials, NULL) : NULL;
-
-    for (; denial; denial = denials_next(denials, denial))
-        if (!denial->closed && denial->facts) {
-            record_complete(denial);
-            handle(denial->facts, userdata);
-        }
-}
-
 uint64_t denied_log_lost(const struct daemon *daemon)
 {
     const struct denied_log *log = &daemon->denied;

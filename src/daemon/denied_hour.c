@@ -149,6 +149,6 @@ json_t *denied_hour_status(struct daemon *daemon)
         return json_null();
     read_log(daemon, now);
     all = denied_hour_copy(daemon->hour.hour);
-    denied_log_each_open(daemon, add_open, &(struct adding){all, now});
+    records_each_open(daemon, add_open, &(struct adding){all, now});
     return denied_hour_to_json(all, now, daemon->hour.since);
 }

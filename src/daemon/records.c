@@ -220,6 +220,25 @@ bool record_is_of(const struct denial *denial, const struct ip *ips, size_t n)
     return false;
 }
 
+static void each_open(const struct denials *denials, void (*handle)(const json_t *record, void *userdata),
+                      void *userdata)
+{
+    struct denial *denial = denials ? denials_next(denials, NULL) : NULL;
+
+    for (; denial; denial = denials_next(denials, denial))
+        if (!denial->closed && denial->facts) {
+            record_complete(denial);
+            handle(denial->facts, userdata);
+        }
+}
+
+void records_each_open(const struct daemon *daemon, void (*handle)(const json_t *record, void *userdata),
+                       void *userdata)
+{
+    each_open(daemon->denied.denials, handle, userdata);
+    each_open(daemon->allowed.connections, handle, userdata);
+}
+
 uint64_t records_lost(const struct daemon *daemon)
 {
     return daemon->records.unwritten + denied_log_lost(daemon) + allowed_log_lost(daemon);

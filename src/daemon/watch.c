@@ -19,14 +19,16 @@ struct watcher {
 static void on_end(void *userdata)
 {
     struct watcher *watcher = userdata;
+    struct daemon *daemon = watcher->daemon;
 
-    for (struct watcher **at = &watcher->daemon->watchers; *at; at = &(*at)->next)
+    for (struct watcher **at = &daemon->watchers; *at; at = &(*at)->next)
         if (*at == watcher) {
             *at = watcher->next;
             break;
         }
     watch_filter_free(watcher->filter);
     free(watcher);
+    flow_events_update(daemon);
 }
 
 /* ---- records ------------------------------------------------------------------------------------------ */
@@ -117,7 +119,8 @@ json_t *verb_watch(struct daemon *daemon, const json_t *request, const struct co
     watcher->filter = STEAL(filter);
     watcher->next = daemon->watchers;
     daemon->watchers = watcher;
-    denied_log_each_open(daemon, send_open, watcher);
+    flow_events_update(daemon);
+    records_each_open(daemon, send_open, watcher);
     json_t *result = json_pack("{s:b}", "watching", 1), *why = problem(daemon);
     if (why)
         json_object_set_new(result, "problem", why);
