@@ -125,10 +125,10 @@ static void print_log(const json_t *log, FILE *out, bool colour)
     long long lost = json_integer_value(json_object_get(log, "lost"));
 
     if (error)
-        print_line(out, colour, STYLE_BAD, xasprintf("Denied connections are not logged: %s", error));
+        print_line(out, colour, STYLE_BAD, xasprintf("Not everything is logged: %s", error));
     if (lost > 0)
         print_line(out, colour, STYLE_WARN,
-                   xasprintf("%lld denied connection%s could not be logged", lost, lost == 1 ? "" : "s"));
+                   xasprintf("%lld connection%s could not be logged", lost, lost == 1 ? "" : "s"));
 }
 
 static void print_engine(const json_t *engine, FILE *out, bool colour)

@@ -66,6 +66,8 @@ bool allowed_packet(const struct inventory *inventory, const struct flow *flow, 
 
 /* ---- what let it pass ---------------------------------------------------------------------------------- */
 
+static const enum direction in_order[DIRECTIONS] = {EGRESS, INGRESS}; /* as a packet meets them */
+
 static const struct end *side_end(const struct judged *judged, enum direction direction)
 {
     return direction == EGRESS ? &judged->source : &judged->destination;
@@ -107,11 +109,6 @@ static bool has_rule(const struct judged *judged, enum direction direction)
            side->reason == REASON_RULE && side->rule;
 }
 
-static const char *way_word(enum direction direction)
-{
-    return direction == EGRESS ? "egress" : "ingress";
-}
-
 static char *lock_words(const struct judged *judged, enum direction direction)
 {
     struct lock_effect effect = lock_effect(judged->context->locks, judged->context->with.inventory,
@@ -133,14 +130,16 @@ static char *side_reason(const struct judged *judged, enum direction direction)
     }
     if (side->reason == REASON_DEFAULT_AUDIT)
         return xstrdup("default_mode: audit");
-    return xasprintf("what held then for its %s", way_word(direction));
+    return xasprintf("what held then for its %s", direction_name(direction));
 }
 
 char *judge_allowed_reason(const struct judged *judged)
 {
     char *text = NULL;
 
-    for (enum direction direction = 0; direction < DIRECTIONS; direction++) {
+    for (size_t i = 0; i < DIRECTIONS; i++) {
+        enum direction direction = in_order[i];
+
         if (!has_say(judged, direction))
             continue;
         _cleanup_free_ char *side = side_reason(judged, direction), *before = text;
@@ -170,7 +169,7 @@ static void put_place(json_t *object, const char *rule_key, const char *policy_k
 
 void judge_put_rule(json_t *rule, const struct judged *judged)
 {
-    judge_put(rule, "category", way_word(judged->direction));
+    judge_put(rule, "category", direction_name(judged->direction));
     put_place(rule, "name", "ruleset", judged, judged->direction);
 }
 
@@ -198,18 +197,20 @@ json_t *judge_both_policies(const struct judged *judged)
 {
     json_t *list = json_array();
 
-    for (enum direction direction = 0; direction < DIRECTIONS; direction++)
-        if (has_say(judged, direction))
-            add_policies(list, judged, direction);
+    for (size_t i = 0; i < DIRECTIONS; i++)
+        if (has_say(judged, in_order[i]))
+            add_policies(list, judged, in_order[i]);
     return list;
 }
 
 void judge_put_sides(json_t *own, const struct judged *judged)
 {
-    for (enum direction direction = 0; direction < DIRECTIONS; direction++) {
+    for (size_t i = 0; i < DIRECTIONS; i++) {
+        enum direction direction = in_order[i];
+
         if (!has_say(judged, direction))
             continue;
-        json_t *side = judge_child(own, way_word(direction)), *policies = json_array();
+        json_t *side = judge_child(own, direction_name(direction)), *policies = json_array();
         _cleanup_free_ char *reason = side_reason(judged, direction);
 
         add_policies(policies, judged, direction);

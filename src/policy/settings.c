@@ -362,7 +362,7 @@ static const struct key settings_keys[] = {
      .import = import_mark},
     {.name = "log",
      .type = KEY_MAPPING,
-     .summary = "where denied connections are logged",
+     .summary = "which connections are logged, and where",
      .mapping = &log_mapping},
 };
 

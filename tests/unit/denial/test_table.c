@@ -240,9 +240,46 @@ static void what_is_closed_goes_when_the_kernel_has_forgotten_it(void **state)
     assert_null(denials_next(denials, NULL));
 }
 
+/* Of what no meter of the kernel's holds back. */
+static void each_source_has_its_rate(void **state)
+{
+    _cleanup_(denials_freep) struct denials *denials = denials_new(NULL);
+    struct denied_packet packet;
+    size_t n = 0;
+
+    (void)state;
+    for (uint16_t port = 1; port <= 1000; port++) { /* in one second */
+        packet = packet_of(2, port);
+        if (denials_admit(denials, &packet, 100, BEGIN + port * SEC / 1000)) {
+            (void)add(denials, &packet, BEGIN + port * SEC / 1000, true);
+            n++;
+        }
+    }
+    assert_in_range(n, 295, 305); /* twice a second's at once, and a second's */
+    assert_int_equal(denials_lost(denials), 1000 - n);
+    packet = packet_of(2, 1);
+    assert_true(denials_admit(denials, &packet, 100, BEGIN + SEC)); /* one that is open */
+    packet = packet_of(3, 999);
+    assert_true(denials_admit(denials, &packet, 100, BEGIN + SEC)); /* another's */
+    packet = packet_of(2, 2000);
+    assert_true(denials_admit(denials, &packet, 100, BEGIN + 2 * SEC));
+    /* From many addresses, to one whose share it is. */
+    n = 0;
+    for (unsigned source = 100; source < 1100; source++) {
+        packet = packet_of(source, 80);
+        packet.counts_for_destination = true;
+        if (denials_admit(denials, &packet, 100, BEGIN + 3 * SEC)) {
+            (void)add(denials, &packet, BEGIN + 3 * SEC, true);
+            n++;
+        }
+    }
+    assert_in_range(n, 200, 202);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(each_source_has_its_rate),
         cmocka_unit_test(one_connection_is_one_record),
         cmocka_unit_test(the_meter_counts),
         cmocka_unit_test(a_meter_that_begins_anew),

@@ -37,6 +37,7 @@ static void test_defaults(void **state)
         assert_false(settings->trust_image_labels);
         assert_int_equal(settings->mark, 0x2000);
         assert_int_equal(settings->log.denied, LOG_DENIED_ON);
+        assert_int_equal(settings->log.allowed, LOG_ALLOWED_OFF);
         assert_int_equal(settings->log.journal, LOG_JOURNAL_ON);
         assert_string_equal(settings->log.file, "/var/log/cofferdam/verdicts.log");
     }
@@ -52,7 +53,7 @@ static void test_all(void **state)
                                      "unknown_endpoints: internet\nprotect_table: off\nimage_labels: trust\n"
                                      "mark: 0x80000000\naudit: /l\n"
                                      "control_group: ops\ncontrol_group_may: change\n"
-                                     "log: {group: 7, rate: 9, denied: off, journal: off, file: /l}\n"),
+                                     "log: {group: 7, rate: 9, denied: off, allowed: on, journal: off, file: /l}\n"),
                      0);
     assert_string_equal(settings->docker, "unix:///run/d.sock");
     assert_string_equal(settings->policies, "/p");
@@ -74,6 +75,7 @@ static void test_all(void **state)
     assert_int_equal(settings->log.group, 7);
     assert_int_equal(settings->log.rate, 9);
     assert_int_equal(settings->log.denied, LOG_DENIED_OFF);
+    assert_int_equal(settings->log.allowed, LOG_ALLOWED_ON);
     assert_int_equal(settings->log.journal, LOG_JOURNAL_OFF);
     assert_string_equal(settings->log.file, "/l");
     assert_int_equal(parse(settings, "log: {file: off}\n"), 0);
