@@ -8,7 +8,7 @@
  *   verdict              denied, allowed, audited
  *   port                 the destination's: 5432, 5432/tcp, 9000-9010/udp, icmp/echo-request
  *   protocol             tcp, udp, sctp, icmp (of both families), arp, or a number
- *   direction            egress, ingress: the side that was denied; of what was allowed, each side that is a container
+ *   direction            egress, ingress: the side that was denied; of what was allowed, each side that had to allow it
  */
 #pragma once
 

@@ -13,7 +13,7 @@ struct watch_line {
     char *to;              /* the same, ":PORT" behind it */
     char *protocol;        /* "tcp", "icmp/echo-request" */
     const char *verdict;   /* "DENIED" */
-    const char *direction; /* "egress", "ingress"; "-": both sides allow it, or none is known */
+    const char *direction; /* "egress", "ingress"; "both": allowed by both sides; "-": not known */
     char *
         reason; /* the rule and its policy, or why else; and how many packets there were, where more than one */
 };

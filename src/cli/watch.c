@@ -239,7 +239,7 @@ static int open_stream(struct session *session, int *ret_exit)
         session->follow = control_follow_close(session->follow);
         r = -ECANCELED;
     } else if (problem) {
-        cli_error("warning: what is denied is not logged: %s", problem);
+        cli_error("warning: %s", problem);
     }
     json_decref(answer);
     return r;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "control/protocol.h"
+#include "inventory/json.h"
 #include "verbs.h"
 #include "watch/filter.h"
 #include "watch/record.h"
@@ -83,19 +84,21 @@ static void send_open(const json_t *record, void *userdata)
     send_line(watcher, line);
 }
 
-/* Why there may be nothing to be seen, though something is denied. NULL: there is no reason. */
-static json_t *problem(const struct daemon *daemon)
+/* Why something may not be seen, though it happens. NULL: there is no reason. The caller frees it. */
+static char *problem(const struct daemon *daemon, const struct watch_filter *filter)
 {
-    json_t *status = denied_log_status(daemon), *found;
+    json_t *status = denied_log_status(daemon);
+    bool on = json_is_true(json_object_get(status, "on"));
+    const char *error = json_string_value(json_object_get(status, "error"));
+    char *text = NULL;
 
-    if (json_is_true(json_object_get(status, "on")))
-        found = NULL;
-    else if (json_is_string(json_object_get(status, "error")))
-        found = json_incref(json_object_get(status, "error"));
-    else
-        found = json_string("the settings have log: {denied: off}");
+    if (!on)
+        text = xasprintf("what is denied is not seen: %s",
+                         error ? error : "the settings say log: {denied: off}");
+    else if (watch_filter_wants_allowed(filter))
+        text = allowed_log_error(daemon);
     json_decref(status);
-    return found;
+    return text;
 }
 
 json_t *verb_watch(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
@@ -121,8 +124,9 @@ json_t *verb_watch(struct daemon *daemon, const json_t *request, const struct co
     daemon->watchers = watcher;
     flow_events_update(daemon);
     records_each_open(daemon, send_open, watcher);
-    json_t *result = json_pack("{s:b}", "watching", 1), *why = problem(daemon);
+    _cleanup_free_ char *why = problem(daemon, watcher->filter);
+    json_t *result = json_pack("{s:b}", "watching", 1);
     if (why)
-        json_object_set_new(result, "problem", why);
+        json_object_set_new(result, "problem", json_text_or_null(why));
     return control_answer(STATUS_OK, result);
 }

@@ -315,11 +315,9 @@ static bool is_port(const struct test *test, const json_t *record)
 
 static bool is_direction(const char *word, const json_t *record)
 {
-    const char *key = strcmp(word, "egress") == 0 ? "cofferdam.source.kind" : "cofferdam.destination.kind";
-
     if (record_verdict(record) == RECORD_DENIED)
         return strcmp(word, record_text(record, "cofferdam.direction")) == 0;
-    return strcmp(record_text(record, key), "container") == 0;
+    return json_object_get(record_at(record, "cofferdam"), word);
 }
 
 static bool holds(const struct test *test, const json_t *record)

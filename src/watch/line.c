@@ -107,7 +107,46 @@ static char *decision_text(const json_t *record)
     return xasprintf("%s (%s)", name, policies);
 }
 
-static char *why_text(const json_t *record)
+/* Of what was allowed, one side: "egress", "ingress". NULL: its end is nobody whom policies are about. */
+static char *side_text(const json_t *record, const char *way)
+{
+    const json_t *side = json_object_get(record_at(record, "cofferdam"), way);
+
+    if (!side)
+        return NULL;
+    if (!*record_text(side, "rule"))
+        return xstrdup(record_text(side, "reason"));
+    return xasprintf("%s (policy %s)", record_text(side, "rule"), record_text(side, "policy"));
+}
+
+static char *allowed_text(const json_t *record)
+{
+    _cleanup_free_ char *out = side_text(record, "egress"), *in = side_text(record, "ingress");
+
+    if (out && in)
+        return xasprintf("%s, %s", out, in);
+    return xstrdup(out ? out : in ? in : record_text(record, "event.reason"));
+}
+
+/* What would decide it if all that is staged were enforced. */
+static char *staged_text(const json_t *record)
+{
+    const json_t *staged = record_at(record, "cofferdam.staged");
+    const char *rule = record_text(staged, "rule");
+
+    if (*rule)
+        return xasprintf("%s (staged policy %s)", rule, record_text(staged, "policy"));
+    return xstrdup(record_text(staged, "reason"));
+}
+
+static char *audited_text(const json_t *record)
+{
+    _cleanup_free_ char *staged = staged_text(record);
+
+    return xasprintf("would be denied: %s", staged);
+}
+
+static char *denied_text(const json_t *record)
 {
     const char *reason = record_text(record, "event.reason"),
                *lock = record_text(record, "cofferdam.lockdown");
@@ -117,6 +156,24 @@ static char *why_text(const json_t *record)
     if (*lock)
         return xasprintf("locked down (%s)", lock);
     return xstrdup(*reason ? reason : record_text(record, "cofferdam.point"));
+}
+
+static char *why_text(const json_t *record)
+{
+    switch (record_verdict(record)) {
+    case RECORD_DENIED:
+        break;
+    case RECORD_ALLOWED:
+        return allowed_text(record);
+    case RECORD_AUDITED:
+        return audited_text(record);
+    case RECORD_VERDICTS:
+        break;
+    }
+    _cleanup_free_ char *why = denied_text(record), *staged = staged_text(record);
+    if (strcmp(record_text(record, "cofferdam.staged.verdict"), "allow") != 0)
+        return STEAL(why);
+    return xasprintf("%s; would be allowed: %s", why, staged);
 }
 
 /* "; 1204 packets in 60s", where there was more than one. */
@@ -151,13 +208,18 @@ static const char *verdict_word(enum record_verdict verdict)
     return "?";
 }
 
+/* Of what was allowed, the sides that had to allow it. */
 static const char *direction_word(const json_t *record)
 {
-    const char *direction = record_text(record, "cofferdam.direction");
+    enum record_verdict verdict = record_verdict(record);
+    const json_t *own = record_at(record, "cofferdam");
+    const char *text = record_text(own, verdict == RECORD_AUDITED ? "staged.direction" : "direction");
 
-    if (strcmp(direction, "egress") == 0)
+    if (verdict == RECORD_ALLOWED && json_object_get(own, "egress") && json_object_get(own, "ingress"))
+        return "both";
+    if (strcmp(text, "egress") == 0)
         return "egress";
-    return strcmp(direction, "ingress") == 0 ? "ingress" : "-";
+    return strcmp(text, "ingress") == 0 ? "ingress" : "-";
 }
 
 void watch_line_of(const json_t *record, struct watch_line *ret)

@@ -31,7 +31,10 @@ enum record_verdict record_verdict(const json_t *record)
 {
     if (strcmp(record_text(record, "cofferdam.verdict"), "allow") != 0)
         return RECORD_DENIED;
-    return strcmp(record_text(record, "event.action"), "audited") == 0 ? RECORD_AUDITED : RECORD_ALLOWED;
+    return strcmp(record_text(record, "cofferdam.staged.verdict"), "deny") == 0 ||
+                   strcmp(record_text(record, "event.action"), "audited") == 0
+               ? RECORD_AUDITED
+               : RECORD_ALLOWED;
 }
 
 bool record_end_tells_more(const json_t *record)

@@ -186,8 +186,9 @@ class Code(unittest.TestCase):
             self.assertIn(f'"{pointer.split("/")[-1]}"', every, pointer)
 
     def test_the_commands_read_no_other_keys(self):
-        """What is read by another name than it is written by is never there. compose: of "names", which nobody prints; all: of a request."""
-        known = {pointer.split("/")[-1] for pointer in schemas.keys()} | {"result", "compose", "all"}
+        """What is read by another name than it is written by is never there. compose: of "names", which nobody prints; all: of a request;
+        record, final: of what the daemon tells `cofferdam watch`."""
+        known = {pointer.split("/")[-1] for pointer in schemas.keys()} | {"result", "compose", "all", "record", "final"}
         files = {path: text for path, text in sources().items() if path.startswith(("cli/", "doctor/"))}
         read = {(path, key) for path, text in files.items() for key in
                 re.findall(r'\b(?:json_object_get|text_of|number_of|is_true|size_of)\([^"();]*, "(\w+)"\)', text)}

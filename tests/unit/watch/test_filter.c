@@ -32,7 +32,7 @@
 #define WEB_TO_HOST                                                                                          \
     "{'network': {'transport': 'udp', 'iana_number': '17'}, 'source': {'ip': '10.91.0.2'},"                  \
     " 'destination': {'ip': '10.91.0.1', 'port': 53}, 'event': {'action': '%s'},"                            \
-    " 'cofferdam': {'verdict': 'allow', 'destination': {'kind': 'host'},"                                    \
+    " 'cofferdam': {'verdict': 'allow', 'egress': {}, 'destination': {'kind': 'host'},"                      \
     " 'source': {'kind': 'container', 'container': {'name': 'shop-web-1'}}}}"
 #define ODD "{'cofferdam': 7, 'source': [], 'network': {'transport': 5}, 'destination': {'port': '80'}}"
 

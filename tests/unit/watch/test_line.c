@@ -61,8 +61,20 @@ static void lines(void **state)
          " {'verdict': 'deny', 'point': 'spoofed', 'source': {'kind': 'unknown'}}}",
          "02-42-AC-12-00-02 -> ? | arp | DENIED | - | spoofed"},
         {"{'network': {'iana_number': '47'}, 'destination': {'port': 8080}, 'event': {'action': 'audited'}, 'cofferdam':"
-         " {'verdict': 'allow', 'count': 3}}",
-         "? -> ?:8080 | protocol-47 | AUDITED | - | ; 3 connections"},
+         " {'verdict': 'allow', 'count': 3, 'direction': 'ingress', 'staged': {'verdict': 'deny', 'direction': 'egress',"
+         " 'rule': 'no-gre', 'policy': 'strict'}}}",
+         "? -> ?:8080 | protocol-47 | AUDITED | egress | would be denied: no-gre (staged policy strict); 3 connections"},
+        {"{'cofferdam': {'verdict': 'allow', 'staged': {'verdict': 'deny', 'direction': 'ingress', 'reason': 'no rule'}}}",
+         "? -> ? | ? | AUDITED | ingress | would be denied: no rule"},
+        {"{'rule': {'name': 'no-rule'}, 'cofferdam': {'verdict': 'deny', 'direction': 'egress', 'policies': ['a'],"
+         " 'staged': {'verdict': 'allow', 'direction': 'egress', 'rule': 'egress 2', 'policy': 'next'}}}",
+         "? -> ? | ? | DENIED | egress | no-rule (policy a); would be allowed: egress 2 (staged policy next)"},
+        {"{'network': {'transport': 'tcp'}, 'destination': {'port': 5432}, 'cofferdam': {'verdict': 'allow', 'count': 1,"
+         " 'direction': 'egress', 'egress': {'rule': 'egress 1', 'policy': 'web'}, 'ingress': {'rule': 'app', 'policy': 'db'},"
+         " 'source': " END("web") ", 'destination': " END("db") "}}",
+         "web -> db:5432 | tcp | ALLOWED | both | egress 1 (policy web), app (policy db)"},
+        {"{'cofferdam': {'verdict': 'allow', 'direction': 'ingress', 'ingress': {'reason': 'default_mode: audit'}}}",
+         "? -> ? | ? | ALLOWED | ingress | default_mode: audit"},
         {"{}", "? -> ? | ? | DENIED | - | "},
         {"{'cofferdam': 'x', 'event': [], 'destination': {'port': 'x'}, 'network': 7}",
          "? -> ? | ? | DENIED | - | "},
