@@ -28,6 +28,7 @@ int cli_verify(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_label(int argc, char **argv);
 int cli_lockdown(int argc, char **argv);
+int cli_metrics(int argc, char **argv);
 int cli_release(int argc, char **argv);
 int cli_teardown(int argc, char **argv);
 int cli_watch(int argc, char **argv);

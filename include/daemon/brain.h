@@ -37,6 +37,7 @@
 
 struct brain;
 struct flow;
+struct metrics;
 
 /* What is asked of the Engine. */
 enum fetch_kind {
@@ -271,6 +272,7 @@ struct status_facts {
     const char *audit_error;       /* what is not in the audit log, and why; NULL: all is */
     const json_t *trial, *held;    /* as status has them, or null; borrowed */
     const char *lock_tables;       /* why they stand, for people; NULL: they do not */
+    const char *textfile_error;    /* why the metrics are not in their file; NULL: nothing is wrong */
     bool trial_left;               /* the file of a trial that is over cannot be removed */
     const char *engine_socket;
     bool tables_protected, tables_kept; /* the latter: their owner outlives the daemon */
@@ -285,3 +287,5 @@ struct status_facts {
  * container is without enforcement.
  */
 json_t *brain_status(const struct brain *brain, const struct status_facts *facts, bool *ret_enforced);
+/* Fills in what the brain knows of the metrics, and how many problems status would list. */
+void brain_figures(const struct brain *brain, const struct status_facts *facts, struct metrics *metrics);

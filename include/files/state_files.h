@@ -6,6 +6,8 @@
 int state_save(const char *directory, const char *name, const char *text);
 /* The same, but after a loss of power it may be the former, the new, or a torn one: for what can be done without. */
 int state_save_soon(const char *directory, const char *name, const char *text);
+/* The same for a file of another directory, which others may write to, that everybody may read. */
+int state_publish(const char *directory, const char *name, const char *text);
 /* 0, also when there is none, or a negative errno. */
 int state_remove(const char *directory, const char *name);
 /* 0; -EEXIST: there is one of the new name; or another negative errno. */

@@ -35,8 +35,8 @@ struct durations {
 
 void durations_add(struct durations *durations, uint64_t usec);
 
-/* Why denied connections are not in the log. */
-enum lost_reason { LOST_KERNEL, LOST_LIMIT, LOST_FILE, LOST_REASONS };
+/* Why connections are not in the log: denied ones, those that could not be written, allowed ones. */
+enum lost_reason { LOST_KERNEL, LOST_LIMIT, LOST_FILE, LOST_ALLOWED, LOST_REASONS };
 
 /* Texts are borrowed and may be NULL; times are microseconds since 1970, 0: there is none. */
 struct metrics {

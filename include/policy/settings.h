@@ -52,6 +52,10 @@ struct settings {
         char *file;     /* a path, or NULL: none */
         enum log_journal journal;
     } log;
+    struct {
+        char *textfile; /* a path, or NULL: none */
+        uint64_t every; /* microseconds */
+    } metrics;
 };
 
 #define AUDIT_OFF "off"

@@ -26,6 +26,7 @@ static const struct {
     {"release", "CONTAINER...", "end their lockdown", cli_release},
     {"watch", "", "show what is denied, as it happens", cli_watch},
     {"verify", "", "compare the kernel's rules with what they should be", cli_verify},
+    {"metrics", "", "print figures for Prometheus and others", cli_metrics},
     {"doctor", "", "find what is wrong with host, Docker or Cofferdam, and how to mend it", cli_doctor},
     {"teardown", "", "remove every rule of Cofferdam from the kernel", cli_teardown},
     {"help", "[COMMAND]", "print this, or the help of a command", cli_help},

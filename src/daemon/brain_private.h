@@ -323,6 +323,14 @@ uint64_t brain_flows_deadline(const struct brain *brain);
 void brain_mark_joined(struct brain *brain, const struct container *container);
 void brain_recover_locks(struct brain *brain, const struct ruleset *kernel, uint64_t now);
 
+/* status.c */
+/* Why nothing at all is enforced, or NULL. */
+const char *brain_not_in_force(const struct brain *brain);
+/* Is all enforced but for single containers? */
+bool brain_can_enforce(const struct brain *brain);
+/* Texts for people. A new reference. */
+json_t *brain_problems(const struct brain *brain, const struct status_facts *facts);
+
 /* brain_labels.c: labels that containers were given */
 void brain_overlay(struct brain *brain, struct container *container);
 /* Has the list (NULL: none) lock down everybody as long as the labels are lost, and no longer. Returns the list. */

@@ -38,9 +38,11 @@ char *daemon_wall_clock(void)
 static void act_apply(struct daemon *daemon, const struct action *action)
 {
     _cleanup_diags_ struct diags diags = {0};
+    uint64_t begun = daemon_now();
     int r = nft_apply(daemon->nft, action->delta, &diags);
 
     daemon->applied_at = daemon_now();
+    metrics_applied(daemon, daemon->applied_at - begun, r);
     _cleanup_free_ char *message = diags.n > 0 ? diag_line(&diags.v[0]) : NULL;
 
     brain_applied(daemon->brain, r, message, daemon_now());
@@ -406,6 +408,8 @@ static int start(struct daemon *daemon, struct diags *diags)
     if (r >= 0)
         r = open_links(daemon, diags);
     if (r >= 0)
+        r = metrics_open(daemon);
+    if (r >= 0)
         host_refresh(daemon);
     return r;
 }
@@ -453,6 +457,7 @@ void daemon_clear(struct daemon *daemon)
     daemon->nft = nft_socket_close(daemon->nft);
     daemon->flows = flow_socket_close(daemon->flows);
     denied_log_close(daemon);
+    metrics_close(daemon);
     allowed_log_close(daemon);
     denied_hour_close(daemon);
     records_close(&daemon->records);

@@ -21,6 +21,7 @@
 #include "flow/socket.h"
 #include "link/link.h"
 #include "lockdown/report.h"
+#include "metrics/metrics.h"
 #include "nft/decode.h"
 #include "nft/meter.h"
 #include "nft/monitor.h"
@@ -144,6 +145,16 @@ struct allowed_log {
     uint64_t lost_before; /* when they were wanted before */
 };
 
+/* What is counted as it happens (metrics_io.c). */
+struct measured {
+    struct durations applies;
+    uint64_t apply_failures, textfile_failures;
+    uint64_t denied[DENY_POINTS];
+    struct verdict_counts *verdicts; /* that deny; NULL: none yet */
+    int textfile_error;              /* 0 or a negative errno */
+    sd_event_source *timer;          /* NULL: there is to be no file */
+};
+
 struct daemon {
     struct settings *settings;
     sd_event *event;
@@ -169,6 +180,7 @@ struct daemon {
     struct records records;
     struct watcher *watchers; /* who follows them (watch.c) */
     struct denied_log denied;
+    struct measured measured;
     struct allowed_log allowed;
     struct denied_keep hour;
     int state_lock, namespace_lock;
@@ -479,6 +491,17 @@ uint64_t allowed_log_lost(const struct daemon *daemon);
 void watch_record(struct daemon *daemon, const json_t *record, bool final);
 /* Does anybody follow what is allowed? */
 bool watch_wants_allowed(const struct daemon *daemon);
+
+/* metrics_io.c */
+/* The kernel took so long for a change of the rules; error: 0 or a negative errno. */
+void metrics_applied(struct daemon *daemon, uint64_t usec, int error);
+/* A record that is final. */
+void metrics_record(struct daemon *daemon, const json_t *record);
+/* Has the file written, where there is to be one. 0 or a negative errno. */
+int metrics_open(struct daemon *daemon);
+void metrics_close(struct daemon *daemon);
+/* Why the file cannot be written; NULL: it can, or is not to be. The caller frees it. */
+char *metrics_problem(const struct daemon *daemon);
 
 /* log.c */
 void log_open(void);

@@ -163,8 +163,10 @@ static void write_record(struct daemon *daemon, const json_t *record)
 
 void records_publish(struct daemon *daemon, const json_t *record, bool final)
 {
-    if (final)
+    if (final) {
         write_record(daemon, record);
+        metrics_record(daemon, record);
+    }
     watch_record(daemon, record, final);
     denied_hour_record(daemon, record, final);
 }

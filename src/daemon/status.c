@@ -27,7 +27,7 @@ static void add_problem(json_t *problems, const char *format, ...)
 }
 
 /* Why nothing at all is enforced, or NULL. */
-static const char *not_in_force(const struct brain *brain)
+const char *brain_not_in_force(const struct brain *brain)
 {
     if (brain->torn_down)
         return "the rules were removed";
@@ -169,7 +169,7 @@ static json_t *networks_status(const struct brain *brain)
 
     for (const struct network *network = brain->inventory->networks; network; network = network->hh.next) {
         _cleanup_free_ char *unenforced = network_unenforced_reason(brain->inventory, network);
-        const char *reason = unenforced ? unenforced : not_in_force(brain);
+        const char *reason = unenforced ? unenforced : brain_not_in_force(brain);
         json_t *object = json_object();
         set_text(object, "id", network->id);
         set_text(object, "name", network->name);
@@ -262,7 +262,7 @@ static json_t *container_status(const struct brain *brain, const struct containe
 {
     _cleanup_free_ char *unenforced = container_unenforced_reason(brain->inventory, container);
     _cleanup_free_ char *caution = container_caution(brain->inventory, container);
-    const char *reason = unenforced ? unenforced : not_in_force(brain);
+    const char *reason = unenforced ? unenforced : brain_not_in_force(brain);
     json_t *object = json_object(), *endpoints = json_array();
 
     for (size_t i = 0; i < container->n_endpoints; i++)
@@ -552,6 +552,8 @@ static void history_problems(const struct status_facts *facts, json_t *problems)
                     facts->history_error);
     if (facts->audit_error)
         add_problem(problems, "%s", facts->audit_error);
+    if (facts->textfile_error)
+        add_problem(problems, "the metrics cannot be written: %s", facts->textfile_error);
     if (facts->trial_left)
         add_problem(
             problems,
@@ -559,7 +561,7 @@ static void history_problems(const struct status_facts *facts, json_t *problems)
             "trial");
 }
 
-static json_t *all_problems(const struct brain *brain, const struct status_facts *facts)
+json_t *brain_problems(const struct brain *brain, const struct status_facts *facts)
 {
     json_t *problems = json_array();
 
@@ -577,6 +579,12 @@ static json_t *all_problems(const struct brain *brain, const struct status_facts
     return problems;
 }
 
+bool brain_can_enforce(const struct brain *brain)
+{
+    return brain_not_in_force(brain) == NULL && brain->inventory_known && !some_bridge_is_closed(brain) &&
+           !brain->inventory->rootless && !is_another_engine_there(brain) && !is_a_bridge_sat_on(brain);
+}
+
 /* With what else `--inventory` needs, by itself or as a part of this. */
 static json_t *inventory_of(const struct brain *brain)
 {
@@ -589,9 +597,7 @@ static json_t *inventory_of(const struct brain *brain)
 json_t *brain_status(const struct brain *brain, const struct status_facts *facts, bool *ret_enforced)
 {
     json_t *status = json_object();
-    bool enforced = not_in_force(brain) == NULL && brain->inventory_known && !some_bridge_is_closed(brain) &&
-                    !brain->inventory->rootless && !is_another_engine_there(brain) &&
-                    !is_a_bridge_sat_on(brain);
+    bool enforced = brain_can_enforce(brain);
     json_t *containers = containers_status(brain, &enforced);
 
     json_object_set_new(status, "format_version", json_string("1.0"));
@@ -606,7 +612,7 @@ json_t *brain_status(const struct brain *brain, const struct status_facts *facts
     json_object_set_new(status, "containers", containers);
     json_object_set_new(status, "policies", policies_status(brain));
     json_object_set_new(status, "policy_files", policy_files(brain->policies));
-    json_object_set_new(status, "problems", all_problems(brain, facts));
+    json_object_set_new(status, "problems", brain_problems(brain, facts));
     json_object_set_new(status, "inventory", inventory_of(brain));
     *ret_enforced = enforced;
     return status;

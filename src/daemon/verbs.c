@@ -22,13 +22,12 @@ json_t *verb_error_of(const struct diags *diags, const char *otherwise)
     return control_error(STATUS_ERROR, otherwise, NULL, NULL);
 }
 
-static json_t *verb_status(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
+void status_facts_with(struct daemon *daemon, void (*use)(const struct status_facts *facts, void *userdata),
+                       void *userdata)
 {
-    _cleanup_free_ char *audit = audit_problem(daemon);
+    _cleanup_free_ char *audit = audit_problem(daemon), *textfile = metrics_problem(daemon);
     uint32_t generation = 0;
-    bool enforced;
 
-    (void)request, (void)peer;
     nft_generation(daemon->nft, &generation);
     struct status_facts facts = {
         .version = COFFERDAM_VERSION,
@@ -42,6 +41,7 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request, const s
         .keep_error = daemon->keep.error < 0 ? strerror(-daemon->keep.error) : NULL,
         .audit_error = audit,
         .history_error = daemon->history.error < 0 ? strerror(-daemon->history.error) : NULL,
+        .textfile_error = textfile,
         .trial_left = daemon->trial.left,
         .lock_tables = takeover_tables(daemon),
         .engine_socket = daemon->docker_socket,
@@ -55,12 +55,33 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request, const s
     facts.held = held;
     json_t *log = denied_log_status(daemon);
     facts.log = log;
-    json_t *status = brain_status(daemon->brain, &facts, &enforced);
-    json_object_set_new(status, "denied", denied_hour_status(daemon));
+    use(&facts, userdata);
     json_decref(trial);
     json_decref(held);
     json_decref(log);
-    return control_answer(enforced ? STATUS_OK : STATUS_ATTENTION, status);
+}
+
+struct asked_status {
+    const struct brain *brain;
+    json_t *status;
+    bool enforced;
+};
+
+static void make_status(const struct status_facts *facts, void *userdata)
+{
+    struct asked_status *asked = userdata;
+
+    asked->status = brain_status(asked->brain, facts, &asked->enforced);
+}
+
+static json_t *verb_status(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
+{
+    struct asked_status asked = {.brain = daemon->brain};
+
+    (void)request, (void)peer;
+    status_facts_with(daemon, make_status, &asked);
+    json_object_set_new(asked.status, "denied", denied_hour_status(daemon));
+    return control_answer(asked.enforced ? STATUS_OK : STATUS_ATTENTION, asked.status);
 }
 
 static json_t *verb_explain(struct daemon *daemon, const json_t *request, const struct control_peer *peer)
@@ -320,6 +341,7 @@ static const struct verb verbs[] = {
     {"label-list", verb_label_list, RIGHT_READ},
     {"label-reset", verb_label_reset, RIGHT_CHANGE},
     {"names", verb_names, RIGHT_READ},
+    {"metrics", verb_metrics, RIGHT_READ},
     {"watch", verb_watch, RIGHT_READ},
 };
 

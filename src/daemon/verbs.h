@@ -10,9 +10,18 @@
 struct daemon;
 struct flow;
 struct inventory;
+struct status_facts;
 
 /* An error whose first line is the first error among the diagnostics. */
 json_t *verb_error_of(const struct diags *diags, const char *otherwise);
+
+/* verbs.c */
+/* Has use called with all that the daemon knows for the status document, valid for the call. */
+void status_facts_with(struct daemon *daemon, void (*use)(const struct status_facts *facts, void *userdata),
+                       void *userdata);
+
+/* metrics_io.c */
+json_t *verb_metrics(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 
 /* verbs_apply.c */
 json_t *verb_apply(struct daemon *daemon, const json_t *request, const struct control_peer *peer);

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -38,15 +39,11 @@ static int sync_directory(const char *directory)
     return fd < 0 || fsync(fd) < 0 ? -errno : 0;
 }
 
-static int replace(const char *directory, const char *name, const char *text, bool sync)
+/* The new file becomes the other of that path. */
+static int put_in_place(int fd, const char *temporary, const char *path, const char *text, bool sync)
 {
-    _cleanup_free_ char *path = xasprintf("%s/%s", directory, name), *temporary = xasprintf("%s.new", path);
-    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-    int r;
+    int r = write_all(fd, text);
 
-    if (fd < 0)
-        return -errno;
-    r = write_all(fd, text);
     if (r == 0 && sync && fsync(fd) < 0)
         r = -errno;
     close(fd);
@@ -55,6 +52,14 @@ static int replace(const char *directory, const char *name, const char *text, bo
     if (r < 0)
         unlink(temporary);
     return r;
+}
+
+static int replace(const char *directory, const char *name, const char *text, bool sync)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", directory, name), *temporary = xasprintf("%s.new", path);
+    int fd = open(temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
+
+    return fd < 0 ? -errno : put_in_place(fd, temporary, path, text, sync);
 }
 
 int state_save(const char *directory, const char *name, const char *text)
@@ -67,6 +72,25 @@ int state_save(const char *directory, const char *name, const char *text)
 int state_save_soon(const char *directory, const char *name, const char *text)
 {
     return replace(directory, name, text, false);
+}
+
+/* Nothing that stands there already is opened: it may be a pipe, or a name of another file. */
+int state_publish(const char *directory, const char *name, const char *text)
+{
+    _cleanup_free_ char *path = xasprintf("%s/%s", directory, name), *temporary = xasprintf("%s.new", path);
+    int fd, r = 0;
+
+    (void)unlink(temporary);
+    fd = open(temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (fd < 0)
+        return -errno;
+    if (fchmod(fd, 0644) < 0) /* whatever the umask */
+        r = -errno;
+    if (r == 0)
+        return put_in_place(fd, temporary, path, text, false);
+    close(fd);
+    unlink(temporary);
+    return r;
 }
 
 int state_remove(const char *directory, const char *name)

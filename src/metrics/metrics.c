@@ -209,7 +209,7 @@ static void print_denied(FILE *out, const struct family *family, const struct me
 
 static void print_lost(FILE *out, const struct family *family, const struct metrics *metrics)
 {
-    static const char *const reasons[LOST_REASONS] = {"kernel", "limit", "file"};
+    static const char *const reasons[LOST_REASONS] = {"kernel", "limit", "file", "allowed"};
 
     for (size_t i = 0; i < LOST_REASONS; i++)
         print_labelled(out, family, "reason", reasons[i], metrics->log_lost[i]);
@@ -270,8 +270,8 @@ static const struct family families[] = {
     {"log_records", KIND_COUNTER, NULL, "Records that were written to the log.", AT(log_records)},
     {"log_open_records", KIND_GAUGE, NULL, "Records of the log whose connections go on.", AT(log_open)},
     {"log_lost", KIND_COUNTER, NULL,
-     "Denied connections that are not in the log: the daemon was too slow for the kernel; one source, or all, had "
-     "too many; the file could not be written.",
+     "Connections that are missing in the log: the daemon was too slow for the kernel; one source, or all, had "
+     "too many; the file could not be written; or for any reason allowed ones.",
      .print = print_lost},
     {"audit_log_complete", KIND_GAUGE, NULL, "Whether all that was done is in the audit log.",
      AT(audit_log_complete)},

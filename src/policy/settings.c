@@ -7,11 +7,14 @@
 
 #include "names.h"
 #include "schema.h"
+#include "util/duration.h"
 
 #define SOCKET_PATH_MAX 107 /* sun_path of a unix socket, without its end */
 #define NETWORK_NAME_MAX 255
 #define UNIX_PREFIX "unix://"
 #define GROUP_NAME_MAX 255
+#define METRICS_EVERY_MIN 1000000ull /* microseconds */
+#define METRICS_EVERY_MAX 3600000000ull
 
 struct settings *settings_new(void)
 {
@@ -27,6 +30,7 @@ struct settings *settings_new(void)
     settings->log.file = xstrdup("/var/log/cofferdam/verdicts.log");
     settings->log.journal = LOG_JOURNAL_ON;
     settings->log.rate = 100;
+    settings->metrics.every = 15000000;
     settings->mark = MARK_DEFAULT;
     return settings;
 }
@@ -51,6 +55,7 @@ struct settings *settings_free(struct settings *settings)
     free(settings->control_group);
     free(settings->audit);
     free(settings->log.file);
+    free(settings->metrics.textfile);
     names_free(&settings->managed, &settings->n_managed);
     names_free(&settings->unmanaged, &settings->n_unmanaged);
     free(settings);
@@ -191,17 +196,21 @@ static void import_networks(struct import *import, const struct key *key, const 
 static const char *const switch_words[] = {"off", "on", NULL}; /* enum log_denied, log_allowed, log_journal */
 
 /* The word off stands for no file. */
+static void import_file(struct import *import, const struct key *key, const struct node *value, char **path)
+{
+    _cleanup_free_ char *what = xasprintf("'%s'", key->name);
+    const char *text = import_text(import, what, value, PATH_MAX - 1);
+
+    if (!text || (strcmp(text, "off") != 0 && !check_absolute(import, value)))
+        return;
+    free(*path);
+    *path = strcmp(text, "off") == 0 ? NULL : xstrdup(text);
+}
+
 static void import_log_file(struct import *import, const struct key *key, const struct node *value,
                             void *object)
 {
-    struct settings *settings = object;
-    const char *text = import_text(import, "'file'", value, PATH_MAX - 1);
-
-    (void)key;
-    if (!text || (strcmp(text, "off") != 0 && !check_absolute(import, value)))
-        return;
-    free(settings->log.file);
-    settings->log.file = strcmp(text, "off") == 0 ? NULL : xstrdup(text);
+    import_file(import, key, value, &((struct settings *)object)->log.file);
 }
 
 static const struct key log_keys[] = {
@@ -239,6 +248,45 @@ static const struct key log_keys[] = {
 };
 
 static const struct mapping log_mapping = {.what = "'log'", .keys = log_keys, .n_keys = ARRAY_SIZE(log_keys)};
+
+/* ---- the metrics -------------------------------------------------------------------------------------- */
+
+static void import_textfile(struct import *import, const struct key *key, const struct node *value,
+                            void *object)
+{
+    import_file(import, key, value, &((struct settings *)object)->metrics.textfile);
+}
+
+static void import_every(struct import *import, const struct key *key, const struct node *value, void *object)
+{
+    const char *text = import_text(import, "'every'", value, PATH_MAX - 1);
+    struct settings *settings = object;
+    char shown[SHOWN_MAX];
+    uint64_t span;
+
+    (void)key;
+    if (!text)
+        return;
+    if (duration_parse(text, &span) == 0 && span >= METRICS_EVERY_MIN && span <= METRICS_EVERY_MAX)
+        settings->metrics.every = span;
+    else
+        diag_help(report_node(import, CODE_NUMBER, value, "'every' must be a time from 1s to 1h, not '%s'",
+                              text_shown(text, shown)),
+                  "write it as 15s or 1m");
+}
+
+static const struct key metrics_keys[] = {
+    {.name = "textfile",
+     .type = KEY_OTHER,
+     .summary = "where the metrics are written for node_exporter: a path that ends with .prom, or off",
+     .import = import_textfile},
+    {.name = "every", .type = KEY_OTHER, .summary = "how often, such as 15s", .import = import_every},
+};
+
+static const struct mapping metrics_mapping = {
+    .what = "'metrics'", .keys = metrics_keys, .n_keys = ARRAY_SIZE(metrics_keys)};
+
+/* ---- all ---------------------------------------------------------------------------------------------- */
 
 static const char *const mode_words[] = {"enforce", "audit", NULL};    /* enum policy_mode */
 static const char *const unknown_words[] = {"deny", "internet", NULL}; /* enum unknown_endpoints */
@@ -364,6 +412,10 @@ static const struct key settings_keys[] = {
      .type = KEY_MAPPING,
      .summary = "which connections are logged, and where",
      .mapping = &log_mapping},
+    {.name = "metrics",
+     .type = KEY_MAPPING,
+     .summary = "where the metrics are written",
+     .mapping = &metrics_mapping},
 };
 
 static const struct misplaced settings_misplaced[] = {

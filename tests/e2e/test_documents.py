@@ -243,6 +243,7 @@ class Documents(Playground, unittest.TestCase):
         self.cofferdam.settle()
         self.see("verify")
         self.see("doctor")
+        self.see("metrics")
         self.cofferdam.write(POLICIES + FAILING)
         self.see("apply", "--force")
         self.cofferdam.write(POLICIES)
@@ -261,7 +262,7 @@ class Documents(Playground, unittest.TestCase):
         self.see("teardown", "--yes")
         wait_until(lambda: not self.cofferdam.process.alive, 10, "the daemon to end")
         self.cofferdam.start()
-        self.assert_seen("verify", "doctor", "apply", "confirm", "history", "rollback", "teardown")
+        self.assert_seen("verify", "doctor", "apply", "confirm", "history", "rollback", "teardown", "metrics")
 
 
 if __name__ == "__main__":

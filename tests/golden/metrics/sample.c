@@ -45,7 +45,7 @@ int main(int argc, char **argv)
         .verdicts = counts,
         .log_records = 101,
         .log_open = 102,
-        .log_lost = {103, 104, 105},
+        .log_lost = {103, 104, 105, 106},
         .textfile_failures = 16,
     };
 

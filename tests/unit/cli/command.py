@@ -81,12 +81,12 @@ class Usage(unittest.TestCase):
         self.assertEqual(code, 0)
         listed = [line.split()[0] for line in out.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
         self.assertEqual(listed, ["check", "plan", "apply", "confirm", "rollback", "history", "status", "explain", "graph", "label",
-                                  "lockdown", "release", "watch", "verify", "doctor", "teardown", "help"])
+                                  "lockdown", "release", "watch", "verify", "metrics", "doctor", "teardown", "help"])
         self.assertEqual(run("help")[1], out)
 
     def test_every_command_has_help_with_examples_and_exit_statuses(self):
-        for verb in ("check", "plan", "apply", "status", "explain", "graph", "label", "lockdown", "release", "watch", "verify", "doctor",
-                     "teardown", "help"):
+        for verb in ("check", "plan", "apply", "status", "explain", "graph", "label", "lockdown", "release", "watch", "verify", "metrics",
+                     "doctor", "teardown", "help"):
             code, out, err = run(verb, "--help")
             self.assertEqual((code, err), (0, ""), verb)
             self.assertTrue(out.startswith(f"Usage: cofferdam {verb}"), out)
@@ -101,7 +101,7 @@ class Usage(unittest.TestCase):
         self.assertEqual(run("help", "frob")[0], 64)
 
     def test_each_command_takes_the_options_that_its_help_names(self):
-        for verb in ("check", "plan", "apply", "status", "explain", "graph", "lockdown", "release", "verify", "doctor", "teardown"):
+        for verb in ("check", "plan", "apply", "status", "explain", "graph", "lockdown", "release", "verify", "metrics", "doctor", "teardown"):
             section = run(verb, "--help")[1].split("Options:\n")[1].split("\n\n")[0]
             named = {word for word in section.replace(",", " ").split() if word.startswith("--")}
             self.assertLessEqual({"--config", "--json", "--help", "--version"}, named)
@@ -644,6 +644,14 @@ class WithDaemon(unittest.TestCase):
             self.assertIn(words, err)
         self.assertEqual(run("release", "--config", self.config)[0], 64)
         self.assertEqual(run("release", "--all", "web", "--config", self.config)[0], 64)
+
+    def test_metrics(self):
+        self.ok({"format": "openmetrics", "text": "# EOF\n"})
+        self.assertEqual(run("metrics", "--config", self.config), (0, "# EOF\n", ""))
+        self.assertEqual(ask("metrics", "--config", self.config), (0, {"format_version": "1.0", "format": "openmetrics", "text": "# EOF\n"}))
+        self.assertEqual(run("metrics", "--format", "prometheus", "--config", self.config), (0, "# EOF\n", ""))
+        self.assertEqual(self.daemon.requests, [{"verb": "metrics", "format": form} for form in ("openmetrics", "openmetrics", "prometheus")])
+        self.assertEqual(run("metrics", "--format", "dot", "--config", self.config)[0], 64)
 
     def test_verify(self):
         same = {"same": True, "objects": 143, "differences": [], "more": 0, "repairing": False, "generation": 7}

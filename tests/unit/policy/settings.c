@@ -40,6 +40,8 @@ static void test_defaults(void **state)
         assert_int_equal(settings->log.allowed, LOG_ALLOWED_OFF);
         assert_int_equal(settings->log.journal, LOG_JOURNAL_ON);
         assert_string_equal(settings->log.file, "/var/log/cofferdam/verdicts.log");
+        assert_null(settings->metrics.textfile);
+        assert_int_equal(settings->metrics.every, 15000000);
     }
 }
 
@@ -53,7 +55,8 @@ static void test_all(void **state)
                                      "unknown_endpoints: internet\nprotect_table: off\nimage_labels: trust\n"
                                      "mark: 0x80000000\naudit: /l\n"
                                      "control_group: ops\ncontrol_group_may: change\n"
-                                     "log: {group: 7, rate: 9, denied: off, allowed: on, journal: off, file: /l}\n"),
+                                     "log: {group: 7, rate: 9, denied: off, allowed: on, journal: off, file: /l}\n"
+                                     "metrics: {textfile: /m.prom, every: 1m30s}\n"),
                      0);
     assert_string_equal(settings->docker, "unix:///run/d.sock");
     assert_string_equal(settings->policies, "/p");
