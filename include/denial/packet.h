@@ -16,6 +16,7 @@
 
 struct denied_packet {
     enum deny_point point;
+    bool outside; /* it came from no managed bridge, and the meters of those have counted it */
     bool allowed; /* or the first of a connection that was allowed (allowed.h); no point then */
     bool counts_for_destination; /* it takes the destination's share of the records, not the source's */
     bool bridged; /* denied in the bridge table, before anybody has looked at its transport header */

@@ -24,6 +24,9 @@ enum deny_point {
     DENY_POINTS,
 };
 
+/* Before the word, where it came from no managed bridge: another meter counts it then. */
+#define DENY_OUTSIDE "outside-"
+
 /* "egress", "unknown", ...; of DENY_UNLOGGED: "unlogged". */
 const char *deny_point_word(enum deny_point point);
 /* The other way; false: that is none, or one that is not logged. */

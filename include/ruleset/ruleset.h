@@ -147,7 +147,7 @@ enum match_kind {
     MATCH_NOT_SYN,  /* tcp flags != syn / fin,syn,rst,ack */
     MATCH_OPTIONS,  /* ip hdrlength != 5: the IPv4 header has options */
     MATCH_MARK,     /* meta mark has one of the bits of a mask */
-    MATCH_UPDATE, /* puts field or concatenation into a meter; holds unless that has a limit, and it is passed */
+    MATCH_UPDATE,   /* puts field or concatenation into a meter; holds as the meter's limit says */
 };
 
 enum {
@@ -235,6 +235,7 @@ struct meter {
     uint32_t size;             /* elements at most; 0: the set is no meter */
     uint32_t timeout;          /* seconds */
     uint32_t rate, per, burst; /* rate packets in so many seconds, and so many at first */
+    bool over;                 /* an update holds for packets that are beyond that, else for those within */
 };
 
 /*

@@ -29,6 +29,12 @@ static void add_address(struct meter_key *key, struct ip ip)
     meter_key_add(key, bytes, ip_size(ip.family));
 }
 
+/* Of managed bridges and of all else: connections and sources. */
+static const char *const inet_meters[2][IP_FAMILIES][2] = {
+    {{METER_DENIED4, METER_DENIERS4}, {METER_DENIED6, METER_DENIERS6}},
+    {{METER_OUTSIDE_DENIED4, METER_OUTSIDE_DENIERS4}, {METER_OUTSIDE_DENIED6, METER_OUTSIDE_DENIERS6}},
+};
+
 static bool packet_meter(const struct denied_packet *packet, struct meter_key *key)
 {
     const uint8_t port[] = {(uint8_t)(packet->destination_port >> 8), (uint8_t)packet->destination_port};
@@ -36,7 +42,7 @@ static bool packet_meter(const struct denied_packet *packet, struct meter_key *k
     if (!packet->has_ip || !packet->has_proto || !(packet->has_ports || packet->has_head))
         return false;
     key->table = TABLE_INET;
-    key->meter = packet->source.family == IP4 ? METER_DENIED4 : METER_DENIED6;
+    key->meter = inet_meters[packet->outside][packet->source.family][0];
     add_address(key, packet->source);
     add_address(key, packet->destination);
     meter_key_add(key, &packet->proto, sizeof(packet->proto));
@@ -110,7 +116,7 @@ static void poll_source(struct daemon *daemon, struct denial *denial, uint64_t n
         key.meter = METER_SENDERS;
         meter_key_add(&key, denial->port, sizeof(denial->port));
     } else if (packet->has_ip) {
-        key.meter = packet->source.family == IP4 ? METER_DENIERS4 : METER_DENIERS6;
+        key.meter = inet_meters[packet->outside][packet->source.family][1];
         add_address(&key, packet->source);
     }
     if (key.meter && read_pairs(&daemon->denied, key, &reading))

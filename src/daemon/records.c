@@ -7,7 +7,6 @@
 #include <string.h>
 #include <syslog.h>
 #include <time.h>
-#include <unistd.h>
 
 #include <systemd/sd-journal.h>
 

@@ -142,7 +142,7 @@ static unsigned read_index(const struct nlattr *attr)
     return attr && mnl_attr_get_payload_len(attr) >= 4 ? ntohl(mnl_attr_get_u32(attr)) : 0;
 }
 
-static bool read_prefix(const struct nlattr *attr, enum deny_point *ret)
+static bool read_prefix(const struct nlattr *attr, struct denied_packet *packet)
 {
     const char *text;
     size_t len;
@@ -151,7 +151,10 @@ static bool read_prefix(const struct nlattr *attr, enum deny_point *ret)
         return false;
     text = mnl_attr_get_payload(attr);
     len = mnl_attr_get_payload_len(attr);
-    return len > 0 && memchr(text, '\0', len) && deny_point_parse(text, ret);
+    if (len == 0 || !memchr(text, '\0', len))
+        return false;
+    packet->outside = strncmp(text, DENY_OUTSIDE, strlen(DENY_OUTSIDE)) == 0;
+    return deny_point_parse(packet->outside ? text + strlen(DENY_OUTSIDE) : text, &packet->point);
 }
 
 /* What the frame's header has; where there is none, what the interface says of the sender. */
@@ -217,7 +220,7 @@ int denied_packet_parse(const struct nlmsghdr *message, struct denied_packet *re
         mnl_attr_parse(message, sizeof(struct nfgenmsg), keep, &found) < MNL_CB_STOP)
         return -EBADMSG;
     *ret_seq = read_index(found.v[NFULA_SEQ]);
-    if (!read_prefix(found.v[NFULA_PREFIX], &packet.point))
+    if (!read_prefix(found.v[NFULA_PREFIX], &packet))
         return -ENOMSG;
     r = read_packet(message, &found, &packet);
     if (r == 0)

@@ -92,7 +92,7 @@ static bool has_description(const struct nlattr *attr)
     return attr && (attrs_read_nest(attr, &attrs) < 0 || attrs_has_other(&attrs, 0));
 }
 
-/* counter limit rate RATE/PER burst BURST packets, and nothing else. */
+/* counter limit rate [over] RATE/PER burst BURST packets, and nothing else. */
 static bool read_meter_exprs(const struct nlattr *list, struct meter *meter)
 {
     struct exprs exprs = {0};
@@ -100,11 +100,13 @@ static bool read_meter_exprs(const struct nlattr *list, struct meter *meter)
 
     if (!list || exprs_read(list, &exprs) < 0)
         return false;
-    ours = exprs.n == 2 && exprs.v[0].kind == EXPR_COUNTER && exprs.v[1].kind == EXPR_LIMIT;
+    ours = exprs.n == 2 && exprs.v[0].kind == EXPR_COUNTER && exprs.v[1].kind == EXPR_LIMIT &&
+           !(exprs.v[1].flags & ~(uint32_t)NFT_LIMIT_F_INV);
     if (ours) {
         meter->rate = exprs.v[1].what;
         meter->per = exprs.v[1].offset;
         meter->burst = exprs.v[1].len;
+        meter->over = exprs.v[1].flags & NFT_LIMIT_F_INV;
     }
     exprs_clear(&exprs);
     return ours;

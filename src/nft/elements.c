@@ -219,7 +219,7 @@ static struct nftnl_expr *meter_expr(struct nftnl_set *nftnl, const char *name)
     return expr;
 }
 
-/* counter limit rate RATE/PER burst BURST packets */
+/* counter limit rate [over] RATE/PER burst BURST packets */
 static void put_meter(const struct meter *meter, struct nftnl_set *nftnl)
 {
     struct nftnl_expr *limit;
@@ -232,7 +232,7 @@ static void put_meter(const struct meter *meter, struct nftnl_set *nftnl)
     nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, meter->per);
     nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_BURST, meter->burst);
     nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
-    nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, 0);
+    nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, meter->over ? NFT_LIMIT_F_INV : 0);
 }
 
 int set_encode(const struct set *set, uint32_t id, struct nftnl_set *nftnl)

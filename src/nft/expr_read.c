@@ -86,7 +86,7 @@ static const struct attr_place reject_attrs[] = {
 static const struct attr_place limit_attrs[] = {
     PLACE(NFTA_LIMIT_RATE, ATTR_U64, what),   PLACE(NFTA_LIMIT_UNIT, ATTR_U64, offset),
     PLACE(NFTA_LIMIT_BURST, ATTR_U32, len),   PLACE(NFTA_LIMIT_TYPE, ATTR_ZERO, kind),
-    PLACE(NFTA_LIMIT_FLAGS, ATTR_ZERO, kind), PLACE(NFTA_LIMIT_PAD, ATTR_IGNORED, kind),
+    PLACE(NFTA_LIMIT_FLAGS, ATTR_U32, flags), PLACE(NFTA_LIMIT_PAD, ATTR_IGNORED, kind),
 };
 static const struct attr_place dynset_attrs[] = {
     PLACE(NFTA_DYNSET_SET_NAME, ATTR_NAME, name),

@@ -27,21 +27,21 @@ static const char *const words[DENY_POINTS] = {
     [DENY_UNSEEN] = "unseen",
 };
 
-/* The chains' names; those that log return, those that deny do not. */
+/* The chains' names; those that log return, those that deny do not. outside: NULL where nothing comes from there. */
 static const struct {
-    const char *log, *deny;
+    const char *log, *deny, *outside;
 } chains[DENY_POINTS] = {
     [DENY_EGRESS] = {"log_egress", "deny_egress"},
-    [DENY_INGRESS] = {"log_ingress", "deny_ingress"},
+    [DENY_INGRESS] = {"log_ingress", "deny_ingress", "log_outside_ingress"},
     [DENY_HOST_EGRESS] = {"log_host_egress", "deny_host_egress"},
-    [DENY_HOST_INGRESS] = {"log_host_ingress", "deny_host_ingress"},
-    [DENY_UNKNOWN] = {"log_unknown", "deny_unknown"},
-    [DENY_LOCKED] = {"log_locked", "deny_locked"},
-    [DENY_SPOOFED] = {"log_spoofed", "deny_spoofed"},
-    [DENY_INVALID] = {"log_invalid", "deny_invalid"},
+    [DENY_HOST_INGRESS] = {"log_host_ingress", "deny_host_ingress", "log_outside_host_ingress"},
+    [DENY_UNKNOWN] = {"log_unknown", "deny_unknown", "log_outside_unknown"},
+    [DENY_LOCKED] = {"log_locked", "deny_locked", "log_outside_locked"},
+    [DENY_SPOOFED] = {"log_spoofed", "deny_spoofed", "log_outside_spoofed"},
+    [DENY_INVALID] = {"log_invalid", "deny_invalid", "log_outside_invalid"},
     [DENY_PROTOCOL] = {"log_protocol", "deny_protocol"},
-    [DENY_LOOPBACK] = {"log_loopback", "deny_loopback"},
-    [DENY_STRAY] = {"log_stray", "deny_stray"},
+    [DENY_LOOPBACK] = {"log_loopback", "deny_loopback", "log_outside_loopback"},
+    [DENY_STRAY] = {"log_stray", "deny_stray", "log_outside_stray"},
     [DENY_UNSEEN] = {"log_unseen", "deny_unseen"},
 };
 
@@ -71,23 +71,28 @@ bool deny_point_parse(const char *word, enum deny_point *ret)
 /* ---- meters ------------------------------------------------------------------------------------------- */
 
 static void add_meter(struct ruleset *ruleset, enum table_id table, const char *name, size_t n_key,
-                      const enum key_type *key, uint32_t rate, uint32_t per, uint32_t burst)
+                      const enum key_type *key, struct meter meter)
 {
-    ruleset_add_set(ruleset, table, name, n_key, key)->meter = (struct meter){
-        .size = METER_SIZE, .timeout = METER_TIMEOUT, .rate = rate, .per = per, .burst = burst};
+    meter.size = METER_SIZE;
+    meter.timeout = METER_TIMEOUT;
+    ruleset_add_set(ruleset, table, name, n_key, key)->meter = meter;
 }
 
 /* Of one connection: a packet in ten seconds. */
 static void add_connections(struct ruleset *ruleset, enum table_id table, const char *name, size_t n_key,
                             const enum key_type *key)
 {
-    add_meter(ruleset, table, name, n_key, key, 60 / METER_PAUSE, 60, 1);
+    add_meter(ruleset, table, name, n_key, key,
+              (struct meter){.rate = 60 / METER_PAUSE, .per = 60, .burst = 1});
 }
 
+/* over: it is asked who has had too much, else who has not. */
 static void add_sources(struct ruleset *ruleset, enum table_id table, const char *name, enum key_type key,
-                        const struct compile_options *options)
+                        bool over, const struct compile_options *options)
 {
-    add_meter(ruleset, table, name, 1, &key, options->log_rate, 1, 2 * options->log_rate);
+    add_meter(
+        ruleset, table, name, 1, &key,
+        (struct meter){.rate = options->log_rate, .per = 1, .burst = 2 * options->log_rate, .over = over});
 }
 
 /* Each kernel's own, as soon as it has an interface. */
@@ -111,8 +116,12 @@ static void build_inet_sets(struct ruleset *ruleset, const struct compile_option
     add_unlogged(ruleset, TABLE_INET);
     add_connections(ruleset, TABLE_INET, METER_DENIED4, ARRAY_SIZE(connection4), connection4);
     add_connections(ruleset, TABLE_INET, METER_DENIED6, ARRAY_SIZE(connection6), connection6);
-    add_sources(ruleset, TABLE_INET, METER_DENIERS4, KEY_IPV4_ADDR, options);
-    add_sources(ruleset, TABLE_INET, METER_DENIERS6, KEY_IPV6_ADDR, options);
+    add_sources(ruleset, TABLE_INET, METER_DENIERS4, KEY_IPV4_ADDR, true, options);
+    add_sources(ruleset, TABLE_INET, METER_DENIERS6, KEY_IPV6_ADDR, true, options);
+    add_connections(ruleset, TABLE_INET, METER_OUTSIDE_DENIED4, ARRAY_SIZE(connection4), connection4);
+    add_connections(ruleset, TABLE_INET, METER_OUTSIDE_DENIED6, ARRAY_SIZE(connection6), connection6);
+    add_sources(ruleset, TABLE_INET, METER_OUTSIDE_DENIERS4, KEY_IPV4_ADDR, false, options);
+    add_sources(ruleset, TABLE_INET, METER_OUTSIDE_DENIERS6, KEY_IPV6_ADDR, false, options);
 }
 
 static void build_bridge_sets(struct ruleset *ruleset, const struct compile_options *options)
@@ -125,7 +134,7 @@ static void build_bridge_sets(struct ruleset *ruleset, const struct compile_opti
     add_connections(ruleset, TABLE_BRIDGE, METER_FRAMES4, ARRAY_SIZE(frames4), frames4);
     add_connections(ruleset, TABLE_BRIDGE, METER_FRAMES6, ARRAY_SIZE(frames6), frames6);
     add_connections(ruleset, TABLE_BRIDGE, METER_FRAMES, ARRAY_SIZE(frames), frames);
-    add_sources(ruleset, TABLE_BRIDGE, METER_SENDERS, KEY_IFNAME, options);
+    add_sources(ruleset, TABLE_BRIDGE, METER_SENDERS, KEY_IFNAME, true, options);
 }
 
 /* ---- chains ------------------------------------------------------------------------------------------- */
@@ -142,8 +151,9 @@ static void update(struct rule_stmt *rule, const char *meter, size_t n, const en
 
 struct logging {
     struct chain *chain;
-    const char *prefix;
+    const char *prefix; /* interned */
     uint16_t group;
+    bool outside;
 };
 
 static void log_packet(const struct logging *logging, struct rule_stmt *rule)
@@ -152,16 +162,40 @@ static void log_packet(const struct logging *logging, struct rule_stmt *rule)
     rule->log_group = logging->group;
 }
 
+/* Whoever has had too much begins nothing new, so that one alone never fills the set of connections. */
+static void return_new(struct rule_stmt *rule, size_t n, const enum field *fields, const char *connections,
+                       const char *sources, enum field source)
+{
+    struct match *match = on_set(rule, fields[0], true, connections);
+
+    match->n_fields = n;
+    memcpy(match->fields, fields, n * sizeof(*fields));
+    update(rule, sources, 1, &source);
+    verdict(rule, V_RETURN, NULL);
+}
+
 static void log_connections(const struct logging *logging, enum ip_family family, bool ported)
 {
+    static const char *const meters[2][IP_FAMILIES][2] = {
+        {{METER_DENIED4, METER_DENIERS4}, {METER_DENIED6, METER_DENIERS6}},
+        {{METER_OUTSIDE_DENIED4, METER_OUTSIDE_DENIERS4}, {METER_OUTSIDE_DENIED6, METER_OUTSIDE_DENIERS6}},
+    };
+    const char *const *names = meters[logging->outside][family];
     const enum field source = family == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR;
     const enum field connection[] = {source, family == IP4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR, FIELD_L4PROTO,
                                      ported ? FIELD_TH_DPORT : FIELD_TH_SPORT};
-    struct rule_stmt *rule = chain_add_rule(logging->chain);
+    struct rule_stmt *rule;
 
+    if (!logging->outside) {
+        rule = chain_add_rule(logging->chain);
+        on_set(rule, FIELD_L4PROTO, !ported, SET_PORTED);
+        return_new(rule, ARRAY_SIZE(connection), connection, names[0], names[1], source);
+    }
+    rule = chain_add_rule(logging->chain);
     on_set(rule, FIELD_L4PROTO, !ported, SET_PORTED);
-    update(rule, family == IP4 ? METER_DENIED4 : METER_DENIED6, ARRAY_SIZE(connection), connection);
-    update(rule, family == IP4 ? METER_DENIERS4 : METER_DENIERS6, 1, &source);
+    update(rule, names[0], ARRAY_SIZE(connection), connection);
+    if (logging->outside)
+        update(rule, names[1], 1, &source);
     log_packet(logging, rule);
 }
 
@@ -192,43 +226,66 @@ static void build_inet_log(const struct logging *logging)
     log_connections(logging, IP6, false);
 }
 
-static void log_frames(const struct logging *logging, struct rule_stmt *rule, const char *meter, enum field a,
-                       enum field b)
+static void not_ip(struct rule_stmt *rule)
 {
-    static const enum field port = FIELD_IIFNAME;
-    const enum field frames[] = {port, a, b};
+    on_value(rule, FIELD_ETHER_TYPE, true, ETH_P_IP);
+    on_value(rule, FIELD_ETHER_TYPE, true, ETH_P_IPV6);
+}
 
+static void log_frames(const struct logging *logging, const char *meter, enum field a, enum field b)
+{
+    const enum field frames[] = {FIELD_IIFNAME, a, b};
+    struct rule_stmt *rule = chain_add_rule(logging->chain);
+
+    if (a == FIELD_ETHER_TYPE)
+        not_ip(rule);
+    return_new(rule, ARRAY_SIZE(frames), frames, meter, METER_SENDERS, FIELD_IIFNAME);
+    rule = chain_add_rule(logging->chain);
+    if (a == FIELD_ETHER_TYPE)
+        not_ip(rule);
     update(rule, meter, ARRAY_SIZE(frames), frames);
-    update(rule, METER_SENDERS, 1, &port);
     log_packet(logging, rule);
 }
 
 static void build_bridge_log(const struct logging *logging)
 {
-    struct chain *chain = logging->chain;
-    struct rule_stmt *rule;
+    return_unlogged(logging->chain);
+    log_frames(logging, METER_FRAMES4, FIELD_IP_SADDR, FIELD_IP_DADDR);
+    log_frames(logging, METER_FRAMES6, FIELD_IP6_SADDR, FIELD_IP6_DADDR);
+    log_frames(logging, METER_FRAMES, FIELD_ETHER_TYPE, FIELD_ETHER_SADDR);
+}
 
-    return_unlogged(chain);
-    log_frames(logging, chain_add_rule(chain), METER_FRAMES4, FIELD_IP_SADDR, FIELD_IP_DADDR);
-    log_frames(logging, chain_add_rule(chain), METER_FRAMES6, FIELD_IP6_SADDR, FIELD_IP6_DADDR);
-    rule = chain_add_rule(chain);
-    on_value(rule, FIELD_ETHER_TYPE, true, ETH_P_IP);
-    on_value(rule, FIELD_ETHER_TYPE, true, ETH_P_IPV6);
-    log_frames(logging, rule, METER_FRAMES, FIELD_ETHER_TYPE, FIELD_ETHER_SADDR);
+static void build_outside_log(struct ruleset *ruleset, enum deny_point point, uint16_t group)
+{
+    _cleanup_free_ char *prefix = xasprintf(DENY_OUTSIDE "%s", words[point]);
+    const struct logging logging = {.chain = ruleset_add_chain(ruleset, TABLE_INET, chains[point].outside),
+                                    .prefix = ruleset_intern(ruleset, prefix),
+                                    .group = group,
+                                    .outside = true};
+
+    build_inet_log(&logging);
 }
 
 static void build_point(struct ruleset *ruleset, enum table_id table, enum deny_point point, uint16_t group)
 {
-    const struct logging logging = {.chain = ruleset_add_chain(ruleset, table, chains[point].log),
-                                    .prefix = words[point],
-                                    .group = group};
-    struct chain *deny = ruleset_add_chain(ruleset, table, chains[point].deny);
+    struct logging logging = {.prefix = words[point], .group = group};
+    struct chain *log, *deny;
+    struct rule_stmt *rule;
 
+    if (table == TABLE_INET && chains[point].outside)
+        build_outside_log(ruleset, point, group);
+    logging.chain = log = ruleset_add_chain(ruleset, table, chains[point].log);
+    deny = ruleset_add_chain(ruleset, table, chains[point].deny);
+    if (table == TABLE_INET && chains[point].outside) {
+        rule = chain_add_rule(log);
+        on_set(rule, FIELD_IIFNAME, true, SET_BRIDGES);
+        verdict(rule, V_GOTO, chains[point].outside);
+    }
     if (table == TABLE_INET)
         build_inet_log(&logging);
     else
         build_bridge_log(&logging);
-    verdict(chain_add_rule(deny), V_JUMP, logging.chain->name);
+    verdict(chain_add_rule(deny), V_JUMP, log->name);
     verdict(chain_add_rule(deny), V_DROP, NULL);
 }
 

@@ -5,12 +5,14 @@
  *
  * A chain log_POINT has one rule for each kind of packet:
  *
- *     meta l4proto @ported update @denied4 { ip saddr . ip daddr . meta l4proto . th dport }
- *                          update @deniers4 { ip saddr } log prefix "POINT" group 64
+ *     meta l4proto @ported ip saddr . ip daddr . meta l4proto . th dport != @denied4 update @deniers4 { ip saddr } return
+ *     meta l4proto @ported update @denied4 { ip saddr . ip daddr . meta l4proto . th dport } log prefix "POINT" group 64
  *
- * The first meter counts the connection's packets, and lets one pass in ten seconds; the second those of all connections
- * of one source, and lets so many a second pass as the settings say. So a flood is neither logged packet by packet, nor
- * does it take from others what is to be read of them. What is not logged is dropped like what is.
+ * deniers4 counts what is new of one source, and sends back what is more than the settings say; denied4 counts the
+ * connection's packets, and lets one pass in ten seconds. So a flood is neither logged packet by packet, nor does it take
+ * from others what is to be read of them, or the room for it. Outside, sources are whatever somebody says: those have a
+ * chain and meters of their own, with which only who is among so many sources, and within its rate, is logged. What is not
+ * logged is dropped like what is.
  */
 #pragma once
 

@@ -510,7 +510,7 @@ static void print_meter(const struct meter *meter, FILE *out)
     if (!meter->size)
         return;
     fprintf(out, "\t\tsize %u\n\t\tflags dynamic,timeout\n", meter->size);
-    fprintf(out, "\t\tcounter limit rate %u/%s burst %u packets\n", meter->rate,
+    fprintf(out, "\t\tcounter limit rate %s%u/%s burst %u packets\n", meter->over ? "over " : "", meter->rate,
             meter->per == 60 ? "minute" : "second", meter->burst);
     fputs("\t\ttimeout ", out);
     print_span(meter->timeout, out);

@@ -387,7 +387,7 @@ bool chain_equal(const struct chain *a, const struct chain *b)
 static bool meter_equal(const struct meter *a, const struct meter *b)
 {
     return a->size == b->size && a->timeout == b->timeout && a->rate == b->rate && a->per == b->per &&
-           a->burst == b->burst;
+           a->burst == b->burst && a->over == b->over;
 }
 
 bool set_same_type(const struct set *a, const struct set *b)

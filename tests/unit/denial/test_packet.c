@@ -180,6 +180,12 @@ static void a_message(void **state)
     assert_int_equal(packet.source_mac.bytes[5], 2);
     assert_int_equal(packet.destination_mac.bytes[5], 3);
     assert_int_equal(packet.destination_port, 5432);
+    assert_false(packet.outside);
+    begin(&sample, NFPROTO_IPV4);
+    fill(&sample, "outside-ingress");
+    assert_int_equal(denied_packet_parse(sample.message, &packet, &seq), 0);
+    assert_int_equal(packet.point, DENY_INGRESS);
+    assert_true(packet.outside);
 }
 
 static void a_frame_is_its_ports(void **state)

@@ -50,6 +50,9 @@ static bool load_field(const struct packet *packet, enum field field, uint8_t *k
     case FIELD_L4PROTO:
         key[0] = packet->proto;
         return true;
+    case FIELD_TH_SPORT: /* for meters alone, which hold nothing here */
+    case FIELD_TH_DPORT:
+        return true;
     case FIELD_IP6_HOPLIMIT:
     case FIELD_NFPROTO:
     case FIELD_TCP_DPORT:
@@ -69,8 +72,6 @@ static bool load_field(const struct packet *packet, enum field field, uint8_t *k
     case FIELD_IP6_LENGTH:
     case FIELD_IP6_NEXTHDR:
     case FIELD_IGMP_TYPE:
-    case FIELD_TH_SPORT:
-    case FIELD_TH_DPORT:
     case FIELD_ND_TARGET:
     case FIELD_ND_OPTION:
     case FIELD_ND_OPTION_MAC:
