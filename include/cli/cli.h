@@ -57,6 +57,7 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_LOCKDOWN = 1 << 14,
        TAKES_RELEASE = 1 << 15,
        TAKES_LABEL = 1 << 24,
+       TAKES_STAGED = 1 << 25,
        TAKES_WATCH = 1 << 26,
 };
 
@@ -88,7 +89,7 @@ struct cli_options {
     const char *last, *since, *until, *input_file;
     struct cli_filters filters;
     bool json, yes, all, schema, brief, full, rules, force, changes, list, dry_run, follow, reset, denied,
-        allowed, against_log, watch;
+        allowed, against_log, watch, staged;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };
@@ -260,6 +261,8 @@ void lockdown_evidence_end(struct evidence *evidence, json_t *answer);
 void status_print(const json_t *result, int exit_status, FILE *out, bool colour);
 /* The part of it about the last hour. */
 void status_print_denied(const json_t *denied, FILE *out, bool colour);
+/* What --staged adds to it. */
+void staged_print(const json_t *result, FILE *out, bool colour);
 /* exit_status is that of the command: "all is well" is said only where it is 0. */
 void verify_print(const json_t *result, int exit_status, FILE *out, bool colour);
 void history_print(const json_t *result, FILE *out, bool colour);

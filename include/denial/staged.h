@@ -29,3 +29,7 @@ struct staged_question {
  * its ends; or the policies have changed since, so that they do not decide any more as they did.
  */
 json_t *staged_judge(const struct staged_question *question);
+
+/* Would it be denied, and why? Of such an answer, which owns the text. */
+bool staged_denies(const json_t *staged);
+const char *staged_reason(const json_t *staged);

@@ -23,10 +23,10 @@ struct staged_tally *staged_tally_free(struct staged_tally *tally);
 DEFINE_CLEANUP(struct staged_tally *, staged_tally_free);
 
 /*
- * A record (docs/log.md) as it is opened, and once more when it is final: how many connections it stands for counts from then
- * on. now: the time, as texts have it that are compared as texts; it is the row's where the record has none yet.
+ * A record (docs/log.md) as it is opened, and once more when it is final: how many connections it stands for counts from
+ * then on.
  */
-void staged_tally_add(struct staged_tally *tally, const json_t *record, bool final, const char *now);
+void staged_tally_add(struct staged_tally *tally, const json_t *record, bool final);
 
 /*
  * What was seen of one item: a policy's name, STAGED_DEFAULT_MODE, or NULL for all at once:

@@ -59,6 +59,7 @@ enum {
     OPT_INPUT_FILE,
     OPT_AGAINST_LOG,
     OPT_WATCH,
+    OPT_STAGED,
     OPT_HELP,
     OPT_VERSION
 };
@@ -146,6 +147,7 @@ static const struct {
     {"input-file", "FILE", OPT_INPUT_FILE, 0, TAKES_WATCH,
      "lines that were saved, instead of the log; - is the standard input"},
     {"follow", NULL, OPT_FOLLOW, 'f', TAKES_WATCH, "go on after the log, and after the daemon's restart"},
+    {"staged", NULL, OPT_STAGED, 0, TAKES_STAGED, "what enforcing what is staged would change"},
     {"config", "FILE", OPT_CONFIG, 0, 0, "the host's settings (default " SETTINGS_FILE ")"},
     {"json", NULL, OPT_JSON, 0, 0, "print JSON instead of text"},
     {"help", NULL, OPT_HELP, 'h', 0, "print the help of the command"},
@@ -318,6 +320,9 @@ static void option_set(struct cli_options *options, int id)
         break;
     case OPT_EVIDENCE:
         options->evidence = optarg;
+        break;
+    case OPT_STAGED:
+        options->staged = true;
         break;
     case OPT_AGAINST_LOG:
         options->against_log = true;

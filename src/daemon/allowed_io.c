@@ -126,12 +126,18 @@ static void begin(struct daemon *daemon)
         set_timer(log, daemon_now() + RETRY, daemon_now());
 }
 
+void allowed_log_end_open(struct daemon *daemon)
+{
+    for (struct denial *next;
+         daemon->allowed.connections && (next = denials_next(daemon->allowed.connections, NULL));)
+        end_record(daemon, next);
+}
+
 static void end(struct daemon *daemon)
 {
     struct allowed_log *log = &daemon->allowed;
 
-    for (struct denial *next; log->connections && (next = denials_next(log->connections, NULL));)
-        end_record(daemon, next);
+    allowed_log_end_open(daemon);
     log->lost_before = allowed_log_lost(daemon);
     log->events = flow_events_close(log->events);
     log->connections = denials_free(log->connections);
@@ -141,7 +147,8 @@ static void end(struct daemon *daemon)
 
 static bool is_wanted(const struct daemon *daemon)
 {
-    return daemon->settings->log.allowed == LOG_ALLOWED_ON || watch_wants_allowed(daemon);
+    return daemon->settings->log.allowed == LOG_ALLOWED_ON || watch_wants_allowed(daemon) ||
+           staged_wants_allowed(daemon);
 }
 
 /* Not within a record that somebody is told of, who wants no more of them. */
@@ -171,6 +178,26 @@ void flow_events_update(struct daemon *daemon)
     } else {
         sd_event_add_defer(daemon->event, &log->unwanted, on_unwanted, daemon);
     }
+}
+
+static int on_standing(const struct flow *flow, void *userdata)
+{
+    on_flow(flow, userdata);
+    return 0;
+}
+
+void allowed_log_standing(struct daemon *daemon)
+{
+    int r = 0;
+
+    if (!daemon->allowed.connections)
+        return;
+    if (!daemon->flows)
+        r = flow_socket_open(&daemon->flows);
+    if (r == 0)
+        r = flow_dump(daemon->flows, on_standing, daemon);
+    if (r < 0 && r != -EBADMSG)
+        log_text(LOG_WARNING, "connections that stand already are not looked at: %s", strerror(-r));
 }
 
 void allowed_log_close(struct daemon *daemon)

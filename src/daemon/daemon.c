@@ -150,6 +150,7 @@ void daemon_run(struct daemon *daemon)
     inventory_keep_update(daemon);
     labels_update(daemon);
     denied_log_update(daemon);
+    staged_update(daemon);
     deadline = brain_deadline(daemon->brain);
     sd_event_source_set_time(daemon->timer, deadline);
     sd_event_source_set_enabled(daemon->timer, deadline == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
@@ -461,6 +462,7 @@ void daemon_clear(struct daemon *daemon)
     allowed_log_close(daemon);
     denied_hour_close(daemon);
     records_close(&daemon->records);
+    staged_close(&daemon->staged);
     daemon->brain = brain_free(daemon->brain);
     sd_event_source_unref(daemon->run);
     sd_event_source_unref(daemon->timer);

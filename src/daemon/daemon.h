@@ -155,6 +155,18 @@ struct measured {
     sd_event_source *timer;          /* NULL: there is to be no file */
 };
 
+/* What is staged (staged_io.c). */
+struct staged {
+    struct staged_tally *tally;    /* of what was seen since these policies ... */
+    struct policy_set *of;         /* ... are in force: a copy */
+    const struct policy_set *seen; /* the brain's when that was looked at last, ... */
+    uint64_t changes;              /* ... and how often the containers had changed */
+    bool standing;                 /* the connections that stand already are still to be looked at */
+    bool watched;                  /* something staged is about some running container */
+    char *since;                   /* RFC 3339 */
+    uint64_t began;                /* the same, monotonic */
+};
+
 struct daemon {
     struct settings *settings;
     sd_event *event;
@@ -183,6 +195,7 @@ struct daemon {
     struct measured measured;
     struct allowed_log allowed;
     struct denied_keep hour;
+    struct staged staged;
     int state_lock, namespace_lock;
     char *docker_socket;
     char *started, *policies_loaded; /* RFC 3339 */
@@ -469,6 +482,8 @@ json_t *denied_hour_status(struct daemon *daemon);
 void denied_log_open(struct daemon *daemon);
 /* Whose addresses others may have from now on: what was denied them is written, and forgotten. */
 void denied_log_update(struct daemon *daemon);
+/* Other policies are in force: what is open was of those before, and is written. */
+void denied_log_end_open(struct daemon *daemon);
 /* Writes what is open. The brain must be there still. */
 void denied_log_close(struct daemon *daemon);
 /* As status has it. A new reference. */
@@ -480,6 +495,10 @@ uint64_t denied_log_lost(const struct daemon *daemon);
 void flow_events_update(struct daemon *daemon);
 /* Whose addresses others may have from now on. */
 void allowed_log_ended(struct daemon *daemon, const struct ip *ended, size_t n);
+/* Other policies are in force: what is open was of those before, and is written. */
+void allowed_log_end_open(struct daemon *daemon);
+/* Takes up the connections that stand already, if anybody wants to know what is allowed. */
+void allowed_log_standing(struct daemon *daemon);
 /* Writes what is open. The brain must be there still. */
 void allowed_log_close(struct daemon *daemon);
 /* Why it cannot be known what is allowed, for people; NULL: it can, or nobody wants to. The caller frees it. */
@@ -502,6 +521,17 @@ int metrics_open(struct daemon *daemon);
 void metrics_close(struct daemon *daemon);
 /* Why the file cannot be written; NULL: it can, or is not to be. The caller frees it. */
 char *metrics_problem(const struct daemon *daemon);
+
+/* staged_io.c: what enforcing what is staged would change */
+/* After each run of the brain. */
+void staged_update(struct daemon *daemon);
+/* See records_publish(). */
+void staged_record(struct daemon *daemon, const json_t *record, bool final);
+/* Is something staged of which allowed connections tell? */
+bool staged_wants_allowed(const struct daemon *daemon);
+/* As `cofferdam status --staged` has it, a new reference; *ret_changes: it would change something. */
+json_t *staged_to_json(struct daemon *daemon, bool *ret_changes);
+void staged_close(struct staged *staged);
 
 /* log.c */
 void log_open(void);

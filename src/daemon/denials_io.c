@@ -295,13 +295,21 @@ void denied_log_open(struct daemon *daemon)
         set_timer(daemon, daemon_now() + RETRY, daemon_now());
 }
 
+void denied_log_end_open(struct daemon *daemon)
+{
+    struct denials *denials = daemon->denied.denials;
+    uint64_t now = daemon_now();
+
+    for (struct denial *denial; denials && (denial = denials_first_open(denials));)
+        end_now(daemon, denial, now);
+}
+
 void denied_log_close(struct daemon *daemon)
 {
     struct denied_log *log = &daemon->denied;
-    uint64_t now = daemon_now();
 
-    for (struct denial *denial; log->denials && daemon->brain && (denial = denials_first_open(log->denials));)
-        end_now(daemon, denial, now);
+    if (daemon->brain)
+        denied_log_end_open(daemon);
     log->reader = denial_reader_close(log->reader);
     log->meters = meter_socket_close(log->meters);
     log->denials = denials_free(log->denials);

@@ -13,6 +13,7 @@
 #include "denial/judge.h"
 
 #define SAY_AGAIN 60000000ull /* that something is lost, microseconds */
+#define MESSAGE_AUDITED "2f1e6c0b9d3a47d8b5c4e7a9108f6d32"
 #define MESSAGE_DENIED "8d3f2c61a7b94e5c9f0e64b1d27a3c58"
 
 /* ---- who ---------------------------------------------------------------------------------------------- */
@@ -125,15 +126,19 @@ static const char *container_at(const json_t *record, const char *end, const cha
     return text ? text : "";
 }
 
-static void write_journal(const struct daemon *daemon, const json_t *record)
+/* With what is denied; or audited: what passes, and would not if what is staged were enforced. */
+static void write_journal(const struct daemon *daemon, const json_t *record, bool audited)
 {
     json_int_t count = json_integer_value(json_object_get(json_object_get(record, "cofferdam"), "count"));
 
     if (daemon->settings->log.journal == LOG_JOURNAL_OFF || !log_is_journal())
         return;
-    sd_journal_send("MESSAGE=%s; %lld packet%s", denial_message(record), (long long)count,
-                    count == 1 ? "" : "s", "MESSAGE_ID=" MESSAGE_DENIED, "PRIORITY=%i", LOG_NOTICE,
-                    "COFFERDAM_VERDICT=deny", "COFFERDAM_POINT=%s",
+    sd_journal_send("MESSAGE=%s; %lld %s%s", denial_message(record), (long long)count,
+                    audited ? "connection" : "packet", count == 1 ? "" : "s", "MESSAGE_ID=%s",
+                    audited ? MESSAGE_AUDITED : MESSAGE_DENIED, "PRIORITY=%i", LOG_NOTICE,
+                    "COFFERDAM_VERDICT=%s", audited ? "allow" : "deny", "COFFERDAM_STAGED_VERDICT=%s",
+                    text_at(record, "cofferdam", "staged", "verdict"), "COFFERDAM_STAGED_REASON=%s",
+                    text_at(record, "cofferdam", "staged", "reason"), "COFFERDAM_POINT=%s",
                     text_at(record, "cofferdam", "point", NULL), "COFFERDAM_DIRECTION=%s",
                     text_at(record, "cofferdam", "direction", NULL), "COFFERDAM_SOURCE=%s",
                     text_at(record, "source", "ip", NULL), "COFFERDAM_DESTINATION=%s",
@@ -151,12 +156,13 @@ static void write_journal(const struct daemon *daemon, const json_t *record)
 static void write_record(struct daemon *daemon, const json_t *record)
 {
     bool allowed = strcmp(text_at(record, "cofferdam", "verdict", NULL), "allow") == 0;
+    bool audited = strcmp(text_at(record, "event", "action", NULL), "audited") == 0;
 
-    if (allowed && daemon->settings->log.allowed == LOG_ALLOWED_OFF)
+    if (allowed && !audited && daemon->settings->log.allowed == LOG_ALLOWED_OFF)
         return;
     write_file(daemon, record);
-    if (!allowed)
-        write_journal(daemon, record);
+    if (!allowed || audited)
+        write_journal(daemon, record, audited);
     daemon->records.n_written++;
 }
 
@@ -168,6 +174,7 @@ void records_publish(struct daemon *daemon, const json_t *record, bool final)
     }
     watch_record(daemon, record, final);
     denied_hour_record(daemon, record, final);
+    staged_record(daemon, record, final);
 }
 
 /* ---- records ------------------------------------------------------------------------------------------ */

@@ -78,9 +78,15 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request, const s
 {
     struct asked_status asked = {.brain = daemon->brain};
 
-    (void)request, (void)peer;
+    (void)peer;
     status_facts_with(daemon, make_status, &asked);
     json_object_set_new(asked.status, "denied", denied_hour_status(daemon));
+    if (json_is_true(json_object_get(request, "staged"))) {
+        bool changes;
+
+        json_object_set_new(asked.status, "staged", staged_to_json(daemon, &changes));
+        return control_answer(changes ? STATUS_ATTENTION : STATUS_OK, asked.status);
+    }
     return control_answer(asked.enforced ? STATUS_OK : STATUS_ATTENTION, asked.status);
 }
 

@@ -470,6 +470,12 @@ static void put_network(json_t *record, const struct judged *judged)
         judge_put(network, "community_id", id);
 }
 
+/* It passes, and would not if what is staged were enforced. */
+static bool is_audited(const struct judged *judged)
+{
+    return judged->packet->allowed && judged->staged && staged_denies(judged->staged);
+}
+
 static void put_event(json_t *record, const struct judged *judged, bool rejects)
 {
     json_t *event = judge_child(record, "event"), *list;
@@ -484,7 +490,8 @@ static void put_event(json_t *record, const struct judged *judged, bool rejects)
     json_array_append_new(list, json_string(judged->packet->allowed ? "allowed" : "denied"));
     json_object_set_new(event, "type", list);
     judge_put(event, "action",
-              judged->packet->allowed        ? "allowed"
+              is_audited(judged)             ? "audited"
+              : judged->packet->allowed      ? "allowed"
               : judged->by_policy && rejects ? "rejected"
                                              : "dropped");
     judge_put(event, "module", "cofferdam");
@@ -510,20 +517,19 @@ static void put_observer(json_t *record, const struct judged *judged)
     put_interface(observer, "egress", judged->context->out);
 }
 
-static void put_staged(json_t *own, const struct judged *judged)
+static json_t *staged_json(const struct judged *judged)
 {
     const struct staged_question question = {.with = &judged->context->with,
                                              .locks = judged->context->locks,
                                              .from = judge_party(&judged->source),
                                              .to = judge_party(&judged->destination),
                                              .traffic = judge_traffic(judged->packet),
-                                             .verdict = judged->packet->allowed ? VERDICT_ALLOW : VERDICT_DENY,
+                                             .verdict =
+                                                 judged->packet->allowed ? VERDICT_ALLOW : VERDICT_DENY,
                                              .by_policy = judged->by_policy && judged->packet->has_ip,
                                              .direction = judged->direction};
-    json_t *staged = staged_judge(&question);
 
-    if (staged)
-        json_object_set_new(own, "staged", staged);
+    return staged_judge(&question);
 }
 
 static json_t *own_json(const struct judged *judged, json_t *policies)
@@ -541,7 +547,8 @@ static json_t *own_json(const struct judged *judged, json_t *policies)
     put_end(own, "source", &judged->source);
     put_end(own, "destination", &judged->destination);
     json_object_set_new(own, "policies", policies);
-    put_staged(own, judged);
+    if (judged->staged)
+        json_object_set(own, "staged", judged->staged);
     if (context->generation)
         json_object_set_new(own, "generation", json_integer(context->generation));
     if (!packet->allowed && packet->point == DENY_LOCKED)
@@ -572,8 +579,10 @@ static void put_message(json_t *record, const struct judged *judged)
 {
     _cleanup_free_ char *from = end_text(&judged->source), *to = end_text(&judged->destination);
     _cleanup_free_ char *port = service_text(judged->packet), *reason = reason_text(judged);
-    _cleanup_free_ char *text = xasprintf("%s -> %s%s %s: %s", from, to, port,
-                                          judged->packet->allowed ? "allowed" : "denied", reason);
+    const char *staged = is_audited(judged) ? staged_reason(judged->staged) : NULL;
+    _cleanup_free_ char *text =
+        xasprintf("%s -> %s%s %s: %s%s%s", from, to, port, judged->packet->allowed ? "allowed" : "denied",
+                  reason, staged ? "; were all that is staged enforced, " : "", staged ?: "");
 
     judge_put(record, "message", text);
 }
@@ -594,6 +603,7 @@ json_t *denial_judge(const struct denied_packet *packet, const struct denial_con
         find_side(&judged);
         policies = policies_json(&judged, &rejects);
     }
+    judged.staged = staged_json(&judged);
     judge_put(judge_child(record, "ecs"), "version", ECS_VERSION);
     put_message(record, &judged);
     put_event(record, &judged, rejects);
@@ -603,6 +613,7 @@ json_t *denial_judge(const struct denied_packet *packet, const struct denial_con
     put_observer(record, &judged);
     put_rule(record, &judged);
     json_object_set_new(record, "cofferdam", own_json(&judged, policies));
+    json_decref(judged.staged);
     return record;
 }
 

@@ -27,6 +27,7 @@ struct judged {
         struct side_verdict verdict;
         enum lock_fate fate; /* what lockdowns say of it */
     } sides[DIRECTIONS];     /* of what was allowed */
+    json_t *staged;          /* staged_judge() of it */
 };
 
 /* judge.c */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "denial/staged.h"
 
+#include <string.h>
+
 #include "inventory/match.h"
-#include "policy/model.h"
-#include "util/mem.h"
-#include "util/text.h"
+#include "judge_private.h"
 
 static bool is_about(const struct policy *policy, const struct party *party)
 {
@@ -44,16 +44,11 @@ static struct connection_verdict decide(const struct staged_question *question, 
 
 /* ---- words -------------------------------------------------------------------------------------------- */
 
-static char *rule_name(const struct rule *rule, enum direction direction)
-{
-    return rule->name ? xstrdup(rule->name) : xasprintf("%s %u", direction_name(direction), rule->index);
-}
-
 static char *reason_text(const struct staged_question *question, const struct side_verdict *side,
                          enum direction direction)
 {
     bool audit = question->with->settings->default_mode == MODE_AUDIT;
-    _cleanup_free_ char *name = side->rule ? rule_name(side->rule, direction) : NULL;
+    _cleanup_free_ char *name = side->rule ? judge_rule_name(side->rule, direction) : NULL;
 
     switch (side->reason) {
     case REASON_RULE:
@@ -71,22 +66,15 @@ static char *reason_text(const struct staged_question *question, const struct si
     return xstrdup("nothing would deny it");
 }
 
-static void put(json_t *object, const char *key, const char *text)
-{
-    _cleanup_free_ char *escaped = text_escape(text, false);
-
-    json_object_set_new(object, key, json_string(escaped));
-}
-
 static void put_rule(json_t *json, const struct side_verdict *side, enum direction direction)
 {
     const struct source_pos *pos = &side->rule->pos;
-    _cleanup_free_ char *name = rule_name(side->rule, direction);
+    _cleanup_free_ char *name = judge_rule_name(side->rule, direction);
     _cleanup_free_ char *place = xasprintf("%s:%u", pos->file ? pos->file : "?", pos->line);
 
-    put(json, "policy", side->policy->name);
-    put(json, "rule", name);
-    put(json, "reference", place);
+    judge_put(json, "policy", side->policy->name);
+    judge_put(json, "rule", name);
+    judge_put(json, "reference", place);
 }
 
 /* Which side tells why: of what would be denied the one that does it, else the one that was denied, or that a rule allows. */
@@ -107,9 +95,9 @@ static void put_verdict(json_t *json, const struct staged_question *question,
     const struct side_verdict *side = direction == EGRESS ? &would_be->egress : &would_be->ingress;
     _cleanup_free_ char *reason = reason_text(question, side, direction);
 
-    put(json, "verdict", would_be->verdict == VERDICT_ALLOW ? "allow" : "deny");
-    put(json, "direction", direction_name(direction));
-    put(json, "reason", reason);
+    judge_put(json, "verdict", would_be->verdict == VERDICT_ALLOW ? "allow" : "deny");
+    judge_put(json, "direction", direction_name(direction));
+    judge_put(json, "reason", reason);
     if (side->rule)
         put_rule(json, side, direction);
 }
@@ -180,4 +168,16 @@ json_t *staged_judge(const struct staged_question *question)
     json_object_set_new(json, "policies", policies);
     json_object_set_new(json, "changed_by", changed_by(question));
     return json;
+}
+
+bool staged_denies(const json_t *staged)
+{
+    const char *verdict = json_string_value(json_object_get(staged, "verdict"));
+
+    return verdict && strcmp(verdict, "deny") == 0;
+}
+
+const char *staged_reason(const json_t *staged)
+{
+    return json_string_value(json_object_get(staged, "reason"));
 }

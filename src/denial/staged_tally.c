@@ -143,7 +143,7 @@ static char *port_name(const json_t *record)
                                  : xstrdup(transport);
 }
 
-static struct facts facts_of(const json_t *record, bool final, const char *now)
+static struct facts facts_of(const json_t *record, bool final)
 {
     const json_t *own = json_object_get(record, "cofferdam"), *staged = json_object_get(own, "staged"),
                  *event = json_object_get(record, "event");
@@ -159,8 +159,8 @@ static struct facts facts_of(const json_t *record, bool final, const char *now)
         .direction = text_at(staged, "direction"),
         .reason = text_at(staged, "reason"),
         .reference = text_at(staged, "reference"),
-        .first = text_at(event, "start") ?: now,
-        .last = text_at(event, "end") ?: now,
+        .first = text_at(event, "start") ?: "?",
+        .last = text_at(event, "end") ?: "?",
         .count = final ? (count > 0 ? (unsigned long long)count : 1) : 0,
     };
 }
@@ -304,7 +304,7 @@ static void add(struct staged_tally *tally, const struct facts *facts, const cha
         set(&row->last, facts->last);
 }
 
-void staged_tally_add(struct staged_tally *tally, const json_t *record, bool final, const char *now)
+void staged_tally_add(struct staged_tally *tally, const json_t *record, bool final)
 {
     const json_t *staged = json_object_get(json_object_get(record, "cofferdam"), "staged"), *item;
     struct facts facts;
@@ -313,7 +313,7 @@ void staged_tally_add(struct staged_tally *tally, const json_t *record, bool fin
     if (!staged || (!final && denial_is_unsure(record))) /* it may be another's when it is final */
         return;
     tally->seen += final;
-    facts = facts_of(record, final, now);
+    facts = facts_of(record, final);
     if (facts.denied != facts.would_be_denied)
         add(tally, &facts, ALL);
     json_array_foreach (json_object_get(staged, "changed_by"), i, item)

@@ -64,6 +64,7 @@ ELSEWHERE = {
     "status/properties/lock_tables": "a command that has cut without the daemon: test_lockdown_return.py",
     "lockdown/properties/not_in_force": "a daemon that cannot cut now, so that the command does and answers instead",
     "status/properties/log/properties/error": "a log that cannot be read or written",
+    **{key: "policies that are staged: test_staged.py" for key in schemas.keys() if key.startswith(("status/properties/staged", "status/$defs/staged_row"))},
     "inventory/properties/rootless": "an Engine that is rootless",
     "inventory/properties/lookups_by_engine": "an Engine of version 28 or later, or with a name server at a loopback address",
     "inventory/properties/networks/items/properties/elsewhere": "an Engine in another network namespace",

@@ -60,6 +60,7 @@ WORDS = {
     "verdict/properties/cofferdam/properties/staged/properties/verdict": None,
     "verdict/properties/cofferdam/properties/source/properties/kind": "denial/judge.c:kind_word",
     "verdict/properties/cofferdam/properties/destination/properties/kind": "denial/judge.c:kind_word",
+    "status/$defs/staged_row/properties/change": None,
     "plan/$defs/cause/properties/set": "verdict/changes_json.c:set_to_json",
     "plan/$defs/cause/properties/reason": "verdict/changes_json.c:reason_name",
     "plan/$defs/recorded_cause/properties/reason": "plan/plan_recorded.c:reason_word",

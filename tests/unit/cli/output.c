@@ -391,6 +391,54 @@ static void test_label_list(void **state)
     assert_label("{'lost': false, 'container': 'a\\n', 'labels': []}", STATUS_OK, "a\\x0a has no label.\n");
 }
 
+static void assert_staged(const char *result, const char *expected)
+{
+    json_t *json = load(result);
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    assert_non_null(out);
+    staged_print(json, out, false);
+    fclose(out);
+    assert_string_equal(text, expected);
+    free(text);
+    json_decref(json);
+}
+
+#define NO_ROWS "'connections': 0, 'left_out': 0, 'rows': []"
+
+static void test_staged(void **state)
+{
+    (void)state;
+    assert_staged("{}", "This daemon does not tell: it is of another version\n");
+    assert_staged("{'staged': {'policies': [], 'default_mode': null}}",
+                  "Nothing is staged: no policy has `mode: audit`, and default_mode is enforce\n");
+    assert_staged(
+        "{'staged': {'since': '2026-11-21T08:00:00Z', 'seconds': 7800, 'watched': true, 'all': {'connections': 3,"
+        " 'left_out': 2, 'rows': [{'change': 'deny', 'from': 'w\\u001beb', 'to': '192.0.2.1', 'port': '443/tcp',"
+        " 'count': 2, 'first': '2026-11-21T08:00:01.5Z', 'last': '2026-11-21T08:00:02Z', 'reason': 'why',"
+        " 'reference': 'a.yaml:3'}, {'change': 'allow', 'from': 'web', 'to': 'db', 'port': 'icmp', 'count': 1,"
+        " 'first': '2026-11-21T08:00:03Z', 'last': '2026-11-21T08:00:03Z', 'reason': null, 'reference': null}]},"
+        " 'policies': [{'name': 'shop', 'file': 'a.yaml', 'line': 1, 'containers': 1, " NO_ROWS "}],"
+        " 'default_mode': {" NO_ROWS "}}}",
+        "Watched since 2026-11-21T08:00:00Z (2h10m), when these policies came into force or the daemon was "
+        "started\n"
+        "\n"
+        "All that is staged, enforced at once\n"
+        "  CHANGE           FROM     TO         PORT     COUNT  FIRST                 LAST\n"
+        "  would be denied  w\\x1beb  192.0.2.1  443/tcp  2      2026-11-21T08:00:01Z  2026-11-21T08:00:02Z  "
+        "why (a.yaml:3)\n"
+        "  would pass       web      db         icmp     1      2026-11-21T08:00:03Z  2026-11-21T08:00:03Z\n"
+        "  2 more that there was no room for, from those who made most\n"
+        "\n"
+        "shop, enforced alone (a.yaml:1, 1 container)\n"
+        "  nothing seen yet that it would change, in 2h10m of watching\n"
+        "\n"
+        "default_mode: enforce, alone\n"
+        "  nothing seen yet that it would change, in 2h10m of watching\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,7 +448,7 @@ int main(void)
         cmocka_unit_test(test_status_kept),     cmocka_unit_test(test_verify_same),
         cmocka_unit_test(test_verify_drift),    cmocka_unit_test(test_verify_doubtful),
         cmocka_unit_test(test_verify_tricks),   cmocka_unit_test(test_label_change),
-        cmocka_unit_test(test_label_list),
+        cmocka_unit_test(test_label_list),      cmocka_unit_test(test_staged),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -26,18 +26,18 @@ static json_t *make(const char *from, const char *to, int port, const char *verd
             json_array_append_new(list, json_string(item));
     record = json_pack(
         "{s:{s:s, s:i, s:{s:s, s:{s:s, s:s}}, s:{s:s, s:{s:s}}, s:{s:s, s:s, s:s, s:o}}, s:{s:s, s:i}, "
-        "s:{s:s}, s:{}}",
+        "s:{s:s}, s:{s:s, s:s}}",
         "cofferdam", "verdict", verdict, "count", count, "source", "kind", "container", "container", "name",
         from, "id", id, "destination", "kind", "container", "container", "name", to, "staged", "verdict",
         would, "direction", "egress", "reason", "why", "changed_by", list, "destination", "ip", "10.0.0.1",
-        "port", port, "network", "transport", "tcp", "event");
+        "port", port, "network", "transport", "tcp", "event", "start", NOW, "end", NOW);
     assert_non_null(record);
     return record;
 }
 
 static void add(struct staged_tally *tally, json_t *record /* taken over */, bool final)
 {
-    staged_tally_add(tally, record, final, NOW);
+    staged_tally_add(tally, record, final);
     json_decref(record);
 }
 
