@@ -113,7 +113,7 @@ static void put_line(FILE *out, const char *line, size_t len, size_t columns)
         if (width <= columns)
             fputc(line[i], out);
     }
-    fputs("\033[K\r\n", out);
+    fputs("\033[K\n", out);
 }
 
 static size_t count_lines(const char *text)

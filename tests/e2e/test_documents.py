@@ -3,8 +3,10 @@
 """Every key that the published schemas name is in some document of a real host, and says something there: a key that
 nobody ever sees would be a promise that is not kept. That no document has other keys is looked at in every test."""
 
+import json
 import os
 import signal
+import time
 import unittest
 
 from cofferdam import schemas
@@ -124,8 +126,9 @@ class Documents(Playground, unittest.TestCase):
         return path
 
     def test_status(self):
-        self.people()
-        self.see("status")
+        web, db = self.people()
+        self.assert_dropped(web, db, "80/tcp", families=["ipv4"])
+        wait_until(lambda: self.see("status")["denied"]["containers"], 5, "what is denied to be told of")
         self.cofferdam.write(POLICIES + FAILING)
         self.see("apply", "--force")
         self.see("status")
@@ -156,6 +159,23 @@ class Documents(Playground, unittest.TestCase):
         self.see("label", "web", "quarantine-")
         self.assert_seen("status", "inventory")
 
+    def recorded(self, web, db):
+        """A log of what would be denied, what would pass, and whose end is gone."""
+        def end(container):
+            return {"kind": "container", "network": "front", "container": {"id": container.id, "name": container.name}}
+        ways = [(end(web), end(db), "allow", "10.91.0.3"), (end(web), {"kind": "outside"}, "allow", "198.41.0.4"),
+                ({"kind": "host"}, end(db), "deny", "10.91.0.3"),
+                ({"kind": "container", "container": {"id": "0" * 64, "name": "gone"}}, end(db), "allow", "10.91.0.3")]
+        now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
+        path = self.engine.path("recorded.log")
+        with open(path, "w", encoding="utf-8") as file:
+            for source, destination, verdict, address in ways:
+                print(json.dumps({"@timestamp": now, "source": {"ip": "10.91.0.2"}, "destination": {"ip": address, "port": 5432},
+                                  "network": {"iana_number": "6"}, "cofferdam": {
+                                      "verdict": verdict, "point": "ingress", "count": 1, "source": source,
+                                      "destination": destination}}), file=file)
+        return path
+
     def test_plan(self):
         web, db = self.people()
         connections = [open_in(web, FAMILIES["ipv4"], 1), open_in(self.engine.lan, FAMILIES["ipv4"], 1)]
@@ -163,7 +183,7 @@ class Documents(Playground, unittest.TestCase):
             self.addCleanup(connection.close)
             connection.settimeout(3)
             connection.connect(address)
-        self.see("plan", self.planned())
+        self.see("plan", f"--against-log={self.recorded(web, db)}", self.planned())
         self.assert_seen("plan")
 
     def test_explain(self):
