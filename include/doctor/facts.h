@@ -49,6 +49,7 @@ enum host_sysctl {
     HOST_CT_COUNT,
     HOST_CT_BUCKETS,
     HOST_CT_HELPER,
+    HOST_CT_EVENTS,
     HOST_SYSCTLS,
 };
 

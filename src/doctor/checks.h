@@ -60,6 +60,7 @@ void judge_ip_forward(const struct host_facts *facts, struct finding *finding);
 void judge_tcp_loose(const struct host_facts *facts, struct finding *finding);
 void judge_conntrack_room(const struct host_facts *facts, struct finding *finding);
 void judge_conntrack_helper(const struct host_facts *facts, struct finding *finding);
+void judge_conntrack_events(const struct host_facts *facts, struct finding *finding);
 
 /* src/doctor/firewall.c */
 void judge_flowtables(const struct host_facts *facts, struct finding *finding);

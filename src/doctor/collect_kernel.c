@@ -64,6 +64,7 @@ static void read_host(struct fact_number *ret)
         [HOST_CT_MAX] = NET "netfilter/nf_conntrack_max",
         [HOST_CT_COUNT] = NET "netfilter/nf_conntrack_count",
         [HOST_CT_BUCKETS] = NET "netfilter/nf_conntrack_buckets",
+        [HOST_CT_EVENTS] = NET "netfilter/nf_conntrack_events",
         [HOST_CT_HELPER] = NET "netfilter/nf_conntrack_helper",
     };
 

@@ -51,6 +51,7 @@ static const struct {
     {"tcp-loose", judge_tcp_loose},
     {"conntrack-room", judge_conntrack_room},
     {"conntrack-helper", judge_conntrack_helper},
+    {"conntrack-events", judge_conntrack_events},
 
     {"flowtables", judge_flowtables},
     {"netdev-hooks", judge_netdev_hooks},

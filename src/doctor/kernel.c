@@ -226,8 +226,7 @@ void judge_source_route(const struct host_facts *facts, struct finding *finding)
     for (size_t i = 0; i < kernel->n_devices; i++) {
         const struct fact_device *device = &kernel->devices[i];
         bool is_v4 = value_of(&kernel->all[DEV_SOURCE_ROUTE]) && value_of(&device->sysctl[DEV_SOURCE_ROUTE]);
-        bool is_v6 =
-            value_of(&kernel->all[DEV_SEG6]) > 0 && value_of(&device->sysctl[DEV_SEG6]) > 0;
+        bool is_v6 = value_of(&kernel->all[DEV_SEG6]) > 0 && value_of(&device->sysctl[DEV_SEG6]) > 0;
 
         if (!is_loopback_device(device) && (is_v4 || is_v6))
             finding_say(finding, FINDING_WARN, "%s accepts %s packets with a route of the sender's",
@@ -441,4 +440,23 @@ void judge_conntrack_helper(const struct host_facts *facts, struct finding *find
         "A peer can have the kernel expect further connections (FTP, SIP). Cofferdam's rules let related "
         "packets pass only where they report errors, so containers get none of them.",
         "sysctl net.netfilter.nf_conntrack_helper=0");
+}
+
+void judge_conntrack_events(const struct host_facts *facts, struct finding *finding)
+{
+    const struct fact_number *events = &facts->kernel.sysctl[HOST_CT_EVENTS];
+
+    if (events->error == -ENOENT)
+        finding_say(finding, FINDING_OK,
+                    "connection tracking is not in use yet, or this kernel's makes no events");
+    else if (events->error)
+        finding_unchecked(finding, "nf_conntrack_events", events->error);
+    else
+        finding_say(finding, events->value ? FINDING_OK : FINDING_NOTE, "nf_conntrack_events is %lld",
+                    events->value);
+    finding_advise(
+        finding,
+        "With 0 the kernel tells of no connection that is allowed: they are in no log, and nobody can follow "
+        "them. What is denied is logged all the same.",
+        "sysctl net.netfilter.nf_conntrack_events=2 (the kernel's default), or 1.");
 }

@@ -55,6 +55,7 @@ WORDS = {
     "verdict/properties/event/properties/action": None,
     "verdict/properties/network/properties/type": None,
     "verdict/properties/network/properties/direction": "denial/judge.c:network_direction",
+    "verdict/properties/cofferdam/properties/verdict": None,
     "verdict/properties/cofferdam/properties/point": None,  # and one that is not logged
     "verdict/properties/cofferdam/properties/direction": None,
     "verdict/properties/cofferdam/properties/staged/properties/verdict": None,

@@ -85,6 +85,7 @@ static void well_kernel(struct host_facts *facts)
     facts->kernel.sysctl[HOST_CT_MAX].value = 262144;
     facts->kernel.sysctl[HOST_CT_BUCKETS].value = 65536;
     facts->kernel.sysctl[HOST_CT_TCP_LOOSE].value = 1;
+    facts->kernel.sysctl[HOST_CT_EVENTS].value = 2;
     add_device(facts, "lo", 1)->sysctl[DEV_ROUTE_LOCALNET].value = 1; /* of no meaning there */
     add_device(facts, "eth0", 2);
     device = add_device(facts, "br-shop", 3);
@@ -687,6 +688,11 @@ static void helpers(struct host_facts *f)
     f->kernel.sysctl[HOST_CT_HELPER].value = 1;
 }
 
+static void no_events(struct host_facts *f)
+{
+    f->kernel.sysctl[HOST_CT_EVENTS].value = 0;
+}
+
 static void flowtable(struct host_facts *f)
 {
     struct survey_flowtable *table =
@@ -939,6 +945,7 @@ static const struct {
     {table_filling, "conntrack-room", FINDING_NOTE, NULL},
     {few_buckets, "conntrack-room", FINDING_NOTE, "4096 buckets"},
     {helpers, "conntrack-helper", FINDING_NOTE, NULL},
+    {no_events, "conntrack-events", FINDING_NOTE, "nf_conntrack_events is 0"},
     {flowtable_used, "flowtables", FINDING_BAD, "flow table fast in table inet router, devices eth0 br-shop"},
     {flowtable, "flowtables", FINDING_NOTE, "no rule adds"},
     {not_root, "flowtables", FINDING_UNCHECKED, "needs root"},
