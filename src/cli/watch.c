@@ -300,29 +300,29 @@ static int conclude(const struct session *session, int error, int refused)
 
 /* ------------------------------------------------------------------------------------------------------- */
 
+/* 0 or a negative errno, and it was said what is wrong. */
 static int read_log(struct session *session)
 {
     const char *path = session->settings->log.file;
-    int r;
 
     if (!path) {
         cli_error("there is no log to be read: the settings have log: {file: off}");
-        return STATUS_ERROR;
+        return -ENOENT;
     }
-    r = watch_past_log(&session->past, path, &session->out);
-    return r < 0 || fflush(session->out.out) != 0 ? STATUS_ERROR : STATUS_OK;
+    int r = watch_past_log(&session->past, path, &session->out);
+    return r == 0 && fflush(session->out.out) != 0 ? -EIO : r;
 }
 
 /* What comes while the log is read is not missed: it waits. */
 static int run(struct session *session)
 {
     const struct cli_options *options = session->options;
-    int status = STATUS_OK, refused = STATUS_ERROR, r;
+    int refused = STATUS_ERROR, r = 0;
 
     if (cli_settings(options, &session->settings) < 0)
         return STATUS_ERROR;
     if (wants_past(options) && !options->follow)
-        return read_log(session);
+        return read_log(session) < 0 ? STATUS_ERROR : STATUS_OK;
     r = open_stream(session, &refused);
     if (r == -ECANCELED)
         return refused;
@@ -332,9 +332,9 @@ static int run(struct session *session)
     }
     catch_signals();
     if (wants_past(options))
-        status = read_log(session);
-    if (status != STATUS_OK)
-        return status;
+        r = read_log(session);
+    if (r < 0 && r != -ENOENT) /* what was not logged yet may come */
+        return STATUS_ERROR;
     return conclude(session, follow(session, &refused), refused);
 }
 
