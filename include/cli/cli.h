@@ -27,6 +27,7 @@ int cli_graph(int argc, char **argv);
 int cli_verify(int argc, char **argv);
 int cli_doctor(int argc, char **argv);
 int cli_label(int argc, char **argv);
+int cli_learn(int argc, char **argv);
 int cli_lockdown(int argc, char **argv);
 int cli_metrics(int argc, char **argv);
 int cli_release(int argc, char **argv);
@@ -58,6 +59,7 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_RELEASE = 1 << 15,
        TAKES_LABEL = 1 << 24,
        TAKES_STAGED = 1 << 25,
+       TAKES_LEARN = 1 << 27,
        TAKES_WATCH = 1 << 26,
 };
 
@@ -83,13 +85,13 @@ struct cli_options {
     const char *config, *control, *state, *policies, *inventory, *base, *format, *only;
     size_t form; /* of the verb's formats: the index of the one that is meant */
     const char *comment, *confirm_within, *extend;
-    const char *reason, *span, *direction, *evidence;
+    const char *reason, *span, *direction, *evidence, *output, *update;
     const char *log, *every; /* NULL also where the option was given without a value */
     struct cli_texts allow, select, except, addresses, interfaces;
     const char *last, *since, *until, *input_file;
     struct cli_filters filters;
     bool json, yes, all, schema, brief, full, rules, force, changes, list, dry_run, follow, reset, denied,
-        allowed, against_log, watch, staged;
+        allowed, against_log, watch, stop, forget, staged;
     int n_args; /* what is left: the verb's arguments */
     char **args;
 };
@@ -279,6 +281,9 @@ void lock_tables_print(const json_t *result, FILE *out, bool colour);
 /* What `cofferdam label` answers; and of a label that was given: by whom, when and why. The caller frees it. */
 void label_print(const json_t *result, int exit_status, FILE *out, bool colour);
 char *given_label_text(const json_t *given);
+/* What `cofferdam learn` answers; output: the file into which the proposal went, or NULL. And what it may have missed. */
+void learn_print(const json_t *result, const char *output, FILE *out, bool colour);
+void learn_print_problems(const json_t *result, FILE *out, bool colour);
 /* The lockdowns, with a head; false and nothing when there are none. */
 bool lockdowns_print(const json_t *lockdowns, FILE *out, bool colour);
 void plan_print(const json_t *result, const struct cli_options *options, FILE *out, bool colour);

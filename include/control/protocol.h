@@ -4,7 +4,8 @@
  * line each way, then the daemon closes.
  *
  *   request   {"verb": "status" | "explain" | "plan" | "apply" | "confirm" | "rollback" | "history" | "verify" | "teardown" |
- *            "lockdown" | "release" | "lockdown-list" | "label" | "label-list" | "label-reset" | "names" | "watch", ...arguments}
+ *            "lockdown" | "release" | "lockdown-list" | "label" | "label-list" | "label-reset" | "names" | "watch" |
+ *            "learn" | "learn-show" | "learn-list" | "learn-stop" | "learn-forget", ...arguments}
  *             status: "staged": BOOL (optional: and what enforcing what is staged would change; exit tells of that then)
  *             explain: "from", "to", "port" (optional text such as "5432/tcp")
  *             apply: "only": TEXT (optional, the plan_id of the plan that it must be), "force": BOOL (optional, whether
@@ -30,9 +31,13 @@
  *             line for each record, {"record": {...}, "final": BOOL}: first those that are open, then each as it is opened;
  *             and once more when it is final, where that tells more (watch/record.h). {"lost": N}: so many lines found no
  *             room. That goes on until either side closes.
+ *             learn, learn-show, learn-stop, learn-forget: "containers" or "select": lists of texts; the same words mean the
+ *             same learning. learn: "for": microseconds (optional). learn-show: "update": {"path", "text"} (optional), a policy
+ *             file to compare with.
  *   answer    {"ok": true, "exit": N, "result": {...}}
  *             {"ok": false, "exit": N, "error": TEXT, "help": TEXT | null, "diagnostics": [...], "code": TEXT (only where
- *             a program must know it: "expired"; "done", such a request was carried out already)}
+ *             a program must know it: "expired"; "done", such a request was carried out already;
+ *             "not_watched", learn has to come first)}
  *
  * The results and errors are what the commands print with --json, but that the command puts "format_version" in front
  * where it is missing: packaging/schemas/VERB.schema.json and error.schema.json.

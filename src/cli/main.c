@@ -22,6 +22,7 @@ static const struct {
     {"explain", "FROM TO [PORT/PROTO]", "say whether a connection is allowed, and why", cli_explain},
     {"graph", "[PATH...]", "draw who may talk to whom", cli_graph},
     {"label", "CONTAINER KEY=VALUE...", "give a container labels that policies see", cli_label},
+    {"learn", "CONTAINER...", "watch what containers do, and propose policies for it", cli_learn},
     {"lockdown", "CONTAINER...", "cut containers off, now", cli_lockdown},
     {"release", "CONTAINER...", "end their lockdown", cli_release},
     {"watch", "", "show what is denied, as it happens", cli_watch},

@@ -43,6 +43,10 @@ enum {
     OPT_FOLLOW,
     OPT_RESET,
     OPT_EVIDENCE,
+    OPT_OUTPUT,
+    OPT_UPDATE,
+    OPT_STOP,
+    OPT_FORGET,
     OPT_FROM,
     OPT_TO,
     OPT_CONTAINER,
@@ -130,6 +134,15 @@ static const struct {
     {"dry-run", NULL, OPT_DRY_RUN, 0, TAKES_LABEL, "show what would change, and change nothing"},
     {"list", NULL, OPT_LIST, 0, TAKES_LABEL, "show all labels that were given"},
     {"reset", NULL, OPT_RESET, 0, TAKES_LABEL, "go on without the labels, where their file is damaged"},
+    {"for", "DURATION", OPT_FOR, 0, TAKES_LEARN, "watch for that long: 24h, 7d; again: from now on"},
+    {"select", "KEY=VALUE", OPT_SELECT, 0, TAKES_LEARN,
+     "all with compose=PROJECT[/SERVICE], label=KEY=VALUE or name=GLOB"},
+    {"output", "FILE", OPT_OUTPUT, 'o', TAKES_LEARN,
+     "write the proposal there; asks before it replaces a file"},
+    {"update", "FILE", OPT_UPDATE, 0, TAKES_LEARN, "propose a diff of these policies instead"},
+    {"list", NULL, OPT_LIST, 0, TAKES_LEARN, "show who is watched, or was"},
+    {"stop", NULL, OPT_STOP, 0, TAKES_LEARN, "watch no more, and keep what was seen"},
+    {"forget", NULL, OPT_FORGET, 0, TAKES_LEARN, "watch no more, and forget what was seen"},
     {"from", "PEER", OPT_FROM, 0, TAKES_WATCH,
      "who opens it: a container, PROJECT/SERVICE, host, outside, an address or block"},
     {"to", "PEER", OPT_TO, 0, TAKES_WATCH, "to whom"},
@@ -324,6 +337,18 @@ static void option_set(struct cli_options *options, int id)
     case OPT_STAGED:
         options->staged = true;
         break;
+    case OPT_OUTPUT:
+        options->output = optarg;
+        break;
+    case OPT_UPDATE:
+        options->update = optarg;
+        break;
+    case OPT_STOP:
+        options->stop = true;
+        break;
+    case OPT_FORGET:
+        options->forget = true;
+        break;
     case OPT_AGAINST_LOG:
         options->against_log = true;
         options->log = optarg;
@@ -396,6 +421,7 @@ static void option_set(struct cli_options *options, int id)
 }
 
 struct parser {
+    const struct cli_verb *verb; /* may be NULL */
     struct option options[ARRAY_SIZE(known) + 1];
     char letters[2 * ARRAY_SIZE(known) + 3]; /* "+:" first; ":" behind one that takes a value */
 };
@@ -406,6 +432,7 @@ static void parser_init(struct parser *parser, const struct cli_verb *verb)
     size_t n = 0;
     char *letters = stpcpy(parser->letters, verb ? ":" : "+:");
 
+    parser->verb = verb;
     for (size_t i = 0; i < ARRAY_SIZE(known); i++) {
         if (verb && !takes(verb, i))
             continue;
@@ -431,7 +458,7 @@ static int parser_next(const struct parser *parser, int argc, char **argv)
     int option = getopt_long(argc, argv, parser->letters, parser->options, NULL);
 
     for (size_t i = 0; i < ARRAY_SIZE(known); i++)
-        if (known[i].letter && option == known[i].letter)
+        if (known[i].letter && option == known[i].letter && (!parser->verb || takes(parser->verb, i)))
             return known[i].id;
     return option;
 }

@@ -412,6 +412,8 @@ static int start(struct daemon *daemon, struct diags *diags)
         r = metrics_open(daemon);
     if (r >= 0)
         host_refresh(daemon);
+    if (r >= 0)
+        learn_open(daemon);
     return r;
 }
 
@@ -463,6 +465,7 @@ void daemon_clear(struct daemon *daemon)
     denied_hour_close(daemon);
     records_close(&daemon->records);
     staged_close(&daemon->staged);
+    learn_close(daemon);
     daemon->brain = brain_free(daemon->brain);
     sd_event_source_unref(daemon->run);
     sd_event_source_unref(daemon->timer);

@@ -19,6 +19,7 @@
 #include "files/state_files.h"
 #include "flow/events.h"
 #include "flow/socket.h"
+#include "learn/learn_state.h"
 #include "link/link.h"
 #include "lockdown/report.h"
 #include "metrics/metrics.h"
@@ -145,6 +146,14 @@ struct allowed_log {
     uint64_t lost_before; /* when they were wanted before */
 };
 
+/* What containers are seen doing (learn_io.c). */
+struct learn_keep {
+    struct learnings *list; /* NULL: not read yet */
+    sd_event_source *timer;
+    bool changed; /* and not saved yet */
+    int error;    /* of saving; 0 or a negative errno */
+};
+
 /* What is counted as it happens (metrics_io.c). */
 struct measured {
     struct durations applies;
@@ -192,6 +201,7 @@ struct daemon {
     struct records records;
     struct watcher *watchers; /* who follows them (watch.c) */
     struct denied_log denied;
+    struct learn_keep learn;
     struct measured measured;
     struct allowed_log allowed;
     struct denied_keep hour;
@@ -511,6 +521,18 @@ void watch_record(struct daemon *daemon, const json_t *record, bool final);
 /* Does anybody follow what is allowed? */
 bool watch_wants_allowed(const struct daemon *daemon);
 
+/* learn_io.c: what containers are seen doing, in the state directory */
+/* Reads it; what is wrong with it is logged. */
+void learn_open(struct daemon *daemon);
+/* Saves it. After the last record. */
+void learn_close(struct daemon *daemon);
+void learn_record(struct daemon *daemon, const json_t *record, bool final);
+/* Is anybody watched? */
+bool learn_wants_allowed(const struct daemon *daemon);
+/* Others are watched, or for another time: ends those whose time is over. */
+void learn_update(struct daemon *daemon);
+/* 0 or a negative errno, which was logged; then it is tried again. */
+int learn_save(struct daemon *daemon);
 /* metrics_io.c */
 /* The kernel took so long for a change of the rules; error: 0 or a negative errno. */
 void metrics_applied(struct daemon *daemon, uint64_t usec, int error);

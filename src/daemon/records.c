@@ -173,6 +173,7 @@ void records_publish(struct daemon *daemon, const json_t *record, bool final)
         metrics_record(daemon, record);
     }
     watch_record(daemon, record, final);
+    learn_record(daemon, record, final);
     denied_hour_record(daemon, record, final);
     staged_record(daemon, record, final);
 }

@@ -349,6 +349,11 @@ static const struct verb verbs[] = {
     {"names", verb_names, RIGHT_READ},
     {"metrics", verb_metrics, RIGHT_READ},
     {"watch", verb_watch, RIGHT_READ},
+    {"learn", verb_learn, RIGHT_CHANGE},
+    {"learn-show", verb_learn_show, RIGHT_READ},
+    {"learn-list", verb_learn_list, RIGHT_READ},
+    {"learn-stop", verb_learn_stop, RIGHT_CHANGE},
+    {"learn-forget", verb_learn_forget, RIGHT_CHANGE},
 };
 
 static const struct verb *find_verb(const json_t *request)

@@ -39,6 +39,13 @@ int label_plan(struct daemon *daemon, const struct given_labels *list, json_t **
                struct cut_log *log);
 json_t *verb_label_reset(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 
+/* verbs_learn.c */
+json_t *verb_learn(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+json_t *verb_learn_show(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+json_t *verb_learn_list(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+json_t *verb_learn_stop(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+json_t *verb_learn_forget(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
+
 /* watch.c */
 json_t *verb_watch(struct daemon *daemon, const json_t *request, const struct control_peer *peer);
 

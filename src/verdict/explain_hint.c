@@ -5,31 +5,10 @@
 
 #include "inventory/match.h"
 #include "near.h"
+#include "policy/scalar.h"
 
 #define COMPOSE_PROJECT "com.docker.compose.project"
 #define COMPOSE_SERVICE "com.docker.compose.service"
-
-/* The value as YAML: plain where nobody could misread it, in single quotes else. Names hold no control
- * characters (Docker sees to that), and a glob's characters cannot stand in them either. */
-static void write_scalar(const char *value, FILE *out)
-{
-    static const char *const words[] = {"true", "false", "null", "yes", "no", "on", "off"};
-    bool plain =
-        *value &&
-        strspn(value, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_./-") == strlen(value);
-
-    plain = plain && !strchr("0123456789.-", *value);
-    for (size_t i = 0; i < ARRAY_SIZE(words); i++)
-        plain = plain && strcasecmp(value, words[i]) != 0;
-    if (plain) {
-        fputs(value, out);
-        return;
-    }
-    fputc('\'', out);
-    for (; *value; value++)
-        fputs(*value == '\'' ? "''" : (char[]){*value, '\0'}, out);
-    fputc('\'', out);
-}
 
 /* The selector that fits best: a Compose service outlives its containers, a name at least one of them. */
 static void write_selector(const struct container *container, FILE *out)
@@ -38,14 +17,12 @@ static void write_selector(const struct container *container, FILE *out)
     const char *service = container_label(container, COMPOSE_SERVICE);
 
     if (project && service) {
-        _cleanup_free_ char *value = xasprintf("%s/%s", project, service);
-        fputs("{compose: ", out);
-        write_scalar(value, out);
+        _cleanup_free_ char *both = xasprintf("%s/%s", project, service), *value = yaml_scalar(both);
+        fprintf(out, "{compose: %s}", value);
     } else {
-        fputs("{name: ", out);
-        write_scalar(container->name, out);
+        _cleanup_free_ char *value = yaml_scalar(container->name);
+        fprintf(out, "{name: %s}", value);
     }
-    fputc('}', out);
 }
 
 static bool is_name_server(const struct explanation *x, const struct explain_way *way)

@@ -73,7 +73,7 @@ ELSEWHERE = {
     "inventory/properties/containers/items/properties/listening_on_loopback": "a container that listens there",
     "inventory/properties/containers/items/properties/labels_known": "an image that cannot be looked at",
     "status/properties/daemon/properties/audit_error": "a disk that is full: test_audit.py",
-    **{f"{verb}/properties/not_on_record": "the same" for verb in ("apply", "confirm", "label", "lockdown", "release",
+    **{f"{verb}/properties/not_on_record": "the same" for verb in ("apply", "confirm", "label", "learn", "lockdown", "release",
                                                                    "rollback", "teardown")},
     "inventory/properties/containers/items/properties/dns_known": "a container that cannot be looked at",
     "lockdown/properties/evidence/properties/missing/items/properties/container": "a disk that is full: test_evidence.py",
@@ -244,6 +244,22 @@ class Documents(Playground, unittest.TestCase):
         for name, key in (("web", "role"), ("web", "unused"), ("free", "unused")):
             self.see("label", name, key + "-")
         self.assert_seen("label")
+
+    def test_learn(self):
+        """The packets' log is off here: that is a problem."""
+        web, db = self.people()
+        watched = "--select", "label=role=*"
+        self.see("learn", *watched, "--for", "1h")
+        connection = open_in(web, FAMILIES["ipv4"], 1)
+        self.addCleanup(connection.close)
+        connection.settimeout(3)
+        connection.connect((db.address("ipv4"), 5432))
+        wait_until(lambda: self.see("learn", *watched)["kinds"] == 2, 10, "the connection to be seen")
+        self.see("learn", *watched, "--update", self.planned())
+        self.see("learn", "--list")
+        self.see("learn", "--stop", *watched)
+        self.see("learn", "--forget", *watched)
+        self.assert_seen("learn")
 
     def test_graph(self):
         self.people()

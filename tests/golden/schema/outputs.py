@@ -30,6 +30,7 @@ WORDS = {
     "common/$defs/direction": "policy/model.c:direction_name",
     "common/$defs/family": None,
     "common/$defs/lockdown/properties/direction": "verdict/lock.c:cuts",
+    "learn/$defs/who/properties/kind": "learn/learn_state.c:kinds",
     "lockdown/properties/containers/items/properties/shares_namespaces_with/items/properties/namespace":
         "inventory/shared_json.c:namespace_names",
     "label/properties/labels/items/properties/from": None,
