@@ -47,6 +47,7 @@ static void copy_rules(struct ruleset *ruleset, enum table_id table, const struc
         rule->origin = NULL;
         rule->source = (struct rule_source){0};
         rule->target = source->target ? ruleset_intern(ruleset, source->target) : NULL;
+        rule->log_prefix = source->log_prefix ? ruleset_intern(ruleset, source->log_prefix) : NULL;
         if (rule->target)
             assert_non_null(table_chain(&ruleset->tables[table], rule->target));
         rule->vmap = source->vmap ? ruleset_intern(ruleset, source->vmap) : NULL;
