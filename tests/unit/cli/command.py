@@ -81,11 +81,11 @@ class Usage(unittest.TestCase):
         self.assertEqual(code, 0)
         listed = [line.split()[0] for line in out.split("Commands:\n")[1].split("\n\n")[0].splitlines()]
         self.assertEqual(listed, ["check", "plan", "apply", "confirm", "rollback", "history", "status", "explain", "graph", "label",
-                                  "lockdown", "release", "watch", "verify", "metrics", "doctor", "teardown", "help"])
+                                  "learn", "lockdown", "release", "watch", "verify", "metrics", "doctor", "teardown", "help"])
         self.assertEqual(run("help")[1], out)
 
     def test_every_command_has_help_with_examples_and_exit_statuses(self):
-        for verb in ("check", "plan", "apply", "status", "explain", "graph", "label", "lockdown", "release", "watch", "verify", "metrics",
+        for verb in ("check", "plan", "apply", "status", "explain", "graph", "label", "learn", "lockdown", "release", "watch", "verify", "metrics",
                      "doctor", "teardown", "help"):
             code, out, err = run(verb, "--help")
             self.assertEqual((code, err), (0, ""), verb)
