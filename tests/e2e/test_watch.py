@@ -25,6 +25,19 @@ TIME = r"\d\d:\d\d:\d\d\.\d{3}"
 LAN = OUTSIDE["ipv4"]["lan"]
 
 
+AUDITED = """
+---
+policy: open
+select: {labels: {role: open}}
+ingress: [{ports: [80/tcp]}]
+---
+policy: strict
+mode: audit
+select: {labels: {role: open}}
+ingress: [{name: no-db, deny: true, from: [{labels: {role: db}}]}]
+"""
+
+
 class Watch:
     """The command while it runs. terminal: its standard output is one."""
 
@@ -265,6 +278,20 @@ class Allowed(Test, unittest.TestCase):
         self.assertEqual(self.listeners(), 1)
         self.assertEqual(verdict.end()[0], 0)
         wait_until(lambda: self.listeners() == 0, 10, "the listener to be closed")
+
+
+    def test_audited(self):
+        """What is let pass, and would not be once what is staged is enforced, is shown without being asked for."""
+        client = self.run_container("client", "db")
+        server = self.run_container("server", "open")
+        self.cofferdam.apply(self.POLICIES + AUDITED)
+        self.addCleanup(self.cofferdam.apply, self.POLICIES)
+        watch, denied = Watch(self), Watch(self, "--denied")
+        self.assert_passes(client, server, "80/tcp", families=("ipv4",))
+        self.deny(Question(server, client, "5432/tcp"))
+        watch.find(rf"{TIME}  client -> server:80  tcp  AUDITED  ingress  would be denied: no-db \(staged policy strict\)")
+        denied.find(rf"{TIME}  server -> client:5432  tcp  DENIED  egress  no-rule \(policy open\)")
+        self.assertFalse([line for line in denied.lines() if "AUDITED" in line])
 
 
 class Log(Test, unittest.TestCase):
