@@ -58,6 +58,7 @@ enum { /* which options a verb takes, besides those that all take; the table is 
        TAKES_LOCKDOWN = 1 << 14,
        TAKES_RELEASE = 1 << 15,
        TAKES_LABEL = 1 << 24,
+       TAKES_COUNTS = 1 << 28,
        TAKES_STAGED = 1 << 25,
        TAKES_LEARN = 1 << 27,
        TAKES_WATCH = 1 << 26,
@@ -261,6 +262,8 @@ void lockdown_evidence_end(struct evidence *evidence, json_t *answer);
 
 /* exit_status is the daemon's: not everything that matters for it has a key of its own in the document. */
 void status_print(const json_t *result, int exit_status, FILE *out, bool colour);
+/* Of the same document, where it was asked for: "rules". */
+void rules_print(const json_t *result, FILE *out, bool colour);
 /* The part of it about the last hour. */
 void status_print_denied(const json_t *denied, FILE *out, bool colour);
 /* What --staged adds to it. */

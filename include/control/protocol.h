@@ -6,6 +6,7 @@
  *   request   {"verb": "status" | "explain" | "plan" | "apply" | "confirm" | "rollback" | "history" | "verify" | "teardown" |
  *            "lockdown" | "release" | "lockdown-list" | "label" | "label-list" | "label-reset" | "names" | "watch" |
  *            "learn" | "learn-show" | "learn-list" | "learn-stop" | "learn-forget", ...arguments}
+ *             status: "rules": BOOL (optional, whether the counts of the rules are wanted)
  *             status: "staged": BOOL (optional: and what enforcing what is staged would change; exit tells of that then)
  *             explain: "from", "to", "port" (optional text such as "5432/tcp")
  *             apply: "only": TEXT (optional, the plan_id of the plan that it must be), "force": BOOL (optional, whether

@@ -18,7 +18,7 @@
 #include "ruleset/ruleset.h"
 
 #define RULE_COUNTERS_FILE "rule-counters.json"
-#define RULE_COUNTERS_MAX (64u * 1024 * 1024) /* bytes of the file */
+#define RULE_COUNTERS_MAX (16 * 1024 * 1024) /* bytes of the file */
 #define RULE_REMEMBERED (24 * 3600 * 1000000ull)
 
 /* One rule of the policies in force. */

@@ -27,6 +27,8 @@ DEFINE_CLEANUP(struct nft_socket *, nft_socket_close);
 
 /* The netlink port ID, by which the kernel names this socket when it tells others of our transactions. */
 uint32_t nft_socket_port(const struct nft_socket *socket);
+/* What no other network namespace has since the host's start; 0: the kernel does not say (before Linux 5.14). */
+uint64_t nft_socket_namespace(const struct nft_socket *socket);
 /* Transactions of this socket that have changed something, wrapping: the generation moved by one with each. */
 uint32_t nft_commits(const struct nft_socket *socket);
 
@@ -41,6 +43,11 @@ int nft_generation(struct nft_socket *socket, uint32_t *ret);
  * do. Returns 0 or a negative errno.
  */
 int nft_apply(struct nft_socket *socket, const struct delta *delta, struct diags *diags);
+/*
+ * Has this called before each transaction of nft_apply() that removes rules from "inet cofferdam", once what follows them
+ * stands: the last moment to read what they have counted. It may read by this socket. NULL: nothing is called.
+ */
+void nft_before_removal(struct nft_socket *socket, void (*call)(void *userdata), void *userdata);
 
 /* The kernel validates each phase by itself and commits nothing. Later phases that need an earlier one are
  * not sent on their own: all phases go as one transaction. What the kernel checks at the commit only, jumps
@@ -50,8 +57,9 @@ int nft_validate(struct nft_socket *socket, const struct delta *delta, struct di
 
 struct nft_table_state {
     bool exists;
-    uint32_t flags; /* NFT_TABLE_* and others */
-    uint32_t owner; /* netlink port ID of the socket that owns it; 0: nobody does */
+    uint32_t flags;  /* NFT_TABLE_* and others */
+    uint32_t owner;  /* netlink port ID of the socket that owns it; 0: nobody does */
+    uint64_t handle; /* never used twice in a network namespace; 0: the kernel does not say */
 };
 
 /* How does our table stand, and how its standby? 0 or a negative errno. */

@@ -97,6 +97,7 @@ static const struct {
     {"full", NULL, OPT_FULL, 0, TAKES_PLAN, "all names and ports, however many"},
     {"rules", NULL, OPT_RULES, 0, TAKES_PLAN,
      "each chain, rule, set and element that changes, as nft has it"},
+    {"rules", NULL, OPT_RULES, 0, TAKES_COUNTS, "how often each rule of the policies has let something pass"},
     {"against-log", "=FILE", OPT_AGAINST_LOG, 0, TAKES_AGAINST,
      "also what the log has recorded; - is the standard input"},
     {"since", "TIME", OPT_SINCE, 0, TAKES_AGAINST,

@@ -231,11 +231,8 @@ static void take_text(struct rounds *rounds, const json_t *answer)
     FILE *out = open_memstream(&text, &len);
     if (!out)
         abort(); /* out of memory */
-    if (rounds->options->staged)
-        staged_print(json_object_get(answer, "result"), out, cli_colour(stdout));
-    else
-        status_print(json_object_get(answer, "result"),
-                     (int)json_integer_value(json_object_get(answer, "exit")), out, cli_colour(stdout));
+    status_show(rounds->options, json_object_get(answer, "result"),
+                (int)json_integer_value(json_object_get(answer, "exit")), out);
     if (fclose(out) != 0)
         abort();
     free(rounds->text);

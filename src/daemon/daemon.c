@@ -151,6 +151,7 @@ void daemon_run(struct daemon *daemon)
     labels_update(daemon);
     denied_log_update(daemon);
     staged_update(daemon);
+    rules_update(daemon);
     deadline = brain_deadline(daemon->brain);
     sd_event_source_set_time(daemon->timer, deadline);
     sd_event_source_set_enabled(daemon->timer, deadline == UINT64_MAX ? SD_EVENT_OFF : SD_EVENT_ONESHOT);
@@ -329,6 +330,7 @@ static int make_brain(struct daemon *daemon, struct diags *diags)
                  "all dropped",
                  strerror(-r));
     }
+    rules_open(daemon);
     records_open(daemon);
     denied_hour_open(daemon);
     denied_log_open(daemon);
@@ -455,10 +457,6 @@ void daemon_clear(struct daemon *daemon)
     inventory_keep_close(daemon);
     takeover_close(daemon);
     engine_close(daemon);
-    daemon->links = link_monitor_close(daemon->links);
-    daemon->changes = nft_monitor_close(daemon->changes);
-    daemon->nft = nft_socket_close(daemon->nft);
-    daemon->flows = flow_socket_close(daemon->flows);
     denied_log_close(daemon);
     metrics_close(daemon);
     allowed_log_close(daemon);
@@ -466,6 +464,11 @@ void daemon_clear(struct daemon *daemon)
     records_close(&daemon->records);
     staged_close(&daemon->staged);
     learn_close(daemon);
+    rules_close(daemon);
+    daemon->links = link_monitor_close(daemon->links);
+    daemon->changes = nft_monitor_close(daemon->changes);
+    daemon->nft = nft_socket_close(daemon->nft);
+    daemon->flows = flow_socket_close(daemon->flows);
     daemon->brain = brain_free(daemon->brain);
     sd_event_source_unref(daemon->run);
     sd_event_source_unref(daemon->timer);

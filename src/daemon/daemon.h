@@ -10,6 +10,7 @@
 #include "daemon/brain.h"
 #include "daemon/history.h"
 #include "daemon/policy_state.h"
+#include "daemon/rule_counters.h"
 #include "daemon/trial.h"
 #include "daemon/who.h"
 #include "denial/reader.h"
@@ -146,6 +147,19 @@ struct allowed_log {
     uint64_t lost_before; /* when they were wanted before */
 };
 
+/* How often the rules of the policies have let something pass (rules_io.c). */
+struct rule_watch {
+    struct rule_counters *counters;
+    char *where;                       /* this kernel and network namespace */
+    const struct policy_set *policies; /* that were learned last, with this ruleset; only ever compared */
+    const struct ruleset *ruleset;
+    size_t n_chains;
+    bool unsaved;               /* the counts have changed since they were saved */
+    uint64_t every, save_at;    /* microseconds between two readings; they are not saved before */
+    int read_error, save_error; /* of the last time; 0 or a negative errno */
+    sd_event_source *timer;
+};
+
 /* What containers are seen doing (learn_io.c). */
 struct learn_keep {
     struct learnings *list; /* NULL: not read yet */
@@ -217,6 +231,7 @@ struct daemon {
     struct trial_run trial;
     struct inventory_keep inventory_keep;
     struct takeover takeover;
+    struct rule_watch rules;
     struct audit_log *audit;
     struct audit_limit refusals;
     bool audit_complained; /* that it cannot be written */
@@ -515,6 +530,20 @@ void allowed_log_close(struct daemon *daemon);
 char *allowed_log_error(const struct daemon *daemon);
 size_t allowed_log_open_records(const struct daemon *daemon);
 uint64_t allowed_log_lost(const struct daemon *daemon);
+
+/* rules_io.c */
+/* Once the kernel can be asked, before it is changed. */
+void rules_open(struct daemon *daemon);
+/* Reads and saves what there is. */
+void rules_close(struct daemon *daemon);
+/* After each run of the brain: whose the rules in the kernel are now. */
+void rules_update(struct daemon *daemon);
+/* A record of the log: what a deny rule has denied. */
+void rules_record(struct daemon *daemon, const json_t *record, bool final);
+/* As the kernel has it now; as rule_counters_list(). */
+size_t rules_list(struct daemon *daemon, struct rule_count **ret);
+/* As status has it with "rules". A new reference. */
+json_t *rules_to_json(struct daemon *daemon);
 
 /* watch.c: who follows records on the control socket */
 void watch_record(struct daemon *daemon, const json_t *record, bool final);

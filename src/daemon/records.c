@@ -176,6 +176,7 @@ void records_publish(struct daemon *daemon, const json_t *record, bool final)
     learn_record(daemon, record, final);
     denied_hour_record(daemon, record, final);
     staged_record(daemon, record, final);
+    rules_record(daemon, record, final);
 }
 
 /* ---- records ------------------------------------------------------------------------------------------ */

@@ -81,6 +81,8 @@ static json_t *verb_status(struct daemon *daemon, const json_t *request, const s
     (void)peer;
     status_facts_with(daemon, make_status, &asked);
     json_object_set_new(asked.status, "denied", denied_hour_status(daemon));
+    if (json_is_true(json_object_get(request, "rules")))
+        json_object_set_new(asked.status, "rules", rules_to_json(daemon));
     if (json_is_true(json_object_get(request, "staged"))) {
         bool changes;
 

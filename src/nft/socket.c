@@ -21,6 +21,7 @@
 #include <linux/sockios.h>
 
 #include "ack.h"
+#include "attrs.h"
 #include "dump.h"
 #include "socket_private.h"
 #include "util/fd.h"
@@ -38,6 +39,8 @@ struct nft_socket {
     uint32_t n_commits;
     int send_room, receive_room; /* as asked of the kernel; 0: its default */
     uint64_t kernel_ns;
+    void (*before_removal)(void *userdata); /* or NULL */
+    void *before_removal_userdata;
     char buffer[RECEIVE_SIZE];
 };
 
@@ -332,6 +335,20 @@ int nft_dump(struct nft_socket *socket, struct nlmsghdr *request, nft_message_re
     return dump.interrupted ? -EAGAIN : dump.error;
 }
 
+uint64_t nft_socket_namespace(const struct nft_socket *socket)
+{
+    uint64_t cookie = 0;
+#ifdef SO_NETNS_COOKIE
+    socklen_t size = sizeof(cookie);
+
+    if (getsockopt(nft_socket_fd(socket), SOL_SOCKET, SO_NETNS_COOKIE, &cookie, &size) < 0)
+        return 0;
+#else
+    (void)socket;
+#endif
+    return cookie;
+}
+
 int nft_generation(struct nft_socket *socket, uint32_t *ret)
 {
     char buffer[64];
@@ -382,6 +399,8 @@ static int table_state(struct nft_socket *socket, enum table_id table, const cha
                 state.flags = number_of(attr);
             else if (mnl_attr_get_type(attr) == NFTA_TABLE_OWNER)
                 state.owner = number_of(attr);
+            else if (mnl_attr_get_type(attr) == NFTA_TABLE_HANDLE)
+                (void)attr_be64(attr, &state.handle);
         }
     }
     *ret = state;
@@ -569,9 +588,29 @@ static int transact(struct nft_socket *socket, const struct op_list *ops, struct
     return r;
 }
 
+static bool removes_rules(const struct op_list *ops)
+{
+    for (size_t i = 0; i < ops->n; i++) {
+        const struct op *op = &ops->v[i];
+
+        if (op->pair == PAIR_RULES && !op->standby && op->table == TABLE_INET &&
+            (op->kind == OP_REMOVE_TABLE || op->kind == OP_FLUSH_CHAIN || op->kind == OP_DELETE_CHAIN))
+            return true;
+    }
+    return false;
+}
+
+void nft_before_removal(struct nft_socket *socket, void (*call)(void *userdata), void *userdata)
+{
+    socket->before_removal = call;
+    socket->before_removal_userdata = userdata;
+}
+
 int nft_apply(struct nft_socket *socket, const struct delta *delta, struct diags *diags)
 {
     for (size_t phase = 0; phase < PHASES; phase++) {
+        if (socket->before_removal && removes_rules(&delta->phases[phase]))
+            socket->before_removal(socket->before_removal_userdata);
         int r = transact(socket, &delta->phases[phase], diags);
 
         if (r < 0)

@@ -35,7 +35,7 @@ ingress: [{from: [containers], ports: [53/udp]}]
 policy: staged
 mode: audit
 select: {labels: {role: db}}
-ingress: [{from: [host], ports: [5432/tcp]}]
+ingress: [{name: local, from: [host], ports: [5432/tcp]}]
 """
 # Something of each sort: a policy less, one more, one staged that was not; the outside, the host.
 PLANNED = """
@@ -66,6 +66,7 @@ ELSEWHERE = {
     "status/properties/lock_tables": "a command that has cut without the daemon: test_lockdown_return.py",
     "lockdown/properties/not_in_force": "a daemon that cannot cut now, so that the command does and answers instead",
     "status/properties/log/properties/error": "a log that cannot be read or written",
+    "status/properties/rules/properties/error": "counters that cannot be read, or a disk that is full",
     **{key: "policies that are staged: test_staged.py" for key in schemas.keys() if key.startswith(("status/properties/staged", "status/$defs/staged_row"))},
     "inventory/properties/rootless": "an Engine that is rootless",
     "inventory/properties/lookups_by_engine": "an Engine of version 28 or later, or with a name server at a loopback address",
@@ -127,6 +128,8 @@ class Documents(Playground, unittest.TestCase):
 
     def test_status(self):
         web, db = self.people()
+        self.assert_passes(web, db, network="front")
+        self.see("status", "--rules")
         self.assert_dropped(web, db, "80/tcp", families=["ipv4"])
         wait_until(lambda: self.see("status")["denied"]["containers"], 5, "what is denied to be told of")
         self.cofferdam.write(POLICIES + FAILING)

@@ -439,6 +439,53 @@ static void test_staged(void **state)
         "  nothing seen yet that it would change, in 2h10m of watching\n");
 }
 
+static const char rules[] =
+    "{'rules': {'now': '2026-11-20T10:00:00Z', 'every': 10, 'error': 'the disk is full', 'list': ["
+    " {'policy': 'db', 'direction': 'ingress', 'index': 1, 'name': null, 'deny': false, 'staged': false,"
+    "  'shared': true, 'kernel_rules': 2, 'hits': 1204, 'bytes': 72240, 'denied': 0,"
+    "  'last_hit': '2026-11-20T09:58:50Z', 'since': '2026-11-01T00:00:00Z', 'unused': false},"
+    " {'policy': 'db', 'direction': 'ingress', 'index': 2, 'name': 'backup', 'deny': false, 'staged': false,"
+    "  'shared': false, 'kernel_rules': 0, 'hits': 0, 'bytes': 0, 'denied': 0,"
+    "  'last_hit': null, 'since': '2026-11-17T06:00:00Z', 'unused': true},"
+    " {'policy': 'web', 'direction': 'egress', 'index': 1, 'name': 'no\\nmetadata', 'deny': true, 'staged': false,"
+    "  'shared': false, 'kernel_rules': 0, 'hits': 0, 'bytes': 0, 'denied': 3,"
+    "  'last_hit': '2026-11-20T09:59:51Z', 'since': '2026-11-20T09:00:00Z', 'unused': false},"
+    " {'policy': 'web', 'direction': 'egress', 'index': 2, 'name': null, 'deny': false, 'staged': true,"
+    "  'shared': false, 'kernel_rules': 0, 'hits': 0, 'bytes': 0, 'denied': 0,"
+    "  'last_hit': null, 'since': '2026-11-20T09:00:00Z', 'unused': false},"
+    " {'policy': 'web', 'direction': 'egress', 'index': 3, 'name': null, 'deny': false, 'staged': false,"
+    "  'shared': false, 'kernel_rules': 1, 'hits': 7, 'bytes': 420, 'denied': 0,"
+    "  'last_hit': '2026-11-20T11:00:00Z', 'since': '2026-11-20T09:00:00Z', 'unused': false}]}}";
+
+static const char rules_expected[] =
+    "  POLICY  RULE                        HITS  BYTES  LAST HIT\n"
+    "  db      ingress 1                   1204  72240  1m10s ago      shared with other rules of its policy\n"
+    "          ingress backup                 0      0  never in 3d4h  no container has it\n"
+    "  web     deny egress no\\x0ametadata     3  -      9s ago         denied, of what the log tells\n"
+    "          egress 2                       0      0  -              its policy is staged: not in the kernel\n"
+    "          egress 3                       7    420  0s ago\n"
+    "\n"
+    "A hit is a packet that begins a connection, and BYTES are of these packets; what belongs to a\n"
+    "connection that stands meets no rule.\n"
+    "1 rule has let nothing pass for a day or longer; another rule may let pass the same.\n"
+    "the disk is full\n";
+
+static void test_rules(void **state)
+{
+    json_t *document = load(rules);
+    char *text = NULL;
+    size_t len;
+    FILE *out = open_memstream(&text, &len);
+
+    (void)state;
+    assert_non_null(out);
+    rules_print(document, out, false);
+    fclose(out);
+    assert_string_equal(text, rules_expected);
+    free(text);
+    json_decref(document);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -449,6 +496,7 @@ int main(void)
         cmocka_unit_test(test_verify_drift),    cmocka_unit_test(test_verify_doubtful),
         cmocka_unit_test(test_verify_tricks),   cmocka_unit_test(test_label_change),
         cmocka_unit_test(test_label_list),      cmocka_unit_test(test_staged),
+        cmocka_unit_test(test_rules),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
