@@ -31,18 +31,18 @@ static const char *const words[DENY_POINTS] = {
 static const struct {
     const char *log, *deny, *outside;
 } chains[DENY_POINTS] = {
-    [DENY_EGRESS] = {"log_egress", "deny_egress"},
+    [DENY_EGRESS] = {"log_egress", "deny_egress", NULL},
     [DENY_INGRESS] = {"log_ingress", "deny_ingress", "log_outside_ingress"},
-    [DENY_HOST_EGRESS] = {"log_host_egress", "deny_host_egress"},
+    [DENY_HOST_EGRESS] = {"log_host_egress", "deny_host_egress", NULL},
     [DENY_HOST_INGRESS] = {"log_host_ingress", "deny_host_ingress", "log_outside_host_ingress"},
     [DENY_UNKNOWN] = {"log_unknown", "deny_unknown", "log_outside_unknown"},
     [DENY_LOCKED] = {"log_locked", "deny_locked", "log_outside_locked"},
     [DENY_SPOOFED] = {"log_spoofed", "deny_spoofed", "log_outside_spoofed"},
     [DENY_INVALID] = {"log_invalid", "deny_invalid", "log_outside_invalid"},
-    [DENY_PROTOCOL] = {"log_protocol", "deny_protocol"},
+    [DENY_PROTOCOL] = {"log_protocol", "deny_protocol", NULL},
     [DENY_LOOPBACK] = {"log_loopback", "deny_loopback", "log_outside_loopback"},
     [DENY_STRAY] = {"log_stray", "deny_stray", "log_outside_stray"},
-    [DENY_UNSEEN] = {"log_unseen", "deny_unseen"},
+    [DENY_UNSEEN] = {"log_unseen", "deny_unseen", NULL},
 };
 
 /* What the drops of a table say, in the order of enum deny_point. */

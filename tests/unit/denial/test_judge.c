@@ -103,7 +103,7 @@ static json_t *judge(const struct bench *bench, enum deny_point point, const cha
                                    .has_ports = true,
                                    .source_port = 40000,
                                    .destination_port = port};
-    struct denial_context context = {.with = {bench->policies, bench->inventory, bench->settings},
+    struct denial_context context = {.with = {bench->policies, bench->inventory, bench->settings, NULL},
                                      .locks = bench->locks,
                                      .generation = 7,
                                      .hostname = "host",
