@@ -294,13 +294,13 @@ static json_t *containers_status(const struct brain *brain, bool *enforced)
 
 /* ---- policies ----------------------------------------------------------------------------------------- */
 
-static size_t count_selected(const struct brain *brain, const struct policy *policy, bool running)
+/* That run. */
+static size_t count_selected(const struct brain *brain, const struct policy *policy)
 {
     size_t n = 0;
 
     for (const struct container *c = brain->inventory->containers; c; c = c->hh.next)
-        if (policy_selects(policy, c) && (c->running || !running))
-            n++;
+        n += c->running && policy_selects(policy, c);
     return n;
 }
 
@@ -315,8 +315,7 @@ static json_t *policies_status(const struct brain *brain)
         set_text(object, "mode", mode_name(policy->mode));
         set_text(object, "file", policy->pos.file);
         json_object_set_new(object, "line", json_integer(policy->pos.line));
-        json_object_set_new(object, "containers",
-                            json_integer((json_int_t)count_selected(brain, policy, true)));
+        json_object_set_new(object, "containers", json_integer((json_int_t)count_selected(brain, policy)));
         json_array_append_new(policies, object);
     }
     return policies;
@@ -431,6 +430,14 @@ static bool selects_only(const struct brain *brain, const struct policy *policy,
     return true;
 }
 
+static bool selects_any(const struct brain *brain, const struct policy *policy)
+{
+    for (const struct container *c = brain->inventory->containers; c; c = c->hh.next)
+        if (policy_selects(policy, c))
+            return true;
+    return false;
+}
+
 static void policy_problems(const struct brain *brain, json_t *problems)
 {
     const struct diags *compiled = compiler_problems(brain->compiler);
@@ -439,7 +446,7 @@ static void policy_problems(const struct brain *brain, json_t *problems)
         const struct policy *policy = &brain->policies->policies[i];
         if (!brain->inventory_known)
             break;
-        if (count_selected(brain, policy, false) == 0)
+        if (!selects_any(brain, policy))
             add_problem(problems, "policy %s selects no container", policy->name);
         else if (selects_only(brain, policy, is_joined))
             add_problem(
