@@ -174,8 +174,8 @@ int cli_load_base(const struct cli_options *options, struct policy_set **in_forc
 /* The same with --policies instead of --base. */
 int cli_load_explained(const struct cli_options *options, struct policy_set **in_force,
                        struct policy_set **ret, struct diags *diags);
-/* "24h", or a moment; NULL: 24h. 0 and microseconds since 1970, or -EINVAL. */
-int cli_since(const char *text, uint64_t *ret);
+/* "24h", for so long ago, or a moment as RFC 3339 has it. 0 and microseconds since 1970, or -EINVAL. */
+int cli_moment(const char *text, uint64_t *ret);
 /* The connections of the log that --against-log means. 0, or a negative errno with the reason in diags. */
 struct recorded_log;
 int cli_load_recorded(const struct cli_options *options, const struct settings *settings,

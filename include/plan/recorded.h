@@ -40,9 +40,10 @@ struct recorded {
     uint8_t proto;
     uint16_t port; /* of ICMP the type */
     bool has_port;
-    bool passed;          /* else it was denied, by policies */
-    uint64_t first, last; /* microseconds since 1970 */
-    uint64_t count;       /* what passed: connections; what was denied: packets */
+    bool passed;                  /* else it was denied, by policies */
+    uint64_t first, last;         /* microseconds since 1970 */
+    uint64_t count;               /* what passed: connections; what was denied: packets */
+    uint64_t told_at, told_count; /* the record that was told last: when it began, and its count */
     UT_hash_handle hh;
 };
 

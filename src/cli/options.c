@@ -2,12 +2,16 @@
 /*
  * The options that the verbs share, in one table, and the settings and policies that they name.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <string.h>
+#include <time.h>
 
 #include "cli/complete.h"
 #include "files/files.h"
 #include "policy/parse.h"
+#include "util/duration.h"
+#include "util/utc.h"
 
 enum {
     OPT_CONFIG = 256,
@@ -609,6 +613,23 @@ bool cli_options_parse(const struct cli_verb *verb, int argc, char **argv, struc
         return wrong_usage(verb, ret_exit);
     *ret = options;
     return true;
+}
+
+/* ---- values ------------------------------------------------------------------------------------------- */
+
+int cli_moment(const char *text, uint64_t *ret)
+{
+    struct timespec clock;
+    uint64_t span, now;
+
+    if (utc_parse_usec(text, ret) == 0)
+        return 0;
+    if (duration_parse(text, &span) < 0)
+        return -EINVAL;
+    clock_gettime(CLOCK_REALTIME, &clock);
+    now = (uint64_t)clock.tv_sec * 1000000 + (uint64_t)clock.tv_nsec / 1000;
+    *ret = now > span ? now - span : 1;
+    return 0;
 }
 
 /* ---- texts -------------------------------------------------------------------------------------------- */

@@ -182,7 +182,7 @@ static const char *wrong_log(const struct cli_options *options)
 
     if (options->since && !options->against_log)
         return "--since is for --against-log";
-    if (options->since && cli_since(options->since, &since) < 0)
+    if (options->since && cli_moment(options->since, &since) < 0)
         return "--since takes a span of time such as 24h, or a moment such as 2026-11-20T15:04:05Z";
     if (options->inventory && options->against_log && !options->log)
         return "with --inventory, --against-log needs the FILE of that host";

@@ -6,29 +6,9 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #include "cli/cli.h"
 #include "plan/recorded.h"
-#include "util/duration.h"
-#include "util/utc.h"
-
-#define A_DAY (24 * 60 * 60 * 1000000ull)
-
-int cli_since(const char *text, uint64_t *ret)
-{
-    uint64_t span = A_DAY, now;
-    struct timespec clock;
-
-    if (text && utc_parse_usec(text, ret) == 0)
-        return 0;
-    if (text && duration_parse(text, &span) < 0)
-        return -EINVAL;
-    clock_gettime(CLOCK_REALTIME, &clock);
-    now = (uint64_t)clock.tv_sec * 1000000 + (uint64_t)clock.tv_nsec / 1000;
-    *ret = now > span ? now - span : 1;
-    return 0;
-}
 
 /* A line that is longer than any record is told of as one that is none. */
 static void read_lines(FILE *file, struct recorded_log *log)
@@ -103,7 +83,7 @@ int cli_load_recorded(const struct cli_options *options, const struct settings *
     uint64_t since;
     int r;
 
-    if (cli_since(options->since, &since) < 0) {
+    if (cli_moment(options->since ?: "24h", &since) < 0) {
         diag_add(diags, DIAG_ERROR, NULL, NULL,
                  "--since takes a span of time such as 24h, or a moment such as 2026-11-20T15:04:05Z");
         return -EINVAL;

@@ -9,12 +9,9 @@
 #include <signal.h>
 #include <stdio_ext.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "control/client.h"
-#include "util/duration.h"
-#include "util/utc.h"
 
 #define RETRY_MS 250 /* whether the daemon is back */
 
@@ -104,24 +101,10 @@ static bool read_filter(struct session *session)
     return false;
 }
 
-static uint64_t wall_now(void)
-{
-    struct timespec now;
-
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 static bool read_time(const char *option, const char *text, uint64_t *ret)
 {
-    uint64_t span, now = wall_now();
-
-    if (!text || utc_parse_usec(text, ret) == 0)
+    if (!text || cli_moment(text, ret) == 0)
         return true;
-    if (duration_parse(text, &span) == 0) {
-        *ret = now > span ? now - span : 1;
-        return true;
-    }
     cli_error(
         "watch: --%s '%s' is no time\n  write how long ago (90s, 10m, 1d12h), or when: 2026-11-20T15:04:05Z, "
         "2026-11-20T16:04:05+01:00",

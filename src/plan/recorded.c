@@ -195,11 +195,18 @@ static void add(struct recorded_log *log, const struct recorded *recorded)
         known = xnew(struct recorded);
         *known = *recorded;
         known->key = STEAL(key);
+        known->told_at = recorded->first;
+        known->told_count = recorded->count;
         json_incref(known->from.facts);
         json_incref(known->to.facts);
         HASH_ADD_KEYPTR(hh, log->v, known->key, strlen(known->key), known);
         return;
     }
+    /* `cofferdam watch` shows a record again when it has ended. */
+    if (recorded->first == known->told_at)
+        known->count -= known->told_count < known->count ? known->told_count : known->count;
+    known->told_at = recorded->first;
+    known->told_count = recorded->count;
     known->count += recorded->count;
     known->first = recorded->first < known->first ? recorded->first : known->first;
     if (recorded->last < known->last)

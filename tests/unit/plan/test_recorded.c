@@ -83,6 +83,22 @@ static void what_is_alike_is_one(void **state)
     assert_int_equal(log->denied, 1);
 }
 
+static void what_is_told_twice_counts_once(void **state)
+{
+    _cleanup_(recorded_log_freep) struct recorded_log *log = recorded_log_new(0);
+    struct made made = plain;
+
+    (void)state;
+    made.count = 1;
+    add(log, &made); /* it was opened */
+    made.count = 9;
+    add(log, &made); /* it has ended */
+    assert_int_equal(log->v->count, 9);
+    made.at = "2026-11-20T10:00:07Z";
+    add(log, &made);
+    assert_int_equal(log->v->count, 18);
+}
+
 static void what_policies_do_not_decide(void **state)
 {
     static const char *const points[] = {"unknown",  "locked", "spoofed", "invalid",
@@ -246,9 +262,13 @@ static void as_json_and_back(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_is_alike_is_one),      cmocka_unit_test(what_policies_do_not_decide),
-        cmocka_unit_test(damaged_lines_are_counted), cmocka_unit_test(what_is_older_is_left_out),
-        cmocka_unit_test(there_is_an_end_to_it),     cmocka_unit_test(as_json_and_back),
+        cmocka_unit_test(what_is_alike_is_one),
+        cmocka_unit_test(what_is_told_twice_counts_once),
+        cmocka_unit_test(what_policies_do_not_decide),
+        cmocka_unit_test(damaged_lines_are_counted),
+        cmocka_unit_test(what_is_older_is_left_out),
+        cmocka_unit_test(there_is_an_end_to_it),
+        cmocka_unit_test(as_json_and_back),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
