@@ -219,34 +219,37 @@ class Floods(Allowing, unittest.TestCase):
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
     def _flood(self, source, target, ports, seconds=6):
-        """(connections, the daemon's share of a core)"""
+        """(connections, the daemon's share of a core, microseconds of one for each)"""
         flood = self.engine.spawn(f"flood-{ports}", source.enter(sys.executable, "-c", FLOOD, str(seconds), target.address(), str(ports),
                                                                  "20000", source.address()))
         before, began = self._cpu(), time.monotonic()
         wait_until(lambda: not flood.alive, seconds + 60, "the flood to end")
-        return int(flood.output().split()[-1]), (self._cpu() - before) / (time.monotonic() - began)
+        used, n = self._cpu() - before, int(flood.output().split()[-1])
+        return n, used / (time.monotonic() - began), 1e6 * used / n
 
     def test_to_few_ports(self):
         source, db, other = self.run_containers(source="open", db="db", other="web")
-        n, used = self._flood(source, db, 3)
+        n, used, each = self._flood(source, db, 3)
         self.assert_passes(other, db, "5432/tcp", ("ipv4",))
         records, lost = self.settled(), self.cofferdam.json("status")["log"]["lost"]
         told = sum(r["cofferdam"]["count"] for r in records if r["source"]["ip"] == source.address())
-        print(f"flood: {n / 6:.0f} connections/s, {lost} lost, cofferdamd {100 * used:.1f} % of a core")
+        print(f"flood: {n / 6:.0f} connections/s, {lost} lost, cofferdamd {100 * used:.1f} % of a core, {each:.1f} us each")
         self.assertEqual(told + lost, n)
+        self.assertLess(each, 50)
         self.assertEqual(len([r for r in records if r["source"]["ip"] == source.address()]), 3)
         self.one(records, source__ip=other.address())
 
     def test_to_many_ports(self):
         source, db, other = self.run_containers(source="open", db="db", other="web")
         before = self.cofferdam.json("status")["log"]["lost"]
-        n, used = self._flood(source, db, 20000)
+        n, used, each = self._flood(source, db, 20000)
         self.assert_passes(other, db, "5432/tcp", ("ipv4",))
         records, lost = self.settled(), self.cofferdam.json("status")["log"]["lost"] - before
         scan = [r for r in records if r["source"]["ip"] == source.address()]
         told = sum(r["cofferdam"]["count"] for r in scan)
-        print(f"scan: {n / 6:.0f} connections/s, {len(scan)} records, {lost} lost, cofferdamd {100 * used:.1f} % of a core")
+        print(f"scan: {n / 6:.0f} connections/s, {len(scan)} records, {lost} lost, cofferdamd {100 * used:.1f} % of a core, {each:.1f} us each")
         self.assertEqual(told + lost, n)
+        self.assertLess(each, 50)
         self.assertLess(len(scan), 1500)
         self.one(records, source__ip=other.address())
 
