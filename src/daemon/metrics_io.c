@@ -82,8 +82,32 @@ static void collect_log(const struct daemon *daemon, struct metrics *metrics)
     metrics->log_lost[LOST_ALLOWED] = allowed_log_lost(daemon);
 }
 
+/* What the kernel has counted of the rules that allow, and the log of those that deny. now: it is read anew. */
+static struct verdict_counts *collect_verdicts(struct daemon *daemon, bool now)
+{
+    struct verdict_counts *counts = verdict_counts_new();
+    _cleanup_free_ struct rule_count *list = NULL;
+    size_t n = now ? rules_list(daemon, &list) : rule_counters_list(daemon->rules.counters, &list);
+
+    for (size_t i = 0; i < n; i++) {
+        _cleanup_free_ char *place = xasprintf("%s %u", direction_name(list[i].direction), list[i].index);
+        const struct verdict_count count = {.allow = true,
+                                            .direction = list[i].direction,
+                                            .policy = list[i].policy,
+                                            .rule = list[i].name ?: place,
+                                            .count = list[i].hits};
+
+        if (!list[i].deny && !list[i].staged)
+            verdict_counts_add(counts, &count);
+    }
+    if (daemon->measured.verdicts)
+        verdict_counts_add_all(counts, daemon->measured.verdicts);
+    return counts;
+}
+
 struct asked {
     struct daemon *daemon;
+    bool now; /* as things are at the moment, and not as they were when they were read last */
     enum metrics_format format;
     char *text;
 };
@@ -93,10 +117,11 @@ static void collect(const struct status_facts *facts, void *userdata)
     struct asked *asked = userdata;
     struct daemon *daemon = asked->daemon;
     const struct measured *measured = &daemon->measured;
+    _cleanup_(verdict_counts_freep) struct verdict_counts *verdicts = collect_verdicts(daemon, asked->now);
     struct metrics metrics = {.applies = measured->applies,
                               .apply_failures = measured->apply_failures,
                               .textfile_failures = measured->textfile_failures,
-                              .verdicts = measured->verdicts,
+                              .verdicts = verdicts,
                               .started = usec_of(facts->started),
                               .policies_loaded = usec_of(facts->policies_loaded),
                               .generation = daemon->history.in_force};
@@ -113,9 +138,9 @@ static void collect(const struct status_facts *facts, void *userdata)
     asked->text = metrics_text(&metrics, asked->format);
 }
 
-static char *current_text(struct daemon *daemon, enum metrics_format format)
+static char *current_text(struct daemon *daemon, enum metrics_format format, bool now)
 {
-    struct asked asked = {.daemon = daemon, .format = format};
+    struct asked asked = {.daemon = daemon, .format = format, .now = now};
 
     status_facts_with(daemon, collect, &asked);
     return asked.text;
@@ -132,7 +157,7 @@ json_t *verb_metrics(struct daemon *daemon, const json_t *request, const struct 
     if (word && !old && strcmp(word, formats[METRICS_OPENMETRICS]) != 0)
         return control_error(STATUS_USAGE, "the formats of metrics are openmetrics and prometheus", NULL,
                              NULL);
-    _cleanup_free_ char *text = current_text(daemon, old ? METRICS_PROMETHEUS : METRICS_OPENMETRICS);
+    _cleanup_free_ char *text = current_text(daemon, old ? METRICS_PROMETHEUS : METRICS_OPENMETRICS, true);
     return control_answer(STATUS_OK, json_pack("{s:s, s:o}", "format",
                                                formats[old ? METRICS_PROMETHEUS : METRICS_OPENMETRICS],
                                                "text", json_text_or_null(text)));
@@ -144,7 +169,7 @@ static void write_textfile(struct daemon *daemon)
 {
     const char *path = daemon->settings->metrics.textfile, *name = strrchr(path, '/') + 1;
     _cleanup_free_ char *directory = xstrndup(path, (size_t)(name - path));
-    _cleanup_free_ char *text = current_text(daemon, METRICS_PROMETHEUS);
+    _cleanup_free_ char *text = current_text(daemon, METRICS_PROMETHEUS, false);
     struct measured *measured = &daemon->measured;
     int r = *name ? state_publish(directory, name, text) : -EISDIR;
 

@@ -159,7 +159,8 @@ class Known(Base, unittest.TestCase):
         web, db = self.run_containers(web="web", db="db")
         at = os.path.getsize(self.file) if os.path.exists(self.file) else 0
         before = self.figures()
-        self.assert_passes(web, db, families=("ipv4",))
+        for _ in range(3):
+            self.assert_passes(web, db, families=("ipv4",))
         self.ask_all([Question(web, db, "80/tcp"), Question(web, "169.254.169.254", "80/tcp"), Question(self.engine.lan, db, "53/udp"),
                       Question(web, OUTSIDE["ipv4"]["lan"], "80/tcp")], 500)
         wait_until(lambda: self.cofferdam.json("status")["log"]["open"] == 0, 90, "the records", gap=0.5)
@@ -171,6 +172,13 @@ class Known(Base, unittest.TestCase):
         def counted(**wanted):
             return sum(record["cofferdam"]["count"] for record in records
                        if all(record["rule"].get(key) == value for key, value in wanted.items()))
+        hits = {(rule["policy"], rule["name"] or f'{rule["direction"]} {rule["index"]}'): rule["hits"]
+                for rule in self.cofferdam.json("status", "--rules")["rules"]["list"]}
+        for policy, rule, direction in (("web", "database", "egress"), ("db", "ingress 1", "ingress")):
+            self.assertGreaterEqual(more("verdicts_total", verdict="allow", policy=policy, rule=rule, direction=direction), 3)
+            self.assertEqual(after.of("verdicts_total", verdict="allow", policy=policy, rule=rule, direction=direction),
+                             hits[policy, rule])
+        self.assertNotIn("staged", {dict(labels).get("policy") for _, labels in after})
         for point in ("egress", "ingress"):
             self.assertEqual(more("denied_packets_total", point=point), counted(category=point))
             self.assertEqual(more("verdicts_total", verdict="deny", policy="", rule="no-rule", direction=point),
