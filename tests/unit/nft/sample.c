@@ -264,11 +264,11 @@ static void meters(struct ruleset *ruleset, enum table_id table, struct chain *c
     static const enum field others[] = {FIELD_IP6_SADDR, FIELD_L4PROTO, FIELD_TH_SPORT};
     static const enum key_type kind = KEY_ETHER_TYPE;
     static const enum field type[] = {FIELD_ETHER_TYPE};
-    struct set *set = ruleset_add_set(ruleset, table, "meter", ARRAY_SIZE(connection), connection);
+    struct set *set = ruleset_add_set(ruleset, table, "tried", ARRAY_SIZE(connection), connection);
 
     set->meter = (struct meter){.size = 65536, .timeout = 60, .rate = 6, .per = 60, .burst = 1};
-    log_rule(chain, "meter", ARRAY_SIZE(fields), fields);
-    log_rule(chain, "meter", ARRAY_SIZE(others), others);
+    log_rule(chain, "tried", ARRAY_SIZE(fields), fields);
+    log_rule(chain, "tried", ARRAY_SIZE(others), others);
     set = ruleset_add_set(ruleset, table, "kinds", 1, &kind);
     set->meter =
         (struct meter){.size = 100, .timeout = 7, .rate = 100, .per = 1, .burst = 200, .over = true};
