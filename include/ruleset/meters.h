@@ -17,6 +17,7 @@
 #define METER_OUTSIDE_DENIED6 "outside_denied6"
 #define METER_OUTSIDE_DENIERS4 "outside_deniers4"
 #define METER_OUTSIDE_DENIERS6 "outside_deniers6"
+#define METER_OUTSIDE "outside" /* the interface alone */
 
 /* Table bridge: port, source and destination; of other frames port, ether type and the sender's hardware address; and
  * the port alone. */

@@ -223,8 +223,8 @@ static void reset_meter(struct daemon *daemon, const struct denial *denial, stru
     struct meter_key key = {0};
     const struct set *set;
 
-    if (!read_meter(daemon, denial, &key, &reading))
-        return;
+    if (!read_meter(daemon, denial, &key, &reading) || meter_read(daemon->denied.meters, &key, &reading) < 0)
+        return; /* or it is the lock tables' */
     set = table_set(&brain_ruleset(daemon->brain)->tables[key.table], key.meter);
     memcpy(element.key, key.bytes, sizeof(element.key));
     if (set && set->key_len == key.len)
@@ -295,6 +295,19 @@ void denied_log_open(struct daemon *daemon)
         set_timer(daemon, daemon_now() + RETRY, daemon_now());
 }
 
+/* What is written the next daemon shall not count again. */
+static void reset_meters(struct daemon *daemon)
+{
+    struct denials *denials = daemon->denied.denials;
+    _cleanup_diags_ struct diags diags = {0};
+    _cleanup_delta_ struct delta delta = {0};
+
+    for (struct denial *denial = denials_next(denials, NULL); denial; denial = denials_next(denials, denial))
+        reset_meter(daemon, denial, &delta);
+    if (delta_count(&delta) > 0)
+        (void)nft_apply(daemon->nft, &delta, &diags); /* what went by itself meanwhile needs no help */
+}
+
 void denied_log_end_open(struct daemon *daemon)
 {
     struct denials *denials = daemon->denied.denials;
@@ -310,6 +323,8 @@ void denied_log_close(struct daemon *daemon)
 
     if (daemon->brain)
         denied_log_end_open(daemon);
+    if (log->denials && daemon->brain && daemon->nft)
+        reset_meters(daemon);
     log->reader = denial_reader_close(log->reader);
     log->meters = meter_socket_close(log->meters);
     log->denials = denials_free(log->denials);

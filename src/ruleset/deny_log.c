@@ -9,6 +9,7 @@
 #include "build.h"
 #include "ruleset/meters.h"
 
+#define OUTSIDE_SOURCES 4     /* whose rates one interface has */
 #define LISTENER_REPORT_2 143 /* MLDv2, RFC 3810 */
 
 static const char *const words[DENY_POINTS] = {
@@ -95,6 +96,16 @@ static void add_sources(struct ruleset *ruleset, enum table_id table, const char
         (struct meter){.rate = options->log_rate, .per = 1, .burst = 2 * options->log_rate, .over = over});
 }
 
+/* Of all who send from there, as some may say that they are many. */
+static void add_interfaces(struct ruleset *ruleset, const struct compile_options *options)
+{
+    static const enum key_type interface = KEY_IFNAME;
+    uint32_t rate = OUTSIDE_SOURCES * options->log_rate;
+
+    add_meter(ruleset, TABLE_INET, METER_OUTSIDE, 1, &interface,
+              (struct meter){.rate = rate, .per = 1, .burst = 2 * rate, .over = true});
+}
+
 /* Each kernel's own, as soon as it has an interface. */
 static void add_unlogged(struct ruleset *ruleset, enum table_id table)
 {
@@ -122,6 +133,7 @@ static void build_inet_sets(struct ruleset *ruleset, const struct compile_option
     add_connections(ruleset, TABLE_INET, METER_OUTSIDE_DENIED6, ARRAY_SIZE(connection6), connection6);
     add_sources(ruleset, TABLE_INET, METER_OUTSIDE_DENIERS4, KEY_IPV4_ADDR, false, options);
     add_sources(ruleset, TABLE_INET, METER_OUTSIDE_DENIERS6, KEY_IPV6_ADDR, false, options);
+    add_interfaces(ruleset, options);
 }
 
 static void build_bridge_sets(struct ruleset *ruleset, const struct compile_options *options)
@@ -184,13 +196,11 @@ static void log_connections(const struct logging *logging, enum ip_family family
     const enum field source = family == IP4 ? FIELD_IP_SADDR : FIELD_IP6_SADDR;
     const enum field connection[] = {source, family == IP4 ? FIELD_IP_DADDR : FIELD_IP6_DADDR, FIELD_L4PROTO,
                                      ported ? FIELD_TH_DPORT : FIELD_TH_SPORT};
-    struct rule_stmt *rule;
+    struct rule_stmt *rule = chain_add_rule(logging->chain);
 
-    if (!logging->outside) {
-        rule = chain_add_rule(logging->chain);
-        on_set(rule, FIELD_L4PROTO, !ported, SET_PORTED);
-        return_new(rule, ARRAY_SIZE(connection), connection, names[0], names[1], source);
-    }
+    on_set(rule, FIELD_L4PROTO, !ported, SET_PORTED);
+    return_new(rule, ARRAY_SIZE(connection), connection, names[0],
+               logging->outside ? METER_OUTSIDE : names[1], logging->outside ? FIELD_IIFNAME : source);
     rule = chain_add_rule(logging->chain);
     on_set(rule, FIELD_L4PROTO, !ported, SET_PORTED);
     update(rule, names[0], ARRAY_SIZE(connection), connection);

@@ -11,7 +11,7 @@
  * deniers4 counts what is new of one source, and sends back what is more than the settings say; denied4 counts the
  * connection's packets, and lets one pass in ten seconds. So a flood is neither logged packet by packet, nor does it take
  * from others what is to be read of them, or the room for it. Outside, sources are whatever somebody says: those have a
- * chain and meters of their own, with which only who is among so many sources, and within its rate, is logged. What is not
+ * chain and meters of their own, which ask by interface who begins something new, and by source who is logged. What is not
  * logged is dropped like what is.
  */
 #pragma once

@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""docs/log.md has every field of a record, and no other, in the words of the schema."""
+"""docs/log.md has every field of a record, and no other, in the words of the schema; who reads the file knows where it is."""
 
 import json
 import pathlib
 import re
+import shutil
+import subprocess
 import sys
+import tempfile
 import unittest
 
 TREE = pathlib.Path(__file__).resolve().parents[2]
@@ -30,6 +33,22 @@ class Log(unittest.TestCase):
         for name, description in wanted.items():
             if description:
                 self.assertEqual(table[name], description, name)
+
+    def test_rsyslog(self):
+        """What it reads is what the daemon writes where nobody has said otherwise; rsyslog itself is asked where there is one."""
+        example = TREE / "examples/rsyslog/cofferdam.conf"
+        default, = re.findall(r'"(/\S+/verdicts\.log)"', (TREE / "src/policy/settings.c").read_text(encoding="utf-8"))
+        text = example.read_text(encoding="utf-8")
+        self.assertEqual(re.findall(r' file="(.*?)"', text), [default])
+        self.assertIn(f"\n{default} {{\n", (TREE / "packaging/cofferdam.logrotate").read_text(encoding="utf-8"))
+        self.assertEqual(set(re.findall(r'\b(?:ruleset|template)(?:\(name)?="(.*?)"', text)), {"cofferdam"})
+        rsyslog = shutil.which("rsyslogd", path="/usr/sbin:/sbin:/usr/bin")
+        if rsyslog:
+            with tempfile.TemporaryDirectory() as folder:
+                config = pathlib.Path(folder) / "main.conf"
+                config.write_text(f'global(workDirectory="{folder}")\ninclude(file="{example}")\n', encoding="utf-8")
+                result = subprocess.run([rsyslog, "-N1", "-f", config], text=True, capture_output=True, check=False)
+                self.assertEqual(result.returncode, 0, result.stderr)
 
 
 if __name__ == "__main__":

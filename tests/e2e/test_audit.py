@@ -586,6 +586,9 @@ class Journal(Base, unittest.TestCase):
 
     def setUp(self):
         super().setUp()
+        self.open_journal()
+
+    def open_journal(self):
         self.folder = self.engine.path("journal")
         os.makedirs(self.folder)
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)

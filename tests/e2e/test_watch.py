@@ -18,7 +18,8 @@ from cofferdam import COMMAND, schemas
 from engine import OUTSIDE
 from machine import ENVIRONMENT, wait_until
 from playground import Question
-from test_denylog import POUR, QUIET, Base
+from test_denyfloods import POUR
+from test_denylog import QUIET, Base
 
 NO_NEIGHBOURS = ("--not", "--protocol", "icmp")  # what a container that begins asks for before it is known
 TIME = r"\d\d:\d\d:\d\d\.\d{3}"
