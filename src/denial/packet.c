@@ -7,10 +7,10 @@
 #include <string.h>
 
 #include <libmnl/libmnl.h>
+#include <libnetfilter_log/libnetfilter_log.h>
 #include <linux/if_ether.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netfilter/nfnetlink_log.h>
 
 #define IP4_HEADER 20u
 #define IP6_HEADER 40u
@@ -123,20 +123,6 @@ void denied_packet_read(const uint8_t *bytes, size_t len, struct denied_packet *
 
 /* ---- messages ----------------------------------------------------------------------------------------- */
 
-struct found {
-    const struct nlattr *v[NFULA_MAX + 1];
-};
-
-static int keep(const struct nlattr *attr, void *userdata)
-{
-    struct found *found = userdata;
-    uint16_t type = mnl_attr_get_type(attr);
-
-    if (type <= NFULA_MAX)
-        found->v[type] = attr;
-    return MNL_CB_OK;
-}
-
 static unsigned read_index(const struct nlattr *attr)
 {
     return attr && mnl_attr_get_payload_len(attr) >= 4 ? ntohl(mnl_attr_get_u32(attr)) : 0;
@@ -158,9 +144,9 @@ static bool read_prefix(const struct nlattr *attr, struct denied_packet *packet)
 }
 
 /* What the frame's header has; where there is none, what the interface says of the sender. */
-static void read_hardware(const struct found *found, struct denied_packet *packet)
+static void read_hardware(struct nlattr *const *attrs, struct denied_packet *packet)
 {
-    const struct nlattr *header = found->v[NFULA_HWHEADER], *address = found->v[NFULA_HWADDR];
+    const struct nlattr *header = attrs[NFULA_HWHEADER], *address = attrs[NFULA_HWADDR];
     const size_t len = sizeof(packet->source_mac.bytes);
 
     if (header && mnl_attr_get_payload_len(header) >= ETHER_HEADER) {
@@ -178,26 +164,26 @@ static void read_hardware(const struct found *found, struct denied_packet *packe
     }
 }
 
-static int read_packet(const struct nlmsghdr *message, const struct found *found,
+static int read_packet(const struct nlmsghdr *message, struct nlattr *const *attrs,
                        struct denied_packet *packet)
 {
     const struct nfgenmsg *header = mnl_nlmsg_get_payload(message);
-    const struct nlattr *about = found->v[NFULA_PACKET_HDR], *payload = found->v[NFULA_PAYLOAD];
+    const struct nlattr *about = attrs[NFULA_PACKET_HDR], *payload = attrs[NFULA_PAYLOAD];
 
     if (!about || mnl_attr_get_payload_len(about) < sizeof(struct nfulnl_msg_packet_hdr))
         return -EBADMSG;
     packet->bridged = header->nfgen_family == NFPROTO_BRIDGE;
     packet->ether_type =
         ntohs(((const struct nfulnl_msg_packet_hdr *)mnl_attr_get_payload(about))->hw_protocol);
-    packet->in = read_index(found->v[NFULA_IFINDEX_INDEV]);
-    packet->out = read_index(found->v[NFULA_IFINDEX_OUTDEV]);
-    packet->port_in = read_index(found->v[NFULA_IFINDEX_PHYSINDEV]);
-    packet->port_out = read_index(found->v[NFULA_IFINDEX_PHYSOUTDEV]);
+    packet->in = read_index(attrs[NFULA_IFINDEX_INDEV]);
+    packet->out = read_index(attrs[NFULA_IFINDEX_OUTDEV]);
+    packet->port_in = read_index(attrs[NFULA_IFINDEX_PHYSINDEV]);
+    packet->port_out = read_index(attrs[NFULA_IFINDEX_PHYSOUTDEV]);
     if (packet->bridged && packet->port_in) /* the interface is said to be the bridge then */
         packet->in = packet->port_in;
     if (packet->bridged && packet->port_out)
         packet->out = packet->port_out;
-    read_hardware(found, packet);
+    read_hardware(attrs, packet);
     /* Where the packet has no frame, its family says what it is. */
     if (!packet->bridged && header->nfgen_family == NFPROTO_IPV4)
         packet->ether_type = ETH_P_IP;
@@ -211,18 +197,18 @@ static int read_packet(const struct nlmsghdr *message, const struct found *found
 int denied_packet_parse(const struct nlmsghdr *message, struct denied_packet *ret, uint32_t *ret_seq)
 {
     struct denied_packet packet = {0};
-    struct found found = {0};
+    struct nlattr *attrs[NFULA_MAX + 1] = {0};
     int r;
 
     if (message->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET))
         return -ENOMSG;
     if (mnl_nlmsg_get_payload_len(message) < sizeof(struct nfgenmsg) ||
-        mnl_attr_parse(message, sizeof(struct nfgenmsg), keep, &found) < MNL_CB_STOP)
+        nflog_nlmsg_parse(message, attrs) < MNL_CB_STOP)
         return -EBADMSG;
-    *ret_seq = read_index(found.v[NFULA_SEQ]);
-    if (!read_prefix(found.v[NFULA_PREFIX], &packet))
+    *ret_seq = read_index(attrs[NFULA_SEQ]);
+    if (!read_prefix(attrs[NFULA_PREFIX], &packet))
         return -ENOMSG;
-    r = read_packet(message, &found, &packet);
+    r = read_packet(message, attrs, &packet);
     if (r == 0)
         *ret = packet;
     return r;

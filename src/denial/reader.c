@@ -7,9 +7,8 @@
 #include <sys/socket.h>
 
 #include <libmnl/libmnl.h>
-#include <linux/netfilter.h>
+#include <libnetfilter_log/libnetfilter_log.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <linux/netfilter/nfnetlink_log.h>
 
 #define ROOM (8 * 1024 * 1024) /* bytes of messages that wait */
 #define BUFFER_SIZE 65536
@@ -66,20 +65,14 @@ static int on_readable(sd_event_source *source, int fd, uint32_t revents, void *
 
 /* ---- configuration ------------------------------------------------------------------------------------ */
 
-static struct nlmsghdr *begin_request(void *buffer, uint16_t group, uint32_t seq)
+static struct nlmsghdr *begin_request(char *buffer, uint16_t group, uint32_t seq)
 {
     struct nlmsghdr *message;
-    struct nfgenmsg *header;
 
     memset(buffer, 0, REQUEST_MAX);
-    message = mnl_nlmsg_put_header(buffer);
-    message->nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG;
-    message->nlmsg_flags = NLM_F_REQUEST | NLM_F_ACK;
+    message = nflog_nlmsg_put_header(buffer, NFULNL_MSG_CONFIG, AF_UNSPEC, group);
+    message->nlmsg_flags |= NLM_F_ACK;
     message->nlmsg_seq = seq;
-    header = mnl_nlmsg_put_extra_header(message, sizeof(*header));
-    header->nfgen_family = AF_UNSPEC;
-    header->version = NFNETLINK_V0;
-    header->res_id = htons(group);
     return message;
 }
 
@@ -114,10 +107,9 @@ static int ask(struct denial_reader *reader, struct nlmsghdr *message)
 static int bind_group(struct denial_reader *reader, uint16_t group)
 {
     char buffer[REQUEST_MAX] __attribute__((aligned(8)));
-    struct nfulnl_msg_config_cmd command = {.command = NFULNL_CFG_CMD_BIND};
     struct nlmsghdr *message = begin_request(buffer, group, 1);
 
-    mnl_attr_put(message, NFULA_CFG_CMD, sizeof(command), &command);
+    nflog_attr_put_cfg_cmd(message, NFULNL_CFG_CMD_BIND);
     return ask(reader, message);
 }
 
@@ -125,11 +117,9 @@ static int bind_group(struct denial_reader *reader, uint16_t group)
 static int configure(struct denial_reader *reader, uint16_t group)
 {
     char buffer[REQUEST_MAX] __attribute__((aligned(8)));
-    struct nfulnl_msg_config_mode mode = {.copy_range = htonl(DENIED_PACKET_BYTES),
-                                          .copy_mode = NFULNL_COPY_PACKET};
     struct nlmsghdr *message = begin_request(buffer, group, 2);
 
-    mnl_attr_put(message, NFULA_CFG_MODE, sizeof(mode), &mode);
+    nflog_attr_put_cfg_mode(message, NFULNL_COPY_PACKET, DENIED_PACKET_BYTES);
     mnl_attr_put_u32(message, NFULA_CFG_QTHRESH, htonl(1));
     mnl_attr_put_u16(message, NFULA_CFG_FLAGS, htons(NFULNL_CFG_F_SEQ));
     return ask(reader, message);
