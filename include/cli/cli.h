@@ -211,6 +211,11 @@ void cli_table_print(const struct cli_table *table, FILE *out, bool colour);
 /* A text alone, escaped, with spaces behind it up to so many columns; returns how many it needs by itself. */
 size_t cli_print_cell(FILE *out, bool colour, enum cli_style style, const char *text, size_t columns);
 void cli_print_styled(FILE *out, bool colour, enum cli_style style, const char *text);
+/* The same, and a line end. Frees the text. */
+void cli_print_line(FILE *out, bool colour, enum cli_style style, char *text);
+/* Of an answer: NULL and 0 where there is none. Borrowed. */
+const char *cli_text_of(const json_t *object, const char *key);
+long long cli_number_of(const json_t *object, const char *key);
 
 /* ---- the daemon --------------------------------------------------------------------------------------- */
 

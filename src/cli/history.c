@@ -81,21 +81,11 @@ int cli_fill_change(const struct cli_verb *asked, const struct cli_options *opti
 
 /* ---- printing ----------------------------------------------------------------------------------------- */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
-
 /* "trial of #5"; the caller frees it. */
 static char *kind_text(const json_t *entry)
 {
-    const char *kind = text_of(entry, "kind") ?: "?";
-    long long from = number_of(entry, "from");
+    const char *kind = cli_text_of(entry, "kind") ?: "?";
+    long long from = cli_number_of(entry, "from");
 
     return from ? xasprintf("%s to #%lld", kind, from) : xstrdup(kind);
 }
@@ -105,25 +95,25 @@ static char *numbers_text(const json_t *entry)
 {
     if (!json_is_integer(json_object_get(entry, "added")))
         return xstrdup("-");
-    return xasprintf("+%lld ~%lld -%lld", number_of(entry, "added"), number_of(entry, "changed"),
-                     number_of(entry, "removed"));
+    return xasprintf("+%lld ~%lld -%lld", cli_number_of(entry, "added"), cli_number_of(entry, "changed"),
+                     cli_number_of(entry, "removed"));
 }
 
 static void add_entry(struct cli_table *table, const json_t *entry)
 {
     bool in_force = json_is_true(json_object_get(entry, "in_force")),
          damaged = json_is_true(json_object_get(entry, "damaged"));
-    _cleanup_free_ char *number = xasprintf("%lld", number_of(entry, "number"));
+    _cleanup_free_ char *number = xasprintf("%lld", cli_number_of(entry, "number"));
     _cleanup_free_ char *kind = damaged ? xstrdup("damaged") : kind_text(entry),
                         *numbers = damaged ? NULL : numbers_text(entry);
 
     cli_table_add(table, STYLE_GOOD, in_force ? "*" : "");
     cli_table_add(table, STYLE_HEAD, number);
-    cli_table_add(table, STYLE_NONE, text_of(entry, "time"));
+    cli_table_add(table, STYLE_NONE, cli_text_of(entry, "time"));
     cli_table_add(table, damaged ? STYLE_BAD : STYLE_NONE, kind);
-    cli_table_add(table, STYLE_NONE, text_of(entry, "by"));
+    cli_table_add(table, STYLE_NONE, cli_text_of(entry, "by"));
     cli_table_add(table, STYLE_NONE, numbers);
-    cli_table_add(table, STYLE_NONE, text_of(entry, "comment"));
+    cli_table_add(table, STYLE_NONE, cli_text_of(entry, "comment"));
 }
 
 static void print_list(const json_t *entries, FILE *out, bool colour)
@@ -156,10 +146,10 @@ static void print_who(const json_t *entry, FILE *out)
     const json_t *who = json_object_get(entry, "who");
     _cleanup_free_ char *process = NULL;
 
-    print_line(out, "who", text_of(entry, "by"));
+    print_line(out, "who", cli_text_of(entry, "by"));
     if (!json_is_object(who))
         return;
-    process = xasprintf("%lld: %s", number_of(who, "pid"), text_of(who, "command") ?: "?");
+    process = xasprintf("%lld: %s", cli_number_of(who, "pid"), cli_text_of(who, "command") ?: "?");
     print_line(out, "process", process);
 }
 
@@ -167,30 +157,30 @@ static void print_entry(const json_t *entry, FILE *out, bool colour)
 {
     const json_t *files = json_object_get(entry, "files"), *file;
     _cleanup_free_ char *number =
-        xasprintf("%lld%s", number_of(entry, "number"),
+        xasprintf("%lld%s", cli_number_of(entry, "number"),
                   json_is_true(json_object_get(entry, "in_force")) ? ", in force" : "");
     _cleanup_free_ char *kind = kind_text(entry), *numbers = numbers_text(entry);
-    _cleanup_free_ char *policies = xasprintf("%lld (%s)", number_of(entry, "policies"), numbers);
+    _cleanup_free_ char *policies = xasprintf("%lld (%s)", cli_number_of(entry, "policies"), numbers);
     size_t i;
 
     print_line(out, "number", number);
-    print_line(out, "when", text_of(entry, "time"));
+    print_line(out, "when", cli_text_of(entry, "time"));
     print_line(out, "what", kind);
     print_who(entry, out);
-    print_line(out, "comment", text_of(entry, "comment"));
-    if (text_of(entry, "plan_id"))
-        print_line(out, "plan", text_of(entry, "plan_id"));
-    if (number_of(entry, "forced")) {
+    print_line(out, "comment", cli_text_of(entry, "comment"));
+    if (cli_text_of(entry, "plan_id"))
+        print_line(out, "plan", cli_text_of(entry, "plan_id"));
+    if (cli_number_of(entry, "forced")) {
         _cleanup_free_ char *forced =
-            xasprintf("%lld failed expectations were overridden", number_of(entry, "forced"));
+            xasprintf("%lld failed expectations were overridden", cli_number_of(entry, "forced"));
         print_line(out, "forced", forced);
     }
     print_line(out, "policies", policies);
     if (!json_is_array(files))
         fputs("\nNo files: none could be read, and everything was denied.\n", out);
     json_array_foreach (files, i, file) {
-        _cleanup_free_ char *head = xasprintf("# %s", text_of(file, "path") ?: "?"),
-                            *text = text_escape(text_of(file, "text") ?: "", true);
+        _cleanup_free_ char *head = xasprintf("# %s", cli_text_of(file, "path") ?: "?"),
+                            *text = text_escape(cli_text_of(file, "text") ?: "", true);
         fputc('\n', out);
         cli_print_styled(out, colour, STYLE_HEAD, head);
         fprintf(out, "\n%s%s", text, *text && text[strlen(text) - 1] != '\n' ? "\n" : "");

@@ -6,21 +6,9 @@
 #include "cli/cli.h"
 #include "util/text.h"
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
 static bool is_true(const json_t *object, const char *key)
 {
     return json_is_true(json_object_get(object, key));
-}
-
-static void print_line(FILE *out, bool colour, enum cli_style style, char *text /* freed */)
-{
-    cli_print_styled(out, colour, style, text);
-    fputc('\n', out);
-    free(text);
 }
 
 static void print_all(const json_t *texts, FILE *out, bool colour, enum cli_style style)
@@ -29,7 +17,7 @@ static void print_all(const json_t *texts, FILE *out, bool colour, enum cli_styl
     size_t i;
 
     json_array_foreach (texts, i, item)
-        print_line(out, colour, style, text_escape(json_string_value(item) ?: "?", false));
+        cli_print_line(out, colour, style, text_escape(json_string_value(item) ?: "?", false));
 }
 
 static char *pair_text(const char *key, const char *value)
@@ -55,8 +43,8 @@ static char *time_text(const json_t *seconds)
 char *given_label_text(const json_t *given)
 {
     _cleanup_free_ char *since = time_text(json_object_get(given, "since"));
-    _cleanup_free_ char *reason = text_escape(text_of(given, "reason") ?: "no reason given", false);
-    _cleanup_free_ char *by = text_escape(text_of(given, "by") ?: "?", false);
+    _cleanup_free_ char *reason = text_escape(cli_text_of(given, "reason") ?: "no reason given", false);
+    _cleanup_free_ char *by = text_escape(cli_text_of(given, "by") ?: "?", false);
 
     return xasprintf("given by %s at %s%s: %s", by, since, is_true(given, "follow") ? ", follows" : "",
                      reason);
@@ -66,27 +54,28 @@ static void print_given(const json_t *given, FILE *out, bool colour)
 {
     const json_t *ended = json_object_get(given, "ended"), *names = json_object_get(given, "containers"),
                  *item;
-    const char *name = text_of(given, "container");
-    _cleanup_free_ char *pair = pair_text(text_of(given, "key"), text_of(given, "value"));
+    const char *name = cli_text_of(given, "container");
+    _cleanup_free_ char *pair = pair_text(cli_text_of(given, "key"), cli_text_of(given, "value"));
     _cleanup_free_ char *safe = text_escape(name ?: "?", false), *told = given_label_text(given);
     size_t i;
 
-    print_line(out, colour, json_is_integer(ended) ? STYLE_DIM : STYLE_NONE,
-               xasprintf("  %s  %s", safe, pair));
-    print_line(out, false, STYLE_NONE, xasprintf("    %s", told));
+    cli_print_line(out, colour, json_is_integer(ended) ? STYLE_DIM : STYLE_NONE,
+                   xasprintf("  %s  %s", safe, pair));
+    cli_print_line(out, false, STYLE_NONE, xasprintf("    %s", told));
     if (json_is_integer(ended)) {
         _cleanup_free_ char *when = time_text(ended);
 
-        print_line(out, colour, STYLE_WARN, xasprintf("    ended at %s, as that container was gone", when));
+        cli_print_line(out, colour, STYLE_WARN,
+                       xasprintf("    ended at %s, as that container was gone", when));
         return;
     }
     if (json_array_size(names) == 0)
-        print_line(out, colour, STYLE_WARN, xstrdup("    no container has it now"));
+        cli_print_line(out, colour, STYLE_WARN, xstrdup("    no container has it now"));
     json_array_foreach (names, i, item) {
         _cleanup_free_ char *other = text_escape(json_string_value(item) ?: "?", false);
 
         if (!name || strcmp(json_string_value(item) ?: "", name) != 0)
-            print_line(out, false, STYLE_NONE, xasprintf("    counts for %s", other));
+            cli_print_line(out, false, STYLE_NONE, xasprintf("    counts for %s", other));
     }
 }
 
@@ -96,9 +85,9 @@ static void print_list(const json_t *given, FILE *out, bool colour)
     size_t i;
 
     if (json_array_size(given) == 0)
-        print_line(out, false, STYLE_NONE, xstrdup("No label was given."));
+        cli_print_line(out, false, STYLE_NONE, xstrdup("No label was given."));
     else
-        print_line(out, colour, STYLE_HEAD, xstrdup("Labels that were given"));
+        cli_print_line(out, colour, STYLE_HEAD, xstrdup("Labels that were given"));
     json_array_foreach (given, i, item)
         print_given(item, out, colour);
 }
@@ -107,7 +96,7 @@ static void print_list(const json_t *given, FILE *out, bool colour)
 
 static const char *source_text(const json_t *label)
 {
-    const char *from = text_of(label, "from") ?: "";
+    const char *from = cli_text_of(label, "from") ?: "";
 
     if (strcmp(from, "image") == 0)
         return "its image's, does not count";
@@ -122,13 +111,13 @@ static void print_labels(const json_t *result, FILE *out, bool colour)
     _cleanup_(cli_table_freep) struct cli_table *table = cli_table_new(2);
     size_t i;
 
-    _cleanup_free_ char *name = text_escape(text_of(result, "container") ?: "?", false);
+    _cleanup_free_ char *name = text_escape(cli_text_of(result, "container") ?: "?", false);
 
     if (json_array_size(labels) == 0)
-        print_line(out, false, STYLE_NONE, xasprintf("%s has no label.", name));
+        cli_print_line(out, false, STYLE_NONE, xasprintf("%s has no label.", name));
     json_array_foreach (labels, i, label) {
         _cleanup_free_ char *pair =
-            xasprintf("%s=%s", text_of(label, "key") ?: "?", text_of(label, "value") ?: "?");
+            xasprintf("%s=%s", cli_text_of(label, "key") ?: "?", cli_text_of(label, "value") ?: "?");
         const char *source = source_text(label);
         _cleanup_free_ char *told = source ? NULL : given_label_text(json_object_get(label, "given"));
 
@@ -146,9 +135,9 @@ static void print_policies(const json_t *policies, const char *what, FILE *out)
     size_t i;
 
     json_array_foreach (policies, i, policy)
-        print_line(out, false, STYLE_NONE,
-                   xasprintf("  %s %s%s", what, text_of(policy, "name") ?: "?",
-                             strcmp(text_of(policy, "mode") ?: "", "audit") == 0 ? " (audit)" : ""));
+        cli_print_line(out, false, STYLE_NONE,
+                       xasprintf("  %s %s%s", what, cli_text_of(policy, "name") ?: "?",
+                                 strcmp(cli_text_of(policy, "mode") ?: "", "audit") == 0 ? " (audit)" : ""));
 }
 
 /* Those of the labels that are not among the others; with values, also those that have another value there. */
@@ -163,21 +152,21 @@ static void print_difference(const json_t *labels, const json_t *others, bool va
         _cleanup_free_ char *pair = pair_text(key, json_string_value(value));
 
         if (!other || (values && !json_equal(value, (json_t *)(uintptr_t)other)))
-            print_line(out, false, STYLE_NONE, xasprintf("  %s %s", what, pair));
+            cli_print_line(out, false, STYLE_NONE, xasprintf("  %s %s", what, pair));
     }
 }
 
 static void print_container(const json_t *container, bool dry_run, FILE *out, bool colour)
 {
-    const char *reason = text_of(container, "not_enforced");
+    const char *reason = cli_text_of(container, "not_enforced");
     const json_t *before = json_object_get(container, "labels_before"),
                  *after = json_object_get(container, "labels");
-    _cleanup_free_ char *name = text_escape(text_of(container, "name") ?: "?", false);
+    _cleanup_free_ char *name = text_escape(cli_text_of(container, "name") ?: "?", false);
 
-    print_line(out, colour, STYLE_HEAD,
-               xasprintf("%s%s", name, is_true(container, "running") ? "" : " (does not run)"));
+    cli_print_line(out, colour, STYLE_HEAD,
+                   xasprintf("%s%s", name, is_true(container, "running") ? "" : " (does not run)"));
     if (reason)
-        print_line(out, colour, STYLE_BAD, xasprintf("  not enforced: %s", reason));
+        cli_print_line(out, colour, STYLE_BAD, xasprintf("  not enforced: %s", reason));
     print_difference(after, before, true, dry_run ? "would have" : "has", out);
     print_difference(before, after, false, dry_run ? "would lose" : "has no longer", out);
     print_policies(json_object_get(container, "selected_by"),
@@ -196,15 +185,15 @@ static void print_connections(const json_t *result, bool dry_run, FILE *out, boo
 
     if (n == 0)
         return;
-    print_line(out, colour, STYLE_HEAD,
-               xasprintf("%lld open connection%s %s:", n, n == 1 ? "" : "s",
-                         dry_run  ? "would be ended"
-                         : n == 1 ? "was ended"
-                                  : "were ended"));
+    cli_print_line(out, colour, STYLE_HEAD,
+                   xasprintf("%lld open connection%s %s:", n, n == 1 ? "" : "s",
+                             dry_run  ? "would be ended"
+                             : n == 1 ? "was ended"
+                                      : "were ended"));
     json_array_foreach (connections, i, item) {
-        cli_table_add(table, STYLE_NONE, text_of(item, "from"));
-        cli_table_add(table, STYLE_NONE, text_of(item, "to"));
-        cli_table_add(table, STYLE_NONE, text_of(item, "port"));
+        cli_table_add(table, STYLE_NONE, cli_text_of(item, "from"));
+        cli_table_add(table, STYLE_NONE, cli_text_of(item, "to"));
+        cli_table_add(table, STYLE_NONE, cli_text_of(item, "port"));
     }
     cli_table_print(table, out, colour);
 }
@@ -213,22 +202,22 @@ static void print_change(const json_t *result, int exit_status, FILE *out, bool 
 {
     const json_t *containers = json_object_get(result, "containers"), *item;
     bool dry_run = is_true(result, "dry_run");
-    const char *changes = text_of(result, "changes_text");
+    const char *changes = cli_text_of(result, "changes_text");
     size_t i;
 
     print_all(json_object_get(result, "problems"), out, colour, STYLE_BAD);
     json_array_foreach (containers, i, item)
         print_container(item, dry_run, out, colour);
     if (changes && *changes) {
-        print_line(out, colour, STYLE_HEAD, xstrdup("Connections"));
+        cli_print_line(out, colour, STYLE_HEAD, xstrdup("Connections"));
         fputs(changes, out);
     }
     print_connections(result, dry_run, out, colour);
     print_all(json_object_get(result, "warnings"), out, colour, STYLE_WARN);
     if (dry_run)
-        print_line(out, false, STYLE_NONE, xstrdup("This was a dry run: nothing was changed."));
+        cli_print_line(out, false, STYLE_NONE, xstrdup("This was a dry run: nothing was changed."));
     else if (exit_status == STATUS_OK && is_true(result, "verified"))
-        print_line(out, false, STYLE_NONE, xstrdup("The kernel was read back and holds it."));
+        cli_print_line(out, false, STYLE_NONE, xstrdup("The kernel was read back and holds it."));
 }
 
 void label_print(const json_t *result, int exit_status, FILE *out, bool colour)
@@ -236,9 +225,9 @@ void label_print(const json_t *result, int exit_status, FILE *out, bool colour)
     const json_t *given = json_object_get(result, "given");
 
     if (is_true(result, "lost"))
-        print_line(out, colour, STYLE_BAD,
-                   xstrdup("The labels that were given are lost, and every container is locked down; "
-                           "`cofferdam label --reset`\ngoes on without them."));
+        cli_print_line(out, colour, STYLE_BAD,
+                       xstrdup("The labels that were given are lost, and every container is locked down; "
+                               "`cofferdam label --reset`\ngoes on without them."));
     if (given)
         print_list(given, out, colour);
     else if (json_object_get(result, "labels"))

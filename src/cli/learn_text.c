@@ -4,11 +4,6 @@
 #include "util/duration.h"
 #include "util/text.h"
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
 static char *span_of(const json_t *object, const char *key)
 {
     return duration_text((uint64_t)json_integer_value(json_object_get(object, key)) * 1000000);
@@ -20,18 +15,18 @@ static void add_learning(struct cli_table *table, const json_t *learning)
     _cleanup_free_ char *quiet = span_of(learning, "nothing_new_seconds");
     _cleanup_free_ char *kinds =
         xasprintf("%lld", (long long)json_integer_value(json_object_get(learning, "kinds")));
-    const char *ended = text_of(learning, "ended"), *until = text_of(learning, "until");
+    const char *ended = cli_text_of(learning, "ended"), *until = cli_text_of(learning, "until");
     _cleanup_free_ char *state = ended   ? xasprintf("ended %s", ended)
                                  : until ? xasprintf("until %s", until)
                                          : xstrdup("until it is stopped");
     enum cli_style style = ended ? STYLE_DIM : STYLE_NONE;
 
-    cli_table_add(table, style, text_of(learning, "title"));
+    cli_table_add(table, style, cli_text_of(learning, "title"));
     cli_table_add(table, style, watched);
     cli_table_add(table, style, kinds);
     cli_table_add(table, style, quiet);
     cli_table_add(table, style, state);
-    cli_table_add(table, style, text_of(learning, "by"));
+    cli_table_add(table, style, cli_text_of(learning, "by"));
 }
 
 static void print_list(const json_t *learnings, FILE *out, bool colour)
@@ -57,7 +52,7 @@ static void print_update(const json_t *result, FILE *out)
 {
     const json_t *update = json_object_get(result, "update"), *item;
     _cleanup_free_ char *watched = span_of(json_object_get(result, "learning"), "watched_seconds");
-    _cleanup_free_ char *diff = text_escape(text_of(update, "diff") ?: "", true);
+    _cleanup_free_ char *diff = text_escape(cli_text_of(update, "diff") ?: "", true);
     size_t i;
 
     fprintf(out, "# Watched for %s.\n", watched);
@@ -74,7 +69,7 @@ static void print_update(const json_t *result, FILE *out)
 
 void learn_print(const json_t *result, const char *output, FILE *out, bool colour)
 {
-    const char *policy = text_of(result, "policy");
+    const char *policy = cli_text_of(result, "policy");
     const json_t *learnings = json_object_get(result, "learnings");
 
     if (learnings) {
@@ -82,12 +77,12 @@ void learn_print(const json_t *result, const char *output, FILE *out, bool colou
     } else if (json_object_get(result, "update") && !output) {
         print_update(result, out);
     } else if (policy && output) {
-        _cleanup_free_ char *coverage = text_escape(text_of(result, "coverage") ?: "", false);
+        _cleanup_free_ char *coverage = text_escape(cli_text_of(result, "coverage") ?: "", false);
         _cleanup_free_ char *path = text_escape(output, false);
 
         fprintf(out, "%s is written: %s.\n", path, coverage);
     } else {
-        _cleanup_free_ char *safe = text_escape(policy ?: text_of(result, "text") ?: "done", true);
+        _cleanup_free_ char *safe = text_escape(policy ?: cli_text_of(result, "text") ?: "done", true);
 
         fprintf(out, "%s%s", safe, policy ? "" : "\n");
     }

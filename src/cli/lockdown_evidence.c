@@ -25,13 +25,6 @@ void lockdown_evidence_end(struct evidence *evidence, json_t *answer)
 
 /* ---- for people --------------------------------------------------------------------------------------- */
 
-static void print_line(FILE *out, bool colour, enum cli_style style, char *text /* freed */)
-{
-    cli_print_styled(out, colour, style, text);
-    fputc('\n', out);
-    free(text);
-}
-
 void lockdown_print_evidence(const json_t *result, FILE *out, bool colour)
 {
     const json_t *evidence = json_object_get(result, "evidence"), *item;
@@ -42,17 +35,19 @@ void lockdown_print_evidence(const json_t *result, FILE *out, bool colour)
     if (!evidence)
         return;
     if (path)
-        print_line(out, colour, STYLE_GOOD,
-                   xasprintf("The evidence is in %s: %lld files, taken before the cut in %lld ms.", path,
-                             (long long)json_integer_value(json_object_get(evidence, "files")), took / 1000));
+        cli_print_line(out, colour, STYLE_GOOD,
+                       xasprintf("The evidence is in %s: %lld files, taken before the cut in %lld ms.", path,
+                                 (long long)json_integer_value(json_object_get(evidence, "files")),
+                                 took / 1000));
     else
-        print_line(out, colour, STYLE_BAD, xstrdup("THERE IS NO EVIDENCE"));
+        cli_print_line(out, colour, STYLE_BAD, xstrdup("THERE IS NO EVIDENCE"));
     json_array_foreach (json_object_get(evidence, "missing"), i, item) {
         const char *container = json_string_value(json_object_get(item, "container"));
 
-        print_line(out, colour, STYLE_BAD,
-                   xasprintf("  not in it: %s%s%s: %s",
-                             json_string_value(json_object_get(item, "what")) ?: "?", container ? " of " : "",
-                             container ?: "", json_string_value(json_object_get(item, "why")) ?: "?"));
+        cli_print_line(out, colour, STYLE_BAD,
+                       xasprintf("  not in it: %s%s%s: %s",
+                                 json_string_value(json_object_get(item, "what")) ?: "?",
+                                 container ? " of " : "", container ?: "",
+                                 json_string_value(json_object_get(item, "why")) ?: "?"));
     }
 }

@@ -6,11 +6,6 @@
 
 #define LINES_MAX 12 /* of one container; more are counted */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
 static void print_warning(FILE *out, bool colour, enum cli_style style, char *text /* freed */)
 {
     cli_print_styled(out, colour, style, text);
@@ -20,7 +15,8 @@ static void print_warning(FILE *out, bool colour, enum cli_style style, char *te
 
 static void print_engine(const json_t *container, FILE *out, bool colour)
 {
-    const char *name = text_of(container, "name") ?: "?", *socket = text_of(container, "engine_socket");
+    const char *name = cli_text_of(container, "name") ?: "?",
+               *socket = cli_text_of(container, "engine_socket");
 
     if (!socket)
         return;
@@ -35,8 +31,8 @@ static void print_engine(const json_t *container, FILE *out, bool colour)
 /* Who writes is who matters. */
 static char *volume_text(const char *name, const json_t *shared)
 {
-    const char *other = text_of(shared, "name") ?: "?", *volume = text_of(shared, "volume");
-    const char *what = volume ?: text_of(shared, "path") ?: "?", *kind = volume ? "volume " : "";
+    const char *other = cli_text_of(shared, "name") ?: "?", *volume = cli_text_of(shared, "volume");
+    const char *what = volume ?: cli_text_of(shared, "path") ?: "?", *kind = volume ? "volume " : "";
 
     if (json_is_true(json_object_get(shared, "own_read_only")))
         return xasprintf("  %s reads what %s writes: %s%s", name, other, kind, what);
@@ -47,7 +43,8 @@ static char *volume_text(const char *name, const json_t *shared)
 
 static char *namespace_text(const char *name, const json_t *shared)
 {
-    const char *other = text_of(shared, "name") ?: "?", *namespace = text_of(shared, "namespace") ?: "?";
+    const char *other = cli_text_of(shared, "name") ?: "?",
+               *namespace = cli_text_of(shared, "namespace") ?: "?";
     bool pid = strcmp(namespace, "pid") == 0;
 
     return xasprintf("  %s and %s see each other's %s", name, other,
@@ -73,7 +70,7 @@ static void print_others(const json_t *container, FILE *out, bool colour)
 {
     const json_t *namespaces = json_object_get(container, "shares_namespaces_with");
     const json_t *volumes = json_object_get(container, "shares_volumes_with");
-    const char *name = text_of(container, "name") ?: "?";
+    const char *name = cli_text_of(container, "name") ?: "?";
 
     if (json_array_size(namespaces) + json_array_size(volumes) == 0)
         return;

@@ -82,6 +82,23 @@ void cli_print_styled(FILE *out, bool colour, enum cli_style style, const char *
     put_styled(out, colour, style, escaped);
 }
 
+void cli_print_line(FILE *out, bool colour, enum cli_style style, char *text)
+{
+    cli_print_styled(out, colour, style, text);
+    fputc('\n', out);
+    free(text);
+}
+
+const char *cli_text_of(const json_t *object, const char *key)
+{
+    return json_string_value(json_object_get(object, key));
+}
+
+long long cli_number_of(const json_t *object, const char *key)
+{
+    return (long long)json_integer_value(json_object_get(object, key));
+}
+
 size_t cli_print_cell(FILE *out, bool colour, enum cli_style style, const char *text, size_t columns)
 {
     _cleanup_free_ char *escaped = text_escape(text, false);

@@ -10,18 +10,6 @@ static const char *text_of(const json_t *object, const char *key)
     return json_string_value(json_object_get(object, key)) ?: "?";
 }
 
-static long long number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
-
-static void print_line(FILE *out, bool colour, enum cli_style style, char *text /* freed */)
-{
-    cli_print_styled(out, colour, style, text);
-    fputc('\n', out);
-    free(text);
-}
-
 /* The texts with something between them. The caller frees it. */
 static char *joined(const json_t *list, const char *key, const char *between)
 {
@@ -43,7 +31,7 @@ static char *joined(const json_t *list, const char *key, const char *between)
 static char *end_text(const json_t *line, const char *key)
 {
     const char *name = text_of(line, key);
-    long long n = number_of(line, "n_addresses");
+    long long n = cli_number_of(line, "n_addresses");
     const char *first = json_string_value(json_array_get(json_object_get(line, "addresses"), 0));
 
     if (strcmp(name, "outside") != 0 || !first)
@@ -54,7 +42,7 @@ static char *end_text(const json_t *line, const char *key)
 /* "1204 connections, last 2026-11-20T15:04:05Z" */
 static char *times_text(const json_t *line, const char *what)
 {
-    long long n = number_of(line, "count");
+    long long n = cli_number_of(line, "count");
 
     return xasprintf("%lld %s%s, last %s", n, what, n == 1 ? "" : "s", text_of(line, "last"));
 }
@@ -106,8 +94,8 @@ static void print_unsure(const json_t *lines, FILE *out, bool colour)
         cli_table_add(table, STYLE_NONE, why);
     }
     cli_table_print(table, out, colour);
-    print_line(out, colour, STYLE_DIM,
-               xstrdup("  ?: of who is gone, the log does not have the labels that policies ask for"));
+    cli_print_line(out, colour, STYLE_DIM,
+                   xstrdup("  ?: of who is gone, the log does not have the labels that policies ask for"));
 }
 
 static void print_head(const json_t *recorded, FILE *out, bool colour)
@@ -117,11 +105,11 @@ static void print_head(const json_t *recorded, FILE *out, bool colour)
 
     fputc('\n', out);
     if (first)
-        print_line(
+        cli_print_line(
             out, colour, STYLE_HEAD,
             xasprintf("Recorded connections (%s to %s, %s)", first, text_of(recorded, "last"), sources));
     else
-        print_line(
+        cli_print_line(
             out, colour, STYLE_HEAD,
             xasprintf("Recorded connections: none since %s in %s", text_of(recorded, "since"), sources));
 }
@@ -142,20 +130,20 @@ static void print_counts(const json_t *recorded, FILE *out, bool colour)
     const json_t *records = json_object_get(recorded, "records");
     _cleanup_free_ char *text = NULL;
 
-    add_count(&text, number_of(recorded, "unchanged"), "as they were");
-    add_count(&text, number_of(records, "other"), "denied whatever policies say");
-    add_count(&text, number_of(records, "left_out"), "left out, as there are too many different ones");
-    add_count(&text, number_of(records, "damaged"), "lines that are no records");
+    add_count(&text, cli_number_of(recorded, "unchanged"), "as they were");
+    add_count(&text, cli_number_of(records, "other"), "denied whatever policies say");
+    add_count(&text, cli_number_of(records, "left_out"), "left out, as there are too many different ones");
+    add_count(&text, cli_number_of(records, "damaged"), "lines that are no records");
     if (text)
-        print_line(out, colour, STYLE_DIM, xasprintf("  %s", text));
+        cli_print_line(out, colour, STYLE_DIM, xasprintf("  %s", text));
 }
 
 /* What is not recorded cannot be judged, and nobody shall think that it was. */
 static void print_blind_spot(const json_t *recorded, FILE *out, bool colour)
 {
-    if (number_of(json_object_get(recorded, "records"), "allowed") > 0)
+    if (cli_number_of(json_object_get(recorded, "records"), "allowed") > 0)
         return;
-    print_line(
+    cli_print_line(
         out, colour, STYLE_WARN,
         xstrdup("  No connection that passed is recorded: which of them would be denied is not known.\n"
                 "  The log has them once the settings say log: {allowed: on}"));

@@ -13,27 +13,15 @@ static const char *text_of(const json_t *object, const char *key)
     return json_string_value(json_object_get(object, key)) ?: "?";
 }
 
-static long long number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
-
 static const char *plural(long long n)
 {
     return n == 1 ? "" : "s";
 }
 
-static void print_line(FILE *out, bool colour, enum cli_style style, char *text /* freed */)
-{
-    cli_print_styled(out, colour, style, text);
-    fputc('\n', out);
-    free(text);
-}
-
 static void print_head(FILE *out, bool colour, char *title /* freed */)
 {
     fputc('\n', out);
-    print_line(out, colour, STYLE_HEAD, title);
+    cli_print_line(out, colour, STYLE_HEAD, title);
 }
 
 /* ---- the summary -------------------------------------------------------------------------------------- */
@@ -54,15 +42,16 @@ static void add_part(char **line, long long n, char *part /* freed */)
 
 static void add_policies(char **line, const json_t *summary, const char *key, const char *what)
 {
-    long long n = number_of(summary, key);
+    long long n = cli_number_of(summary, key);
 
     add_part(line, n, xasprintf("%lld polic%s %s", n, n == 1 ? "y" : "ies", what));
 }
 
 static void add_rules(char **line, const json_t *summary)
 {
-    long long added = number_of(summary, "rules_added"), removed = number_of(summary, "rules_removed"),
-              moved = number_of(summary, "rules_reordered");
+    long long added = cli_number_of(summary, "rules_added"),
+              removed = cli_number_of(summary, "rules_removed"),
+              moved = cli_number_of(summary, "rules_reordered");
 
     add_part(line, added, xasprintf("%lld rule%s +", added, plural(added)));
     if (added)
@@ -74,8 +63,8 @@ static void add_rules(char **line, const json_t *summary)
 
 static void add_connections(char **line, const json_t *summary)
 {
-    long long allowed = number_of(summary, "connections_allowed"),
-              denied = number_of(summary, "connections_denied");
+    long long allowed = cli_number_of(summary, "connections_allowed"),
+              denied = cli_number_of(summary, "connections_denied");
 
     add_part(line, allowed, xasprintf("%lld connection%s allowed", allowed, plural(allowed)));
     if (allowed)
@@ -105,8 +94,8 @@ static long long count_newly_denied(const json_t *result)
 char *plan_summary(const json_t *result)
 {
     const json_t *summary = json_object_get(result, "summary");
-    long long cut = number_of(summary, "live_connections_cut"), errors = number_of(summary, "errors"),
-              warnings = number_of(summary, "warnings"), recorded = count_newly_denied(result);
+    long long cut = cli_number_of(summary, "live_connections_cut"), errors = cli_number_of(summary, "errors"),
+              warnings = cli_number_of(summary, "warnings"), recorded = count_newly_denied(result);
     bool changes = has_changes(result);
     _cleanup_free_ char *line = NULL, *problems = NULL;
 
@@ -128,9 +117,9 @@ char *plan_summary(const json_t *result)
 
 static void print_summary(const json_t *result, FILE *out, bool colour)
 {
-    bool errors = number_of(json_object_get(result, "summary"), "errors") > 0;
+    bool errors = cli_number_of(json_object_get(result, "summary"), "errors") > 0;
 
-    print_line(out, colour, errors ? STYLE_BAD : STYLE_HEAD, plan_summary(result));
+    cli_print_line(out, colour, errors ? STYLE_BAD : STYLE_HEAD, plan_summary(result));
 }
 
 /* ---- policies ----------------------------------------------------------------------------------------- */
@@ -171,8 +160,8 @@ static void add_policy(struct cli_table *table, const json_t *policy)
     const json_t *now = json_object_get(policy, "place"),
                  *place = json_is_object(now) ? now : json_object_get(policy, "old_place");
     _cleanup_free_ char *mode = mode_text(policy);
-    _cleanup_free_ char *where =
-        xasprintf("%s%s:%lld", place == now ? "" : "was ", text_of(place, "file"), number_of(place, "line"));
+    _cleanup_free_ char *where = xasprintf("%s%s:%lld", place == now ? "" : "was ", text_of(place, "file"),
+                                           cli_number_of(place, "line"));
 
     cli_table_add(table, mark->style, mark->sign);
     cli_table_add(table, STYLE_NONE, text_of(policy, "name"));
@@ -190,7 +179,7 @@ static void print_policies(const json_t *result, FILE *out, bool colour)
         return;
     print_head(out, colour,
                xasprintf("Policies (%lld unchanged)",
-                         number_of(json_object_get(result, "summary"), "policies_same")));
+                         cli_number_of(json_object_get(result, "summary"), "policies_same")));
     json_array_foreach (policies, i, policy)
         add_policy(table, policy);
     cli_table_print(table, out, colour);
@@ -213,7 +202,7 @@ static void print_changes(const json_t *result, FILE *out, bool colour)
     print_head(out, colour, xstrdup("Connections"));
     while ((line = strsep(&rest, "\n")))
         if (*line)
-            print_line(out, colour, style_of(line), xasprintf("  %s", line));
+            cli_print_line(out, colour, style_of(line), xasprintf("  %s", line));
 }
 
 /* No kernel was there to try the rules on. */
@@ -256,7 +245,7 @@ static void print_connections(const json_t *result, FILE *out, bool colour)
     size_t n = json_array_size(cut), next;
 
     if (n == 0) {
-        if (is_offline(result) && number_of(json_object_get(result, "summary"), "connections_denied") > 0)
+        if (is_offline(result) && cli_number_of(json_object_get(result, "summary"), "connections_denied") > 0)
             print_head(out, colour,
                        xstrdup("Live connections that would be cut: not known, as no daemon was asked"));
         return;
@@ -269,8 +258,8 @@ static void print_connections(const json_t *result, FILE *out, bool colour)
         add_connection(table, json_array_get(cut, i), next - i);
     }
     cli_table_print(table, out, colour);
-    if (number_of(live, "more") > 0)
-        print_line(out, colour, STYLE_DIM, xasprintf("  and %lld more", number_of(live, "more")));
+    if (cli_number_of(live, "more") > 0)
+        cli_print_line(out, colour, STYLE_DIM, xasprintf("  and %lld more", cli_number_of(live, "more")));
 }
 
 /* ---- rules -------------------------------------------------------------------------------------------- */
@@ -301,10 +290,10 @@ static void print_lines(const json_t *lines, FILE *out, bool colour)
         char *next = holder_of(line);
 
         if (!holder || strcmp(holder, next) != 0)
-            print_line(out, colour, STYLE_DIM, xstrdup(next));
+            cli_print_line(out, colour, STYLE_DIM, xstrdup(next));
         free(holder);
         holder = next;
-        print_line(out, colour, mark->style, xasprintf("    %s %s", mark->sign, text));
+        cli_print_line(out, colour, mark->style, xasprintf("    %s %s", mark->sign, text));
     }
 }
 
@@ -313,7 +302,7 @@ static void print_rules(const json_t *result, FILE *out, bool colour)
     const json_t *rules = json_object_get(result, "rules"), *lines = json_object_get(rules, "lines");
     bool validated = json_is_true(json_object_get(rules, "validated"));
 
-    if (number_of(rules, "operations") == 0)
+    if (cli_number_of(rules, "operations") == 0)
         return;
     print_head(out, colour,
                xasprintf("Rules (%s%s%s)",
@@ -325,8 +314,8 @@ static void print_rules(const json_t *result, FILE *out, bool colour)
                                             : "the kernel would refuse them",
                          json_is_array(lines) ? "" : "; --rules lists them"));
     print_lines(lines, out, colour);
-    if (number_of(rules, "more") > 0)
-        print_line(out, colour, STYLE_DIM, xasprintf("    and %lld more", number_of(rules, "more")));
+    if (cli_number_of(rules, "more") > 0)
+        cli_print_line(out, colour, STYLE_DIM, xasprintf("    and %lld more", cli_number_of(rules, "more")));
 }
 
 /* ------------------------------------------------------------------------------------------------------- */
@@ -367,8 +356,8 @@ static void print_id(const json_t *result, FILE *out, bool colour)
     _cleanup_free_ char *safe = id ? text_escape(id, false) : NULL;
 
     if (safe && has_changes(result))
-        print_line(out, colour, STYLE_DIM,
-                   xasprintf("\nTo apply just this: cofferdam apply --only %s", safe));
+        cli_print_line(out, colour, STYLE_DIM,
+                       xasprintf("\nTo apply just this: cofferdam apply --only %s", safe));
 }
 
 void plan_print(const json_t *result, const struct cli_options *options, FILE *out, bool colour)

@@ -8,23 +8,6 @@
 #define SHOWN 30 /* rows of each table; JSON has all */
 #define SECOND 1000000ull
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
-
-static void print_line(FILE *out, bool colour, enum cli_style style, char *text /* freed */)
-{
-    cli_print_styled(out, colour, style, text);
-    fputc('\n', out);
-    free(text);
-}
-
 /* "2026-11-21T08:14:12Z", whatever is behind the seconds. */
 static char *time_text(const char *text)
 {
@@ -34,22 +17,22 @@ static char *time_text(const char *text)
 /* "no egress rule of its policies would allow it (shop.yaml:3)" */
 static char *why_text(const json_t *row)
 {
-    const char *reason = text_of(row, "reason"), *reference = text_of(row, "reference");
+    const char *reason = cli_text_of(row, "reason"), *reference = cli_text_of(row, "reference");
 
     return xasprintf("%s%s%s%s", reason ?: "", reference ? " (" : "", reference ?: "", reference ? ")" : "");
 }
 
 static void add_row(struct cli_table *table, const json_t *row)
 {
-    bool allow = strcmp(text_of(row, "change") ?: "", "allow") == 0;
-    _cleanup_free_ char *count = xasprintf("%lld", number_of(row, "count")),
-                        *first = time_text(text_of(row, "first")), *last = time_text(text_of(row, "last")),
-                        *why = why_text(row);
+    bool allow = strcmp(cli_text_of(row, "change") ?: "", "allow") == 0;
+    _cleanup_free_ char *count = xasprintf("%lld", cli_number_of(row, "count")),
+                        *first = time_text(cli_text_of(row, "first")),
+                        *last = time_text(cli_text_of(row, "last")), *why = why_text(row);
 
     cli_table_add(table, allow ? STYLE_GOOD : STYLE_BAD, allow ? "would pass" : "would be denied");
-    cli_table_add(table, STYLE_HEAD, text_of(row, "from"));
-    cli_table_add(table, STYLE_HEAD, text_of(row, "to"));
-    cli_table_add(table, STYLE_NONE, text_of(row, "port"));
+    cli_table_add(table, STYLE_HEAD, cli_text_of(row, "from"));
+    cli_table_add(table, STYLE_HEAD, cli_text_of(row, "to"));
+    cli_table_add(table, STYLE_NONE, cli_text_of(row, "port"));
     cli_table_add(table, STYLE_NONE, count);
     cli_table_add(table, STYLE_DIM, first);
     cli_table_add(table, STYLE_DIM, last);
@@ -68,8 +51,9 @@ static void print_rows(const json_t *rows, FILE *out, bool colour)
         add_row(table, json_array_get(rows, i));
     cli_table_print(table, out, colour);
     if (n > SHOWN)
-        print_line(out, false, STYLE_NONE,
-                   xasprintf("  ... and %zu more: `cofferdam status --staged --json` has all", n - SHOWN));
+        cli_print_line(
+            out, false, STYLE_NONE,
+            xasprintf("  ... and %zu more: `cofferdam status --staged --json` has all", n - SHOWN));
 }
 
 /* One item: a policy, default_mode, or all at once. */
@@ -77,26 +61,27 @@ static void print_item(const json_t *item, char *head /* freed */, const char *w
                        bool colour)
 {
     const json_t *rows = json_object_get(item, "rows");
-    long long left_out = number_of(item, "left_out");
+    long long left_out = cli_number_of(item, "left_out");
 
     fputc('\n', out);
-    print_line(out, colour, STYLE_HEAD, head);
+    cli_print_line(out, colour, STYLE_HEAD, head);
     if (json_array_size(rows) == 0)
-        print_line(out, false, STYLE_NONE,
-                   xasprintf("  nothing seen yet that it would change, in %s of watching", watched));
+        cli_print_line(out, false, STYLE_NONE,
+                       xasprintf("  nothing seen yet that it would change, in %s of watching", watched));
     else
         print_rows(rows, out, colour);
     if (left_out > 0)
-        print_line(out, colour, STYLE_WARN,
-                   xasprintf("  %lld more that there was no room for, from those who made most", left_out));
+        cli_print_line(
+            out, colour, STYLE_WARN,
+            xasprintf("  %lld more that there was no room for, from those who made most", left_out));
 }
 
 static char *policy_head(const json_t *policy)
 {
-    long long n = number_of(policy, "containers");
+    long long n = cli_number_of(policy, "containers");
 
-    return xasprintf("%s, enforced alone (%s:%lld, %lld container%s)", text_of(policy, "name") ?: "?",
-                     text_of(policy, "file") ?: "?", number_of(policy, "line"), n, n == 1 ? "" : "s");
+    return xasprintf("%s, enforced alone (%s:%lld, %lld container%s)", cli_text_of(policy, "name") ?: "?",
+                     cli_text_of(policy, "file") ?: "?", cli_number_of(policy, "line"), n, n == 1 ? "" : "s");
 }
 
 void staged_print(const json_t *result, FILE *out, bool colour)
@@ -104,8 +89,8 @@ void staged_print(const json_t *result, FILE *out, bool colour)
     const json_t *staged = json_object_get(result, "staged"), *policy;
     const json_t *policies = json_object_get(staged, "policies"),
                  *mode = json_object_get(staged, "default_mode");
-    const char *error = text_of(json_object_get(result, "log"), "error");
-    _cleanup_free_ char *watched = duration_text((uint64_t)number_of(staged, "seconds") * SECOND);
+    const char *error = cli_text_of(json_object_get(result, "log"), "error");
+    _cleanup_free_ char *watched = duration_text((uint64_t)cli_number_of(staged, "seconds") * SECOND);
     size_t i;
 
     if (!json_is_object(staged)) {
@@ -116,14 +101,14 @@ void staged_print(const json_t *result, FILE *out, bool colour)
         fputs("Nothing is staged: no policy has `mode: audit`, and default_mode is enforce\n", out);
         return;
     }
-    print_line(
+    cli_print_line(
         out, false, STYLE_NONE,
         xasprintf("Watched since %s (%s), when these policies came into force or the daemon was started",
-                  text_of(staged, "since") ?: "?", watched));
+                  cli_text_of(staged, "since") ?: "?", watched));
     if (error)
-        print_line(out, colour, STYLE_BAD, xasprintf("Not all is seen: %s", error));
+        cli_print_line(out, colour, STYLE_BAD, xasprintf("Not all is seen: %s", error));
     if (!json_is_true(json_object_get(staged, "watched")))
-        print_line(out, colour, STYLE_WARN, xstrdup("What is staged selects no running container"));
+        cli_print_line(out, colour, STYLE_WARN, xstrdup("What is staged selects no running container"));
     print_item(json_object_get(staged, "all"), xstrdup("All that is staged, enforced at once"), watched, out,
                colour);
     json_array_foreach (policies, i, policy)

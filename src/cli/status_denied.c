@@ -8,16 +8,6 @@
 
 #define SHOWN 10 /* of those that most was denied */
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
-
 static char *counted(long long n, const char *what)
 {
     return xasprintf("%lld %s%s", n, what, n == 1 ? "" : "s");
@@ -27,13 +17,13 @@ static char *counted(long long n, const char *what)
 static char *most_text(const json_t *container)
 {
     const json_t *most = json_object_get(container, "most");
-    const char *direction = text_of(container, "direction") ?: "", *port = text_of(most, "port");
+    const char *direction = cli_text_of(container, "direction") ?: "", *port = cli_text_of(most, "port");
 
     if (!json_is_object(most))
         return xstrdup("");
     return xasprintf("%s %s%s%s: %s", strcmp(direction, "egress") == 0 ? "to" : "from",
-                     text_of(most, "peer") ?: "?", port ? " " : "", port ?: "",
-                     text_of(most, "reason") ?: "?");
+                     cli_text_of(most, "peer") ?: "?", port ? " " : "", port ?: "",
+                     cli_text_of(most, "reason") ?: "?");
 }
 
 /* Of "2026-11-20T15:04:05Z" what people look for within an hour. */
@@ -45,14 +35,14 @@ static char *clock_text(const char *time)
 
 static void add_container(struct cli_table *table, const json_t *container)
 {
-    const char *name = text_of(container, "name") ?: text_of(container, "kind");
-    _cleanup_free_ char *connections = counted(number_of(container, "connections"), "connection"),
-                        *packets = counted(number_of(container, "packets"), "packet"),
-                        *most = most_text(container), *at = clock_text(text_of(container, "last"));
+    const char *name = cli_text_of(container, "name") ?: cli_text_of(container, "kind");
+    _cleanup_free_ char *connections = counted(cli_number_of(container, "connections"), "connection"),
+                        *packets = counted(cli_number_of(container, "packets"), "packet"),
+                        *most = most_text(container), *at = clock_text(cli_text_of(container, "last"));
     _cleanup_free_ char *last = xasprintf("last %s", at);
 
     cli_table_add(table, STYLE_HEAD, name);
-    cli_table_add(table, STYLE_NONE, text_of(container, "direction"));
+    cli_table_add(table, STYLE_NONE, cli_text_of(container, "direction"));
     cli_table_add(table, STYLE_NONE, connections);
     cli_table_add(table, STYLE_NONE, packets);
     cli_table_add(table, STYLE_DIM, last);
@@ -62,7 +52,7 @@ static void add_container(struct cli_table *table, const json_t *container)
 /* The daemon has started since, and what it has in its log begins later as well. */
 static char *span_text(const json_t *denied)
 {
-    const char *since = text_of(denied, "since") ?: "";
+    const char *since = cli_text_of(denied, "since") ?: "";
     struct timespec now;
     uint64_t begin;
 
@@ -78,9 +68,9 @@ static char *span_text(const json_t *denied)
 static void print_more(long long n, const json_t *others, FILE *out, bool colour)
 {
     _cleanup_free_ char *more = n > 0 ? xasprintf("  and %lld more: see --json\n", n) : NULL,
-                        *rest = number_of(others, "connections") > 0
+                        *rest = cli_number_of(others, "connections") > 0
                                     ? xasprintf("  and %lld connections of others\n",
-                                                number_of(others, "connections"))
+                                                cli_number_of(others, "connections"))
                                     : NULL;
 
     cli_print_styled(out, colour, STYLE_DIM, more ?: "");
@@ -96,8 +86,8 @@ void status_print_denied(const json_t *denied, FILE *out, bool colour)
     if (!json_is_object(denied))
         return;
     _cleanup_free_ char *span = span_text(denied),
-                        *connections = counted(number_of(denied, "connections"), "connection"),
-                        *packets = counted(number_of(denied, "packets"), "packet");
+                        *connections = counted(cli_number_of(denied, "connections"), "connection"),
+                        *packets = counted(cli_number_of(denied, "packets"), "packet");
     _cleanup_free_ char *head = n ? xasprintf("Denied %s: %s, %s", span, connections, packets)
                                   : xasprintf("Denied %s: nothing", span);
 

@@ -8,11 +8,6 @@
 #include "cli/cli.h"
 #include "util/text.h"
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
 static bool is_true(const json_t *object, const char *key)
 {
     return json_is_true(json_object_get(object, key));
@@ -25,30 +20,23 @@ static void print_head(FILE *out, bool colour, const char *title)
     fputc('\n', out);
 }
 
-static void print_line(FILE *out, bool colour, enum cli_style style, char *text /* freed */)
-{
-    cli_print_styled(out, colour, style, text);
-    fputc('\n', out);
-    free(text);
-}
-
 static void print_trial(const json_t *trial, FILE *out, bool colour)
 {
     const json_t *change = json_object_get(trial, "change");
-    const char *until = text_of(trial, "until") ?: "", *comment = text_of(change, "comment"),
-               *by = text_of(trial, "by");
+    const char *until = cli_text_of(trial, "until") ?: "", *comment = cli_text_of(change, "comment"),
+               *by = cli_text_of(trial, "by");
     _cleanup_free_ char *said = comment ? text_escape(comment, false) : NULL;
 
     if (!json_is_object(trial))
         return;
     if (is_true(trial, "ending"))
-        print_line(out, colour, STYLE_BAD,
-                   xstrdup("The trial of policies is over: those before it are being brought back"));
+        cli_print_line(out, colour, STYLE_BAD,
+                       xstrdup("The trial of policies is over: those before it are being brought back"));
     else
-        print_line(out, colour, STYLE_WARN,
-                   xasprintf("The policies are on trial %s, begun by %s%s%s\n"
-                             "`cofferdam confirm` keeps them; `cofferdam rollback` goes back now",
-                             until, by ?: "?", said ? ": " : "", said ?: ""));
+        cli_print_line(out, colour, STYLE_WARN,
+                       xasprintf("The policies are on trial %s, begun by %s%s%s\n"
+                                 "`cofferdam confirm` keeps them; `cofferdam rollback` goes back now",
+                                 until, by ?: "?", said ? ": " : "", said ?: ""));
 }
 
 static const char *held_text(const char *reason)
@@ -67,80 +55,83 @@ static void print_held(const json_t *daemon, FILE *out, bool colour)
     _cleanup_free_ char *which = number ? xasprintf("those of #%lld", number) : xstrdup("older ones");
 
     if (json_is_object(held))
-        print_line(out, colour, STYLE_WARN,
-                   xasprintf("The policies in force are %s, %s (%s);\n"
-                             "the files in %s are not in force until `cofferdam apply`",
-                             which, held_text(text_of(held, "reason")), text_of(held, "since") ?: "?",
-                             text_of(daemon, "policies_dir") ?: "?"));
+        cli_print_line(out, colour, STYLE_WARN,
+                       xasprintf("The policies in force are %s, %s (%s);\n"
+                                 "the files in %s are not in force until `cofferdam apply`",
+                                 which, held_text(cli_text_of(held, "reason")),
+                                 cli_text_of(held, "since") ?: "?",
+                                 cli_text_of(daemon, "policies_dir") ?: "?"));
 }
 
 static void print_daemon(const json_t *daemon, FILE *out, bool colour)
 {
-    const char *error = text_of(daemon, "last_load_error"), *mode = text_of(daemon, "default_mode");
-    const char *loaded = text_of(daemon, "policies_loaded");
+    const char *error = cli_text_of(daemon, "last_load_error"), *mode = cli_text_of(daemon, "default_mode");
+    const char *loaded = cli_text_of(daemon, "policies_loaded");
     long long n_policies = json_integer_value(json_object_get(daemon, "policies"));
 
-    print_line(out, false, STYLE_NONE,
-               xasprintf("cofferdamd %s, pid %lld, since %s", text_of(daemon, "version") ?: "?",
-                         (long long)json_integer_value(json_object_get(daemon, "pid")),
-                         text_of(daemon, "started") ?: "?"));
-    print_line(out, false, STYLE_NONE,
-               xasprintf("%lld polic%s from %s%s%s", n_policies, n_policies == 1 ? "y" : "ies",
-                         text_of(daemon, "policies_dir") ?: "?", loaded ? ", loaded " : "", loaded ?: ""));
+    cli_print_line(out, false, STYLE_NONE,
+                   xasprintf("cofferdamd %s, pid %lld, since %s", cli_text_of(daemon, "version") ?: "?",
+                             (long long)json_integer_value(json_object_get(daemon, "pid")),
+                             cli_text_of(daemon, "started") ?: "?"));
+    cli_print_line(out, false, STYLE_NONE,
+                   xasprintf("%lld polic%s from %s%s%s", n_policies, n_policies == 1 ? "y" : "ies",
+                             cli_text_of(daemon, "policies_dir") ?: "?", loaded ? ", loaded " : "",
+                             loaded ?: ""));
     if (json_is_false(json_object_get(daemon, "policies_in_force")))
-        print_line(out, colour, STYLE_WARN,
-                   xstrdup("Their rules are not in the kernel yet: what stands there stays"));
+        cli_print_line(out, colour, STYLE_WARN,
+                       xstrdup("Their rules are not in the kernel yet: what stands there stays"));
     if (mode && strcmp(mode, "audit") == 0)
-        print_line(out, colour, STYLE_WARN,
-                   xstrdup("default_mode is audit: containers that no policy selects are not restricted"));
+        cli_print_line(
+            out, colour, STYLE_WARN,
+            xstrdup("default_mode is audit: containers that no policy selects are not restricted"));
     if (error) {
-        print_line(
+        cli_print_line(
             out, colour, STYLE_BAD,
             xstrdup(is_true(daemon, "policies_kept")
                         ? "The policy files had errors at the start; the last set without errors is in force:"
                         : "The last load failed; the policies before it are in force:"));
-        print_line(out, false, STYLE_NONE, xstrdup(error));
+        cli_print_line(out, false, STYLE_NONE, xstrdup(error));
     }
 }
 
 /* A daemon of another version may not say it. */
 static void print_tables(const json_t *tables, FILE *out, bool colour)
 {
-    const char *reason = text_of(tables, "reason");
+    const char *reason = cli_text_of(tables, "reason");
 
     if (is_true(tables, "protected"))
-        print_line(
+        cli_print_line(
             out, false, STYLE_NONE,
             xasprintf("Tables in the kernel protected: owner and persist, %s",
                       is_true(tables, "kept") ? "kept by the service manager" : "while the daemon runs"));
     else if (json_is_object(tables))
-        print_line(out, colour, STYLE_WARN,
-                   xasprintf("Tables in the kernel not protected%s%s", reason ? ": " : "", reason ?: ""));
+        cli_print_line(out, colour, STYLE_WARN,
+                       xasprintf("Tables in the kernel not protected%s%s", reason ? ": " : "", reason ?: ""));
 }
 
 /* Only where there is something to see to. */
 static void print_log(const json_t *log, FILE *out, bool colour)
 {
-    const char *error = text_of(log, "error");
+    const char *error = cli_text_of(log, "error");
     long long lost = json_integer_value(json_object_get(log, "lost"));
 
     if (error)
-        print_line(out, colour, STYLE_BAD, xasprintf("Not everything is logged: %s", error));
+        cli_print_line(out, colour, STYLE_BAD, xasprintf("Not everything is logged: %s", error));
     if (lost > 0)
-        print_line(out, colour, STYLE_WARN,
-                   xasprintf("%lld connection%s could not be logged", lost, lost == 1 ? "" : "s"));
+        cli_print_line(out, colour, STYLE_WARN,
+                       xasprintf("%lld connection%s could not be logged", lost, lost == 1 ? "" : "s"));
 }
 
 static void print_engine(const json_t *engine, FILE *out, bool colour)
 {
-    const char *socket = text_of(engine, "socket") ?: "?", *error = text_of(engine, "error");
+    const char *socket = cli_text_of(engine, "socket") ?: "?", *error = cli_text_of(engine, "error");
 
     if (is_true(engine, "connected"))
-        print_line(out, false, STYLE_NONE,
-                   xasprintf("Docker Engine %s (API %s) at %s", text_of(engine, "version") ?: "?",
-                             text_of(engine, "api") ?: "?", socket));
+        cli_print_line(out, false, STYLE_NONE,
+                       xasprintf("Docker Engine %s (API %s) at %s", cli_text_of(engine, "version") ?: "?",
+                                 cli_text_of(engine, "api") ?: "?", socket));
     else
-        print_line(
+        cli_print_line(
             out, colour, STYLE_BAD,
             xasprintf("No connection to the Docker Engine at %s%s%s; the rules in the kernel stay in force",
                       socket, error ? ": " : "", error ?: ""));
@@ -149,7 +140,7 @@ static void print_engine(const json_t *engine, FILE *out, bool colour)
 /* "enforced", or "not managed: why", "not enforced: why". */
 static void add_state(struct cli_table *table, const json_t *object, bool managed)
 {
-    const char *reason = text_of(object, "reason");
+    const char *reason = cli_text_of(object, "reason");
     const char *state = managed ? "not enforced" : "not managed";
 
     if (is_true(object, "enforced")) {
@@ -163,9 +154,10 @@ static void add_state(struct cli_table *table, const json_t *object, bool manage
 /* Docker's own networks that are none: a container on them shows it in its own line. */
 static bool is_no_network(const json_t *network)
 {
-    const char *name = text_of(network, "name");
+    const char *name = cli_text_of(network, "name");
 
-    return !text_of(network, "bridge") && name && (strcmp(name, "host") == 0 || strcmp(name, "none") == 0);
+    return !cli_text_of(network, "bridge") && name &&
+           (strcmp(name, "host") == 0 || strcmp(name, "none") == 0);
 }
 
 static void print_networks(const json_t *networks, const char *none, FILE *out, bool colour)
@@ -180,8 +172,8 @@ static void print_networks(const json_t *networks, const char *none, FILE *out, 
     json_array_foreach (networks, i, network) {
         if (is_no_network(network))
             continue;
-        cli_table_add(table, STYLE_NONE, text_of(network, "name"));
-        cli_table_add(table, STYLE_DIM, text_of(network, "bridge") ?: "-");
+        cli_table_add(table, STYLE_NONE, cli_text_of(network, "name"));
+        cli_table_add(table, STYLE_DIM, cli_text_of(network, "bridge") ?: "-");
         add_state(table, network, is_true(network, "managed"));
     }
     cli_table_print(table, out, colour);
@@ -198,8 +190,8 @@ static char *policies_text(const json_t *policies)
     if (!list)
         return xstrdup("");
     json_array_foreach (policies, i, policy) {
-        const char *mode = text_of(policy, "mode");
-        fprintf(list, "%s%s%s", i ? ", " : "", text_of(policy, "name") ?: "?",
+        const char *mode = cli_text_of(policy, "mode");
+        fprintf(list, "%s%s%s", i ? ", " : "", cli_text_of(policy, "name") ?: "?",
                 mode && strcmp(mode, "audit") == 0 ? " (audit)" : "");
     }
     if (json_array_size(policies) == 0)
@@ -210,8 +202,8 @@ static char *policies_text(const json_t *policies)
 
 static char *addresses_text(const json_t *endpoint)
 {
-    const char *ipv4 = text_of(endpoint, "ipv4"), *ipv6 = text_of(endpoint, "ipv6");
-    const char *reason = text_of(endpoint, "reason");
+    const char *ipv4 = cli_text_of(endpoint, "ipv4"), *ipv6 = cli_text_of(endpoint, "ipv6");
+    const char *reason = cli_text_of(endpoint, "reason");
 
     if (!ipv4 && !ipv6)
         return xstrdup(reason ?: "-");
@@ -223,7 +215,7 @@ static void add_endpoint(struct cli_table *table, const json_t *endpoint)
 {
     _cleanup_free_ char *addresses = endpoint ? addresses_text(endpoint) : NULL;
 
-    cli_table_add(table, STYLE_NONE, endpoint ? text_of(endpoint, "network") : "-");
+    cli_table_add(table, STYLE_NONE, endpoint ? cli_text_of(endpoint, "network") : "-");
     cli_table_add(table, STYLE_DIM, addresses ?: "-");
 }
 
@@ -233,7 +225,7 @@ static void add_container(struct cli_table *table, const json_t *container)
     _cleanup_free_ char *policies = policies_text(json_object_get(container, "policies"));
     bool none = strcmp(policies, "-") == 0;
 
-    cli_table_add(table, STYLE_HEAD, text_of(container, "name"));
+    cli_table_add(table, STYLE_HEAD, cli_text_of(container, "name"));
     cli_table_add(table, none ? STYLE_WARN : STYLE_NONE, policies);
     add_endpoint(table, json_array_get(endpoints, 0));
     if (is_true(container, "running"))
@@ -281,7 +273,7 @@ static char *ignored_text(const json_t *container)
     if (!list)
         return NULL;
     fprintf(list,
-            "%s: labels that only repeat the image's do not count: ", text_of(container, "name") ?: "?");
+            "%s: labels that only repeat the image's do not count: ", cli_text_of(container, "name") ?: "?");
     json_array_foreach (labels, i, label)
         fprintf(list, "%s%s", i ? ", " : "", json_string_value(label) ?: "?");
     fclose(list);
@@ -294,7 +286,7 @@ static void print_note(FILE *out, bool *headed, bool colour, char *text /* freed
         print_head(out, colour, "Notes");
     *headed = *headed || text;
     if (text)
-        print_line(out, false, STYLE_NONE, xasprintf("  %s", text));
+        cli_print_line(out, false, STYLE_NONE, xasprintf("  %s", text));
     free(text);
 }
 
@@ -304,7 +296,7 @@ static void print_given_labels(const json_t *container, FILE *out, bool *headed,
     static const struct {
         const char *key, *what;
     } lists[] = {{"overlay_labels", "label"}, {"ended_labels", "HAS NO LONGER label"}};
-    _cleanup_free_ char *name = text_escape(text_of(container, "name") ?: "?", false);
+    _cleanup_free_ char *name = text_escape(cli_text_of(container, "name") ?: "?", false);
 
     for (size_t l = 0; l < ARRAY_SIZE(lists); l++) {
         const json_t *labels = json_object_get(container, lists[l].key), *label;
@@ -312,7 +304,7 @@ static void print_given_labels(const json_t *container, FILE *out, bool *headed,
 
         json_array_foreach (labels, i, label) {
             _cleanup_free_ char *pair =
-                xasprintf("%s=%s", text_of(label, "key") ?: "?", text_of(label, "value") ?: "?");
+                xasprintf("%s=%s", cli_text_of(label, "key") ?: "?", cli_text_of(label, "value") ?: "?");
             _cleanup_free_ char *safe = text_escape(pair, false), *told = given_label_text(label);
 
             print_note(out, headed, colour,
@@ -334,13 +326,13 @@ static void print_problems(const json_t *result, FILE *out, bool colour)
         if (!headed)
             print_head(out, colour, "Problems");
         headed = true;
-        print_line(out, colour, STYLE_WARN, xasprintf("  %s", json_string_value(item) ?: "?"));
+        cli_print_line(out, colour, STYLE_WARN, xasprintf("  %s", json_string_value(item) ?: "?"));
     }
     headed = false;
     json_array_foreach (containers, i, item) {
-        const char *caution = text_of(item, "caution");
+        const char *caution = cli_text_of(item, "caution");
         if (caution)
-            print_note(out, &headed, colour, xasprintf("%s %s", text_of(item, "name") ?: "?", caution));
+            print_note(out, &headed, colour, xasprintf("%s %s", cli_text_of(item, "name") ?: "?", caution));
         print_note(out, &headed, colour, ignored_text(item));
         print_given_labels(item, out, &headed, colour);
     }
@@ -363,8 +355,8 @@ void status_print(const json_t *result, int exit_status, FILE *out, bool colour)
     print_log(json_object_get(result, "log"), out, colour);
     print_engine(engine, out, colour);
     if (exit_status != STATUS_OK)
-        print_line(out, colour, STYLE_BAD,
-                   xstrdup("Not everything is enforced: see the states and problems below"));
+        cli_print_line(out, colour, STYLE_BAD,
+                       xstrdup("Not everything is enforced: see the states and problems below"));
     print_networks(json_object_get(result, "networks"), none, out, colour);
     print_containers(json_object_get(result, "containers"), none, out, colour);
     status_print_denied(json_object_get(result, "denied"), out, colour);

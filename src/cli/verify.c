@@ -7,23 +7,6 @@
 
 #include "cli/cli.h"
 
-static const char *text_of(const json_t *object, const char *key)
-{
-    return json_string_value(json_object_get(object, key));
-}
-
-static long long number_of(const json_t *object, const char *key)
-{
-    return (long long)json_integer_value(json_object_get(object, key));
-}
-
-static void print_line(FILE *out, bool colour, enum cli_style style, char *text /* freed */)
-{
-    cli_print_styled(out, colour, style, text);
-    fputc('\n', out);
-    free(text);
-}
-
 struct mark {
     const char *what, *sign;
     enum cli_style style;
@@ -35,7 +18,7 @@ static const struct mark *mark_of(const json_t *difference)
                                         {"missing", "-", STYLE_BAD},
                                         {"different", "~", STYLE_WARN},
                                         {NULL, "?", STYLE_BAD}};
-    const char *what = text_of(difference, "what");
+    const char *what = cli_text_of(difference, "what");
     size_t i = 0;
 
     while (marks[i].what && !(what && strcmp(marks[i].what, what) == 0))
@@ -52,10 +35,10 @@ static void print_differences(const json_t *differences, FILE *out, bool colour)
     json_array_foreach (differences, i, difference) {
         const struct mark *mark = mark_of(difference);
         cli_table_add(table, mark->style, mark->sign);
-        cli_table_add(table, STYLE_NONE, text_of(difference, "table"));
-        cli_table_add(table, STYLE_NONE, text_of(difference, "kind"));
-        cli_table_add(table, STYLE_HEAD, text_of(difference, "name"));
-        cli_table_add(table, STYLE_NONE, text_of(difference, "text"));
+        cli_table_add(table, STYLE_NONE, cli_text_of(difference, "table"));
+        cli_table_add(table, STYLE_NONE, cli_text_of(difference, "kind"));
+        cli_table_add(table, STYLE_HEAD, cli_text_of(difference, "name"));
+        cli_table_add(table, STYLE_NONE, cli_text_of(difference, "text"));
     }
     cli_table_print(table, out, colour);
 }
@@ -76,12 +59,12 @@ static char *drift_text(long long n, bool repairing)
 static void print_drift(const json_t *result, FILE *out, bool colour)
 {
     const json_t *differences = json_object_get(result, "differences");
-    long long more = number_of(result, "more"), n = (long long)json_array_size(differences) + more;
+    long long more = cli_number_of(result, "more"), n = (long long)json_array_size(differences) + more;
 
-    print_line(out, colour, STYLE_BAD, drift_text(n, json_is_true(json_object_get(result, "repairing"))));
+    cli_print_line(out, colour, STYLE_BAD, drift_text(n, json_is_true(json_object_get(result, "repairing"))));
     print_differences(differences, out, colour);
     if (more > 0)
-        print_line(out, colour, STYLE_DIM, xasprintf("  and %lld more", more));
+        cli_print_line(out, colour, STYLE_DIM, xasprintf("  and %lld more", more));
 }
 
 /* Every key must say so: what is not understood counts as a difference. */
@@ -90,15 +73,15 @@ static bool is_well(const json_t *result)
     const json_t *differences = json_object_get(result, "differences");
 
     return json_is_true(json_object_get(result, "same")) && json_is_array(differences) &&
-           json_array_size(differences) == 0 && number_of(result, "more") == 0;
+           json_array_size(differences) == 0 && cli_number_of(result, "more") == 0;
 }
 
 void verify_print(const json_t *result, int exit_status, FILE *out, bool colour)
 {
     if (exit_status == STATUS_OK && is_well(result))
-        print_line(out, colour, STYLE_GOOD,
-                   xasprintf("the kernel holds what it should: 2 tables, %lld objects",
-                             number_of(result, "objects")));
+        cli_print_line(out, colour, STYLE_GOOD,
+                       xasprintf("the kernel holds what it should: 2 tables, %lld objects",
+                                 cli_number_of(result, "objects")));
     else
         print_drift(result, out, colour);
 }
