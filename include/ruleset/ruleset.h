@@ -55,6 +55,7 @@ const char *table_pair_name(enum table_pair pair, bool standby); /* TABLE_NAME, 
 
 /* What a rule can look at. Each implies what nft adds by itself (`tcp dport` implies `meta l4proto tcp`). */
 enum field {
+    FIELD_IIF, /* its index; 0: there is none, the host sends it itself */
     FIELD_IIFNAME,
     FIELD_OIFNAME,
     FIELD_ETHER_SADDR,

@@ -49,6 +49,7 @@ struct field_place {
     }
 
 static const struct field_place places[FIELDS] = {
+    [FIELD_IIF] = META(NFT_META_IIF, 4),
     [FIELD_IIFNAME] = META(NFT_META_IIFNAME, 16),
     [FIELD_OIFNAME] = META(NFT_META_OIFNAME, 16),
     [FIELD_ETHER_DADDR] = LINK(0, 6),

@@ -198,6 +198,8 @@ static void log_connections(const struct logging *logging, enum ip_family family
                                      ported ? FIELD_TH_DPORT : FIELD_TH_SPORT};
     struct rule_stmt *rule = chain_add_rule(logging->chain);
 
+    if (logging->outside) /* what the host sends itself would be of an interface without a name */
+        on_value(rule, FIELD_IIF, true, 0);
     on_set(rule, FIELD_L4PROTO, !ported, SET_PORTED);
     return_new(rule, ARRAY_SIZE(connection), connection, names[0],
                logging->outside ? METER_OUTSIDE : names[1], logging->outside ? FIELD_IIFNAME : source);

@@ -9,6 +9,8 @@
 static const char *field_name(enum field field)
 {
     switch (field) {
+    case FIELD_IIF:
+        return "iif";
     case FIELD_IIFNAME:
         return "iifname";
     case FIELD_OIFNAME:
@@ -185,6 +187,7 @@ static void print_value(enum field field, uint32_t value, FILE *out)
     case FIELD_SCTP_DPORT:
     case FIELD_TH_SPORT:
     case FIELD_TH_DPORT:
+    case FIELD_IIF:
     case FIELD_IIFNAME:
     case FIELD_OIFNAME:
     case FIELD_ETHER_SADDR:

@@ -53,6 +53,7 @@ static bool load_field(const struct packet *packet, enum field field, uint8_t *k
     case FIELD_TH_SPORT: /* for meters alone, which hold nothing here */
     case FIELD_TH_DPORT:
         return true;
+    case FIELD_IIF:
     case FIELD_IP6_HOPLIMIT:
     case FIELD_NFPROTO:
     case FIELD_TCP_DPORT:
@@ -104,6 +105,8 @@ static bool load_number(const struct packet *packet, enum field field, uint32_t 
     }
     if (field == FIELD_L4PROTO)
         *ret = packet->proto;
+    else if (field == FIELD_IIF)
+        *ret = packet->hook != HOOK_OUTPUT;
     else if (field == FIELD_NFPROTO)
         *ret = packet->source.family == IP4 ? AF_INET : AF_INET6;
     else if (field == FIELD_IP6_NEXTHDR)
