@@ -125,7 +125,8 @@ int files_read_own(const char *path, size_t max, char **ret, size_t *ret_len)
     if (len > max)
         return -EFBIG;
     *ret = STEAL(bytes);
-    *ret_len = len;
+    if (ret_len)
+        *ret_len = len;
     return 0;
 }
 
