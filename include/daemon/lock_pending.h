@@ -17,9 +17,10 @@
 
 #define LOCK_PENDING_FILE "lockdown-pending.json"
 #define LOCK_PENDING_LOCK "lockdown-pending.lock" /* held by whoever changes it (flock(2)) */
-#define LOCK_PENDING_ASIDE "lockdown-pending.damaged" /* one that was damaged; it counts until all is released */
-#define LOCK_PENDING_MAX (16 * 1024 * 1024)       /* bytes */
-#define LOCK_OPS_MAX 1000                         /* operations of one file */
+#define LOCK_PENDING_ASIDE                                                                                   \
+    "lockdown-pending.damaged"              /* one that was damaged; it counts until all is released */
+#define LOCK_PENDING_MAX (16 * 1024 * 1024) /* bytes */
+#define LOCK_OPS_MAX 1000                   /* operations of one file */
 #define LOCK_REQUEST_SIZE sizeof("0123456789abcdef0123456789abcdef") /* 128 random bits */
 
 enum lock_op_kind { LOCK_OP_LOCK, LOCK_OP_RELEASE, LOCK_OP_RELEASE_ALL };

@@ -47,9 +47,10 @@ void cli_complain(const char *path, int error)
         return;
     }
     if (error == -EACCES || error == -EPERM) {
-        cli_error("%s: permission denied\n"
-                  "  the daemon answers root, and the group that control_group names in its settings: try sudo",
-                  path);
+        cli_error(
+            "%s: permission denied\n"
+            "  the daemon answers root, and the group that control_group names in its settings: try sudo",
+            path);
         return;
     }
     if (error == -ETIMEDOUT) {

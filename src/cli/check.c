@@ -68,7 +68,8 @@ static void test_with_inventory(const struct cli_options *options, const struct 
     bool good = diags->n_errors == 0;
     struct expect_result result;
 
-    if (!options->inventory || cli_load_inventory(options->inventory, &inventory, NULL, NULL, diags) < 0 || !good)
+    if (!options->inventory || cli_load_inventory(options->inventory, &inventory, NULL, NULL, diags) < 0 ||
+        !good)
         return;
     const struct evaluation with = {set, inventory, settings, NULL};
     inventory_lint(&with, diags);

@@ -148,8 +148,7 @@ static void end(struct daemon *daemon)
 static bool is_wanted(const struct daemon *daemon)
 {
     return daemon->settings->log.allowed == LOG_ALLOWED_ON || watch_wants_allowed(daemon) ||
-           staged_wants_allowed(daemon) ||
-           learn_wants_allowed(daemon);
+           staged_wants_allowed(daemon) || learn_wants_allowed(daemon);
 }
 
 /* Not within a record that somebody is told of, who wants no more of them. */

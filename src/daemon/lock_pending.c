@@ -77,9 +77,9 @@ static void put_what(json_t *object, const struct lock_op *op)
 
 char *lock_op_format(const struct lock_op *op, size_t n)
 {
-    json_t *object = json_pack("{s:s, s:I, s:s, s:I, s:o}", "format_version", FORMAT_VERSION, "n",
-                               (json_int_t)n, "request", op->request, "time", (json_int_t)op->time, "by",
-                               json_text_or_null(op->by));
+    json_t *object =
+        json_pack("{s:s, s:I, s:s, s:I, s:o}", "format_version", FORMAT_VERSION, "n", (json_int_t)n,
+                  "request", op->request, "time", (json_int_t)op->time, "by", json_text_or_null(op->by));
     char sum[SUM_LEN + 1];
 
     put_what(object, op);

@@ -270,8 +270,7 @@ static void meters(struct ruleset *ruleset, enum table_id table, struct chain *c
     log_rule(chain, "tried", ARRAY_SIZE(fields), fields);
     log_rule(chain, "tried", ARRAY_SIZE(others), others);
     set = ruleset_add_set(ruleset, table, "kinds", 1, &kind);
-    set->meter =
-        (struct meter){.size = 100, .timeout = 7, .rate = 100, .per = 1, .burst = 200, .over = true};
+    set->meter = (struct meter){.size = 100, .timeout = 7, .rate = 100, .per = 1, .burst = 200, .over = true};
     log_rule(chain, "kinds", 1, type);
 }
 

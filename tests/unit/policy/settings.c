@@ -50,13 +50,14 @@ static void test_all(void **state)
     _cleanup_(settings_freep) struct settings *settings = settings_new();
 
     (void)state;
-    assert_int_equal(parse(settings, "docker: unix:///run/d.sock\npolicies: /p\nstate: /s\ncontrol: /c\n"
-                                     "networks: {managed: [a, b], unmanaged: [c]}\ndefault_mode: audit\n"
-                                     "unknown_endpoints: internet\nprotect_table: off\nimage_labels: trust\n"
-                                     "mark: 0x80000000\naudit: /l\n"
-                                     "control_group: ops\ncontrol_group_may: change\n"
-                                     "log: {group: 7, rate: 9, denied: off, allowed: on, journal: off, file: /l}\n"
-                                     "metrics: {textfile: /m.prom, every: 1m30s}\n"),
+    assert_int_equal(parse(settings,
+                           "docker: unix:///run/d.sock\npolicies: /p\nstate: /s\ncontrol: /c\n"
+                           "networks: {managed: [a, b], unmanaged: [c]}\ndefault_mode: audit\n"
+                           "unknown_endpoints: internet\nprotect_table: off\nimage_labels: trust\n"
+                           "mark: 0x80000000\naudit: /l\n"
+                           "control_group: ops\ncontrol_group_may: change\n"
+                           "log: {group: 7, rate: 9, denied: off, allowed: on, journal: off, file: /l}\n"
+                           "metrics: {textfile: /m.prom, every: 1m30s}\n"),
                      0);
     assert_string_equal(settings->docker, "unix:///run/d.sock");
     assert_string_equal(settings->policies, "/p");
