@@ -147,13 +147,21 @@ class Playground:
 class Talk:
     """One connection that stays open."""
 
-    def __init__(self, test, source, proto, address, port):
-        self.test = test
-        self.process = subprocess.Popen(source.enter(PROBE, "talk", proto, address, str(port)), stdin=subprocess.PIPE,
-                                        stdout=subprocess.PIPE, text=True)
+    def __init__(self, source, proto, address, port):
+        self.command = source.enter(PROBE, "talk", proto, address, str(port))
+        self.process = None
+
+    def _connect(self):
+        # pylint: disable-next=consider-using-with
+        self.process = subprocess.Popen(self.command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        if self.process.stdout.readline().strip() == "connected":
+            return True
+        self.__exit__()
+        return False
 
     def __enter__(self):
-        self.test.assertEqual(self.process.stdout.readline().strip(), "connected")
+        # A container that has just begun may not listen yet.
+        wait_until(self._connect, 5, "a connection", gap=0.1)
         return self
 
     def __exit__(self, *_):

@@ -214,7 +214,7 @@ class Daemon(Playground, unittest.TestCase):
     # The daemon goes and comes
 
     def test_a_clean_stop_leaves_the_rules_in_force(self):
-        with Talk(self, self.web, "tcp", self.db.address(), 5432) as talk:
+        with Talk(self.web, "tcp", self.db.address(), 5432) as talk:
             self.assertEqual(talk.say(), "answered")
             self.assertEqual(self.cofferdam.stop(), 0)
             late = self._assert_closed_for_newcomers()

@@ -75,7 +75,7 @@ class Probe(Playground, unittest.TestCase):
             self.assertEqual(self.ask(self.engine.host, self.two, port), "connected")
 
     def test_talk(self):
-        with Talk(self, self.one, "tcp", "10.91.9.2", 5432) as tcp, Talk(self, self.one, "udp", "10.91.9.2", 53) as udp:
+        with Talk(self.one, "tcp", "10.91.9.2", 5432) as tcp, Talk(self.one, "udp", "10.91.9.2", 53) as udp:
             self.assertEqual((tcp.say(), udp.say()), ("answered", "answered"))
             self.load()
             self.assertEqual((tcp.say(), udp.say()), ("timeout", "timeout"))

@@ -70,9 +70,9 @@ class Counts(Base, unittest.TestCase):
     def test_a_quarantine_that_was_prepared(self):
         web, db = self.run_containers(web="web", db="db")
         self.assert_passes(db, web)
-        with Talk(self, db, "tcp", web.address("ipv4"), 5432) as inward, \
-                Talk(self, web, "tcp", OUTSIDE["ipv4"]["public"], 80) as outward, \
-                Talk(self, db, "tcp", OUTSIDE["ipv4"]["public"], 80) as bystander:
+        with Talk(db, "tcp", web.address("ipv4"), 5432) as inward, \
+                Talk(web, "tcp", OUTSIDE["ipv4"]["public"], 80) as outward, \
+                Talk(db, "tcp", OUTSIDE["ipv4"]["public"], 80) as bystander:
             self.assertEqual([talk.say() for talk in (inward, outward, bystander)], ["answered"] * 3)
             report = self.label("web", "quarantine=yes", "--reason", "it looks odd")
             self.assertEqual([talk.say() for talk in (inward, outward, bystander)], ["timeout", "timeout", "answered"])
@@ -101,7 +101,7 @@ class Counts(Base, unittest.TestCase):
 
     def test_a_dry_run_foretells_it(self):
         web, db = self.run_containers(web="web", db="db")
-        with Talk(self, db, "tcp", web.address("ipv4"), 5432) as talk:
+        with Talk(db, "tcp", web.address("ipv4"), 5432) as talk:
             self.assertEqual(talk.say(), "answered")
             rules = self.cofferdam.ruleset()
             report = self.label("web", "quarantine=yes", "--dry-run")

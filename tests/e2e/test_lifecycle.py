@@ -211,7 +211,7 @@ class Lifecycle(Playground, unittest.TestCase):
 
     def test_an_established_connection_outlives_the_changes_of_others(self):
         web, db = self.pair()
-        with Talk(self, web, "tcp", db.address(), 5432) as talk:
+        with Talk(web, "tcp", db.address(), 5432) as talk:
             self.assertEqual(talk.say(), "answered")
             extra = self.run_container("extra", "web")
             self.follow(extra, db)

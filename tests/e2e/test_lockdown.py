@@ -166,8 +166,8 @@ class Cut(Base, unittest.TestCase):
         web = self.run_container("web", "web", publish=[(8080, 80, "tcp")])
         self.assert_passes(self.engine.lan, "203.0.113.1", "8080/tcp", ("ipv4",))
         self.assert_passes(self.engine.host, "127.0.0.1", "8080/tcp", ("ipv4",))
-        with Talk(self, self.engine.lan, "tcp", "203.0.113.1", 8080) as direct, \
-                Talk(self, self.engine.host, "tcp", "127.0.0.1", 8080) as proxied:
+        with Talk(self.engine.lan, "tcp", "203.0.113.1", 8080) as direct, \
+                Talk(self.engine.host, "tcp", "127.0.0.1", 8080) as proxied:
             self.assertEqual((direct.say(), proxied.say()), ("answered", "answered"))
             self.lock("web")
             self.assertEqual((direct.say(), proxied.say()), ("timeout", "timeout"))
@@ -240,7 +240,7 @@ class Cut(Base, unittest.TestCase):
     def test_a_dry_run_changes_nothing(self):
         web, db = self.run_containers(web="web", db="db")
         before = self.tables()
-        with Talk(self, db, "tcp", web.address("ipv4"), 5432) as talk:
+        with Talk(db, "tcp", web.address("ipv4"), 5432) as talk:
             self.assertEqual(talk.say(), "answered")
             report = self.lock("web", "--dry-run")
             self.assertIn(("db", "web", "5432/tcp"), [(c["from"], c["to"], c["port"]) for c in report["connections"]])
@@ -265,9 +265,9 @@ class Exceptions(Base, unittest.TestCase):
 
     def test_a_container_at_a_port(self):
         web, db, other = self.run_containers(web="web", db="db", other="db")
-        with Talk(self, db, "tcp", web.address("ipv4"), 5432) as kept, \
-                Talk(self, db, "tcp", web.address("ipv4"), 80) as cut, \
-                Talk(self, web, "tcp", db.address("ipv4"), 5432) as opened:
+        with Talk(db, "tcp", web.address("ipv4"), 5432) as kept, \
+                Talk(db, "tcp", web.address("ipv4"), 80) as cut, \
+                Talk(web, "tcp", db.address("ipv4"), 5432) as opened:
             for talk in (kept, cut, opened):
                 self.assertEqual(talk.say(), "answered")
             self.lock("web", "--allow", "db:5432/tcp")
@@ -315,8 +315,8 @@ class Exceptions(Base, unittest.TestCase):
 
     def test_one_direction(self):
         web, db = self.run_containers(web="web", db="db")
-        with Talk(self, db, "tcp", web.address("ipv4"), 5432) as inward, \
-                Talk(self, web, "tcp", db.address("ipv4"), 5432) as outward:
+        with Talk(db, "tcp", web.address("ipv4"), 5432) as inward, \
+                Talk(web, "tcp", db.address("ipv4"), 5432) as outward:
             self.lock("web", "--direction", "in")
             self.assertEqual((inward.say(), outward.say()), ("timeout", "answered"))
         for source in (db, self.engine.host, self.engine.lan):
@@ -324,7 +324,7 @@ class Exceptions(Base, unittest.TestCase):
         self.assert_passes(web, db)
         self.assert_passes(web, "10.91.0.1", "80/tcp", ("ipv4",))
         self.assert_passes(web, "198.41.0.4", "80/tcp", ("ipv4",))
-        with Talk(self, web, "tcp", db.address("ipv4"), 5432) as outward:
+        with Talk(web, "tcp", db.address("ipv4"), 5432) as outward:
             self.lock("web", "--direction", "out", "--allow", "10.77.0.10:80/tcp")
             self.assertEqual(outward.say(), "timeout")
         self.assert_dropped(web, db)
@@ -592,7 +592,7 @@ class Strangers(Base, unittest.TestCase):
         self.cofferdam.start(unknown_endpoints="internet")
         web, db = self.run_containers(web="web", db="db")
         self.cofferdam.settle()
-        with Talk(self, web, "tcp", OUTSIDE["ipv4"]["public"], 80) as talk:
+        with Talk(web, "tcp", OUTSIDE["ipv4"]["public"], 80) as talk:
             self.assertEqual(talk.say(), "answered")
             self.lock("web")
             self.assertEqual(talk.say(), "timeout")

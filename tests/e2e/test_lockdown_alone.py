@@ -260,8 +260,8 @@ class WithRules(Alone, unittest.TestCase):
         self.known()
         self.assert_passes(self.engine.lan, "203.0.113.1", "8080/tcp", ("ipv4",))
         self.kill()
-        with Talk(self, self.engine.lan, "tcp", "203.0.113.1", 8080) as direct, \
-                Talk(self, self.engine.host, "tcp", "127.0.0.1", 8080) as proxied:
+        with Talk(self.engine.lan, "tcp", "203.0.113.1", 8080) as direct, \
+                Talk(self.engine.host, "tcp", "127.0.0.1", 8080) as proxied:
             self.assertEqual((direct.say(), proxied.say()), ("answered", "answered"))
             self.timed("web")
             self.assertEqual((direct.say(), proxied.say()), ("timeout", "timeout"))
@@ -303,7 +303,7 @@ class WithRules(Alone, unittest.TestCase):
     def test_a_dry_run_changes_nothing(self):
         web, db, _ = self.start_three()
         self.kill()
-        with Talk(self, db, "tcp", web.address("ipv4"), 5432) as talk:
+        with Talk(db, "tcp", web.address("ipv4"), 5432) as talk:
             self.assertEqual(talk.say(), "answered")
             report = self.lock("web", "--dry-run")
             self.assertIn(("db", "web", "5432/tcp"), [(c["from"], c["to"], c["port"]) for c in report["connections"]])

@@ -74,7 +74,7 @@ class FirstInstallation(Watching, unittest.TestCase):
 
     def test_step_by_step(self):
         web, db, other = self.run_containers(web="web", db="db", other="other")
-        with Talk(self, web, "tcp", db.address(), 5432) as talk:
+        with Talk(web, "tcp", db.address(), 5432) as talk:
             heard = talk.say()
             self.cofferdam.start(default_mode="audit", log={"file": self.file, "journal": "off"})
 

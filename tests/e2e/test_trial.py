@@ -101,7 +101,7 @@ class Trial(Playground, unittest.TestCase):
 
     def test_it_expires(self):
         before = self.in_force()
-        with Talk(self, self.ops, "tcp", "10.91.0.1", 80) as talk:
+        with Talk(self.ops, "tcp", "10.91.0.1", 80) as talk:
             self.assertTrue(talk.say())
             text = self.begin("5s", NEW, "--comment", "to be gone")
             self.assertRegex(text, r"^applied 2 policies on trial; \d+ changes in the kernel; \d+ connections? ended\n"

@@ -56,9 +56,9 @@ class Moments(Redteam, unittest.TestCase):
         "established: accept" let it go on, which is what this kernel would do with them here."""
         self.cofferdam.apply(POLICIES)
         self.addCleanup(self.cofferdam.apply, POLICIES)
-        narrowed = [Talk(self, self.attacker, proto, self.victim.address(family), port)
+        narrowed = [Talk(self.attacker, proto, self.victim.address(family), port)
                     for family in FAMILIES for proto, port in (("tcp", 80), ("udp", 53))]
-        kept = [Talk(self, self.victim, proto, self.bystander.address(family), port)
+        kept = [Talk(self.victim, proto, self.bystander.address(family), port)
                 for family in FAMILIES for proto, port in (("tcp", 80), ("udp", 53))]
         for talk in narrowed + kept:
             self.assertEqual(talk.__enter__().say(), "answered")

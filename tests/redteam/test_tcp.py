@@ -119,7 +119,7 @@ class Hijack(Redteam, unittest.TestCase):
     def established(cls, family, state):
         """A connection victim -> bystander; state: what is to be known of it. Whether it ended counts."""
         wire = Wire(cls.victim, matches=lambda frame: True)
-        state["talk"] = Talk(cls("test_attacks"), cls.victim, "tcp", cls.bystander.address(family), 80)
+        state["talk"] = Talk(cls.victim, "tcp", cls.bystander.address(family), 80)
         state["talk"].__enter__()
         observer = Changes(lambda: state["talk"].say() == "answered")
         seen = []
@@ -224,7 +224,7 @@ class Hijack(Redteam, unittest.TestCase):
         most = int(host.sysctl("net.netfilter.nf_conntrack_max"))
         gateway = self.gateway_mac("front")
         self.addCleanup(self.engine.forget_connections)
-        with Talk(self, self.victim, "tcp", self.bystander.address(), 80) as talk:
+        with Talk(self.victim, "tcp", self.bystander.address(), 80) as talk:
             talk.say()
             for i in range(most // 60000 + 1):
                 attack(self.attacker, "udp", f"from={self.attacker.address()}", f"to=198.41.1.{i}", f"dmac={gateway}", "dport=53",

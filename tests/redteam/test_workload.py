@@ -229,7 +229,7 @@ class Workload(Playground, unittest.TestCase):
 
     def test_an_idle_connection(self):
         """It says nothing while the daemon restarts, and others start and stop."""
-        talks = [Talk(self, source, "tcp", address, 5432) for family in FAMILIES
+        talks = [Talk(source, "tcp", address, 5432) for family in FAMILIES
                  for source, address, name in self.paths(family) if name not in ("app -> lan", "app -> host")]
         for talk in talks:
             self.assertEqual(talk.__enter__().say(), "answered")
