@@ -267,162 +267,95 @@ static void add_filter(struct cli_filters *filters, int id)
     filters->negate = false;
 }
 
-static void option_set(struct cli_options *options, int id)
+enum option_effect { SETS_FLAG, SETS_TEXT, ADDS_TEXT, ADDS_FILTER };
+
+/* What each option does to which member; some do two things. */
+static const struct {
+    int id;
+    enum option_effect effect;
+    size_t offset;
+} effects[] = {
+    {OPT_FROM, ADDS_FILTER, offsetof(struct cli_options, filters)},
+    {OPT_TO, ADDS_FILTER, offsetof(struct cli_options, filters)},
+    {OPT_CONTAINER, ADDS_FILTER, offsetof(struct cli_options, filters)},
+    {OPT_VERDICT, ADDS_FILTER, offsetof(struct cli_options, filters)},
+    {OPT_PORT, ADDS_FILTER, offsetof(struct cli_options, filters)},
+    {OPT_PROTOCOL, ADDS_FILTER, offsetof(struct cli_options, filters)},
+    {OPT_WAY, ADDS_FILTER, offsetof(struct cli_options, filters)},
+    {OPT_NOT, SETS_FLAG, offsetof(struct cli_options, filters.negate)},
+    {OPT_DENIED, SETS_FLAG, offsetof(struct cli_options, denied)},
+    {OPT_ALLOWED, SETS_FLAG, offsetof(struct cli_options, allowed)},
+    {OPT_LAST, SETS_TEXT, offsetof(struct cli_options, last)},
+    {OPT_SINCE, SETS_TEXT, offsetof(struct cli_options, since)},
+    {OPT_UNTIL, SETS_TEXT, offsetof(struct cli_options, until)},
+    {OPT_INPUT_FILE, SETS_TEXT, offsetof(struct cli_options, input_file)},
+    {OPT_REASON, SETS_TEXT, offsetof(struct cli_options, reason)},
+    {OPT_FOR, SETS_TEXT, offsetof(struct cli_options, span)},
+    {OPT_DIRECTION, SETS_TEXT, offsetof(struct cli_options, direction)},
+    {OPT_ALLOW, ADDS_TEXT, offsetof(struct cli_options, allow)},
+    {OPT_SELECT, ADDS_TEXT, offsetof(struct cli_options, select)},
+    {OPT_EXCEPT, ADDS_TEXT, offsetof(struct cli_options, except)},
+    {OPT_ADDRESS, ADDS_TEXT, offsetof(struct cli_options, addresses)},
+    {OPT_INTERFACE, ADDS_TEXT, offsetof(struct cli_options, interfaces)},
+    {OPT_LIST, SETS_FLAG, offsetof(struct cli_options, list)},
+    {OPT_DRY_RUN, SETS_FLAG, offsetof(struct cli_options, dry_run)},
+    {OPT_FOLLOW, SETS_FLAG, offsetof(struct cli_options, follow)},
+    {OPT_RESET, SETS_FLAG, offsetof(struct cli_options, reset)},
+    {OPT_EVIDENCE, SETS_TEXT, offsetof(struct cli_options, evidence)},
+    {OPT_STAGED, SETS_FLAG, offsetof(struct cli_options, staged)},
+    {OPT_OUTPUT, SETS_TEXT, offsetof(struct cli_options, output)},
+    {OPT_UPDATE, SETS_TEXT, offsetof(struct cli_options, update)},
+    {OPT_STOP, SETS_FLAG, offsetof(struct cli_options, stop)},
+    {OPT_FORGET, SETS_FLAG, offsetof(struct cli_options, forget)},
+    {OPT_AGAINST_LOG, SETS_FLAG, offsetof(struct cli_options, against_log)},
+    {OPT_AGAINST_LOG, SETS_TEXT, offsetof(struct cli_options, log)},
+    {OPT_WATCH, SETS_FLAG, offsetof(struct cli_options, watch)},
+    {OPT_WATCH, SETS_TEXT, offsetof(struct cli_options, every)},
+    {OPT_CONFIG, SETS_TEXT, offsetof(struct cli_options, config)},
+    {OPT_CONTROL, SETS_TEXT, offsetof(struct cli_options, control)},
+    {OPT_STATE, SETS_TEXT, offsetof(struct cli_options, state)},
+    {OPT_POLICIES, SETS_TEXT, offsetof(struct cli_options, policies)},
+    {OPT_INVENTORY, SETS_TEXT, offsetof(struct cli_options, inventory)},
+    {OPT_BASE, SETS_TEXT, offsetof(struct cli_options, base)},
+    {OPT_FORMAT, SETS_TEXT, offsetof(struct cli_options, format)},
+    {OPT_CHANGES, SETS_FLAG, offsetof(struct cli_options, changes)},
+    {OPT_SCHEMA, SETS_FLAG, offsetof(struct cli_options, schema)},
+    {OPT_JSON, SETS_FLAG, offsetof(struct cli_options, json)},
+    {OPT_YES, SETS_FLAG, offsetof(struct cli_options, yes)},
+    {OPT_ALL, SETS_FLAG, offsetof(struct cli_options, all)},
+    {OPT_SHORT, SETS_FLAG, offsetof(struct cli_options, brief)},
+    {OPT_FULL, SETS_FLAG, offsetof(struct cli_options, full)},
+    {OPT_RULES, SETS_FLAG, offsetof(struct cli_options, rules)},
+    {OPT_ONLY, SETS_TEXT, offsetof(struct cli_options, only)},
+    {OPT_FORCE, SETS_FLAG, offsetof(struct cli_options, force)},
+    {OPT_COMMENT, SETS_TEXT, offsetof(struct cli_options, comment)},
+    {OPT_CONFIRM_WITHIN, SETS_TEXT, offsetof(struct cli_options, confirm_within)},
+    {OPT_EXTEND, SETS_TEXT, offsetof(struct cli_options, extend)},
+};
+
+static void option_do(enum option_effect effect, void *member, int id)
 {
-    switch (id) {
-    case OPT_FROM:
-    case OPT_TO:
-    case OPT_CONTAINER:
-    case OPT_VERDICT:
-    case OPT_PORT:
-    case OPT_PROTOCOL:
-    case OPT_WAY:
-        add_filter(&options->filters, id);
+    switch (effect) {
+    case SETS_FLAG:
+        *(bool *)member = true;
         break;
-    case OPT_NOT:
-        options->filters.negate = true;
+    case SETS_TEXT:
+        *(const char **)member = optarg;
         break;
-    case OPT_DENIED:
-        options->denied = true;
+    case ADDS_TEXT:
+        add_text(member);
         break;
-    case OPT_ALLOWED:
-        options->allowed = true;
-        break;
-    case OPT_LAST:
-        options->last = optarg;
-        break;
-    case OPT_SINCE:
-        options->since = optarg;
-        break;
-    case OPT_UNTIL:
-        options->until = optarg;
-        break;
-    case OPT_INPUT_FILE:
-        options->input_file = optarg;
-        break;
-    case OPT_REASON:
-        options->reason = optarg;
-        break;
-    case OPT_FOR:
-        options->span = optarg;
-        break;
-    case OPT_DIRECTION:
-        options->direction = optarg;
-        break;
-    case OPT_ALLOW:
-        add_text(&options->allow);
-        break;
-    case OPT_SELECT:
-        add_text(&options->select);
-        break;
-    case OPT_EXCEPT:
-        add_text(&options->except);
-        break;
-    case OPT_ADDRESS:
-        add_text(&options->addresses);
-        break;
-    case OPT_INTERFACE:
-        add_text(&options->interfaces);
-        break;
-    case OPT_LIST:
-        options->list = true;
-        break;
-    case OPT_DRY_RUN:
-        options->dry_run = true;
-        break;
-    case OPT_FOLLOW:
-        options->follow = true;
-        break;
-    case OPT_RESET:
-        options->reset = true;
-        break;
-    case OPT_EVIDENCE:
-        options->evidence = optarg;
-        break;
-    case OPT_STAGED:
-        options->staged = true;
-        break;
-    case OPT_OUTPUT:
-        options->output = optarg;
-        break;
-    case OPT_UPDATE:
-        options->update = optarg;
-        break;
-    case OPT_STOP:
-        options->stop = true;
-        break;
-    case OPT_FORGET:
-        options->forget = true;
-        break;
-    case OPT_AGAINST_LOG:
-        options->against_log = true;
-        options->log = optarg;
-        break;
-    case OPT_WATCH:
-        options->watch = true;
-        options->every = optarg;
-        break;
-    case OPT_CONFIG:
-        options->config = optarg;
-        break;
-    case OPT_CONTROL:
-        options->control = optarg;
-        break;
-    case OPT_STATE:
-        options->state = optarg;
-        break;
-    case OPT_POLICIES:
-        options->policies = optarg;
-        break;
-    case OPT_INVENTORY:
-        options->inventory = optarg;
-        break;
-    case OPT_BASE:
-        options->base = optarg;
-        break;
-    case OPT_FORMAT:
-        options->format = optarg;
-        break;
-    case OPT_CHANGES:
-        options->changes = true;
-        break;
-    case OPT_SCHEMA:
-        options->schema = true;
-        break;
-    case OPT_JSON:
-        options->json = true;
-        break;
-    case OPT_YES:
-        options->yes = true;
-        break;
-    case OPT_ALL:
-        options->all = true;
-        break;
-    case OPT_SHORT:
-        options->brief = true;
-        break;
-    case OPT_FULL:
-        options->full = true;
-        break;
-    case OPT_RULES:
-        options->rules = true;
-        break;
-    case OPT_ONLY:
-        options->only = optarg;
-        break;
-    case OPT_FORCE:
-        options->force = true;
-        break;
-    case OPT_COMMENT:
-        options->comment = optarg;
-        break;
-    case OPT_CONFIRM_WITHIN:
-        options->confirm_within = optarg;
-        break;
-    case OPT_EXTEND:
-        options->extend = optarg;
+    case ADDS_FILTER:
+        add_filter(member, id);
         break;
     }
+}
+
+static void option_set(struct cli_options *options, int id)
+{
+    for (size_t i = 0; i < ARRAY_SIZE(effects); i++)
+        if (effects[i].id == id)
+            option_do(effects[i].effect, (char *)options + effects[i].offset, id);
 }
 
 struct parser {
